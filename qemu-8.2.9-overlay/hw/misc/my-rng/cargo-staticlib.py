@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+"""Builds a Rust static library with cargo for meson: knows when to run again, and leaves the
+library untouched when nothing in it changed, so that nothing is linked again."""
+
+import argparse
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+
+
+def dependencies(cargo_depfile):
+    """The files that cargo's depfile names, still escaped as make wants them."""
+    with open(cargo_depfile, encoding="utf-8") as depfile:
+        for line in depfile:
+            _, _, names = line.rstrip("\n").partition(": ")
+            if names:
+                return names
+    return ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("cargo", "manifest", "qemu-build-dir", "target-dir", "output", "depfile"):
+        parser.add_argument("--" + name, required=True)
+    args = parser.parse_args()
+
+    # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
+    manifest = os.path.realpath(args.manifest)
+    if not os.path.exists(manifest):
+        sys.exit(
+            f"{args.manifest} leads to {manifest}, which does not exist: if the my_rng repository "
+            "was moved, lay the overlay on again from its new place"
+        )
+    crate = os.path.dirname(manifest)
+    workspace = os.path.dirname(crate)
+
+    env = dict(os.environ, QEMU_BUILD_DIR=args.qemu_build_dir)
+    # Flags meant for make or for another cargo would only confuse this one.
+    for name in ("MAKEFLAGS", "MFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTFLAGS"):
+        env.pop(name, None)
+    command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
+    command += ["--manifest-path", manifest, "--target-dir", args.target_dir]
+    # In the crate, so that rustup sees the repository's rust-toolchain.toml.
+    status = subprocess.run(command, cwd=crate, env=env, check=False).returncode
+    if status != 0:
+        sys.exit("cargo could not build the device's Rust library; what it said is above")
+
+    name = os.path.splitext(os.path.basename(args.output))[0]
+    built = os.path.join(args.target_dir, "release", name)
+    if not (os.path.exists(args.output) and filecmp.cmp(built + ".a", args.output, shallow=False)):
+        shutil.copyfile(built + ".a", args.output)
+
+    manifests = [
+        os.path.join(workspace, "Cargo.toml"),
+        os.path.join(workspace, "Cargo.lock"),
+        os.path.join(workspace, "rust-toolchain.toml"),
+        manifest,
+    ]
+    names = [name.replace(" ", "\\ ") for name in manifests if os.path.exists(name)]
+    with open(args.depfile, "w", encoding="utf-8") as depfile:
+        depfile.write(f"{args.output}: {dependencies(built + '.d')} {' '.join(names)}\n")
+
+
+main()

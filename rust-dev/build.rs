@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! With the feature `qemu`: reads QEMU's own headers with bindgen and compiles, with cc, wrappers
+//! of the inline functions that bindgen cannot call.
+
+#[cfg(not(feature = "qemu"))]
+fn main() {}
+
+#[cfg(feature = "qemu")]
+fn main() {
+    if let Err(error) = qemu::generate() {
+        // One sentence; a panic would bury it.
+        println!("cargo::error={error}");
+    }
+}
+
+#[cfg(feature = "qemu")]
+mod qemu {
+    use std::env;
+    use std::path::{Path, PathBuf};
+
+    use bindgen::Formatter;
+    use serde::Deserialize;
+
+    /// The directory in which QEMU is being built.
+    const BUILD_DIR: &str = "QEMU_BUILD_DIR";
+    /// The file that QEMU compiles with all that the glue needs too.
+    const SHIM: &str = "hw/misc/my-rng.c";
+    const HEADER: &str = "src/qemu/wrapper.h";
+
+    /// An entry of `compile_commands.json`, which meson writes.
+    #[derive(Deserialize)]
+    struct CompileCommand {
+        directory: PathBuf,
+        command: String,
+        file: PathBuf,
+    }
+
+    type Result<T> = std::result::Result<T, String>;
+
+    pub fn generate() -> Result<()> {
+        println!("cargo::rerun-if-env-changed={BUILD_DIR}");
+        let build_dir = PathBuf::from(env::var_os(BUILD_DIR).ok_or_else(|| {
+            format!(
+                "the feature `qemu` needs {BUILD_DIR}, the build directory of a configured QEMU \
+                 tree with the overlay on it"
+            )
+        })?);
+        let flags = shim_flags(&build_dir)?;
+
+        let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
+        let inlines = out_dir.join("inlines.c");
+        bindgen::builder()
+            .header(HEADER)
+            .clang_args(&flags)
+            .allowlist_item("my_rng_.*")
+            .allowlist_type(
+                "DeviceCategory|MemoryRegionOps|PCIDevice|PCIDeviceClass|ResettableClass",
+            )
+            .allowlist_function("memory_region_init_io|pci_register_bar|qemu_log")
+            .allowlist_function("qemu_loglevel_mask|set_bit")
+            .allowlist_function("DEVICE_CLASS|PCI_DEVICE_CLASS|RESETTABLE_CLASS")
+            .allowlist_var("LOG_GUEST_ERROR|PCI_BASE_ADDRESS_SPACE_MEMORY")
+            .derive_default(true)
+            .generate_comments(false)
+            .layout_tests(true)
+            .formatter(Formatter::None)
+            .wrap_static_fns(true)
+            .wrap_static_fns_path(&inlines)
+            .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
+            .generate()
+            .map_err(|error| format!("QEMU's headers could not be read: {error}"))?
+            .write_to_file(out_dir.join("bindings.rs"))
+            .map_err(|error| format!("the bindings could not be written: {error}"))?;
+
+        let mut wrappers = cc::Build::new();
+        for flag in &flags {
+            wrappers.flag(flag);
+        }
+        wrappers
+            .include(".")
+            .file(&inlines)
+            .warnings(false)
+            .try_compile("qemu_inlines")
+            .map_err(|error| format!("QEMU's inline functions could not be compiled: {error}"))
+    }
+
+    /// The include paths, defines and language standard with which QEMU compiles the shim.
+    fn shim_flags(build_dir: &Path) -> Result<Vec<String>> {
+        let path = build_dir.join("compile_commands.json");
+        println!("cargo::rerun-if-changed={}", path.display());
+        let text = std::fs::read(&path)
+            .map_err(|error| format!("{} could not be read: {error}", path.display()))?;
+        let commands: Vec<CompileCommand> = serde_json::from_slice(&text)
+            .map_err(|error| format!("{} is not as meson writes it: {error}", path.display()))?;
+        let shim = commands
+            .iter()
+            .find(|command| command.file.ends_with(SHIM))
+            .ok_or_else(|| {
+                format!(
+                    "{} does not compile {SHIM}: lay the overlay on QEMU's source and configure it",
+                    path.display()
+                )
+            })?;
+        let words = shlex::split(&shim.command)
+            .ok_or_else(|| format!("{}: the shim's command has a loose quote", path.display()))?;
+
+        let mut flags = Vec::new();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "-isystem" | "-iquote" | "-I" => {
+                    let dir = words
+                        .next()
+                        .ok_or("the shim's command ends in the middle")?;
+                    flags.push(word.clone());
+                    flags.push(absolute(&shim.directory, dir));
+                }
+                _ => match word.strip_prefix("-I") {
+                    Some(dir) => flags.push(format!("-I{}", absolute(&shim.directory, dir))),
+                    None if word.starts_with("-D") || word.starts_with("-std=") => {
+                        flags.push(word.clone());
+                    }
+                    None => {}
+                },
+            }
+        }
+        // The shim's own header stands beside it.
+        let shim_dir = shim.directory.join(&shim.file);
+        if let Some(dir) = shim_dir.parent() {
+            flags.push(format!("-I{}", dir.display()));
+        }
+        Ok(flags)
+    }
+
+    fn absolute(directory: &Path, path: &str) -> String {
+        directory.join(path).display().to_string()
+    }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The `my_rng` device model: a random-number generator behind two PCI registers.
+//!
+//! A map, from the inside out; each part knows only those above it:
+//!
+//! - [`generator`]: seed to numbers. Knows no register and no QEMU.
+//! - [`pci`]: what a device model has to say of itself to become a PCI device. Knows no QEMU.
+//! - [`device`]: the registers and their behaviour.
+//! - `qemu` (feature `qemu`): the glue to QEMU's C, the only place with `unsafe`.
+//!
+//! To make another device, replace `generator` and `device`.
+
+#[path = "../../abi/my_rng_abi.rs"]
+pub mod abi;
+pub mod device;
+pub mod generator;
+#[cfg(test)]
+#[path = "../../abi/known_answers.rs"]
+pub mod known_answers;
+pub mod pci;
+#[cfg(feature = "qemu")]
+pub mod qemu;
