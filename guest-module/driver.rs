@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The PCI driver: which devices are ours, and what happens when one comes or goes.
+
+use crate::{
+    abi,
+    device::Device,
+    gaps::{Node, VENDOR},
+    node::{NodeName, MAX_NODES},
+    MODULE_NAME,
+};
+use kernel::{device::Core, pci, prelude::*, sync::Arc};
+
+pub(crate) struct MyRngDriver;
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <MyRngDriver as pci::Driver>::IdInfo,
+    [(
+        pci::DeviceId::from_id(VENDOR, abi::PCI_DEVICE_ID as u32),
+        ()
+    )]
+);
+
+/// What the driver holds of a device that it is bound to.
+#[pin_data]
+pub(crate) struct Binding {
+    // Dropped in this order: the name must not be free before the node is gone.
+    #[pin]
+    node: Node<Device>,
+    name: NodeName,
+}
+
+impl pci::Driver for MyRngDriver {
+    type IdInfo = ();
+    type Data<'bound> = Binding;
+
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            let Some(name) = NodeName::take() else {
+                dev_err!(
+                    pdev,
+                    "all {MAX_NODES} nodes are taken: unbind or unplug a device, then bind this one\n"
+                );
+                return Err(ENOSPC);
+            };
+
+            // Has no counterpart in 7.3: the device stays enabled after us, which does no harm.
+            pdev.enable_device_mem()?;
+            let bar = pdev.iomap_region_sized(abi::BAR.into(), MODULE_NAME)?;
+            let device = Arc::new(Device::new(bar)?, GFP_KERNEL)?;
+
+            Ok(try_pin_init!(Binding {
+                node <- Node::register(name.as_cstr(), device),
+                _: { dev_info!(pdev, "node /dev/{}\n", name.as_cstr()) },
+                name,
+            }))
+        })
+    }
+}
