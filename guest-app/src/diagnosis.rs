@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Why a node is not there, told from sysfs, so that the error can name the one thing to do next.
+
+use std::fs;
+use std::path::Path;
+
+use crate::abi;
+
+/// The driver's name in sysfs, which is also the module's.
+const DRIVER: &str = "my_rng";
+
+/// What stands between the user and the node.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Diagnosis {
+    /// sysfs tells nothing: it is not mounted, or the kernel has no PCI.
+    Unknown,
+    /// No such device is on the PCI bus.
+    NoDevice,
+    /// The device is there and the driver is not.
+    NoDriver,
+    /// The driver is loaded, but no device is bound to it; this one could be.
+    Unbound(String),
+    /// The driver drives the device, so it is the path that is wrong.
+    Driven,
+}
+
+impl Diagnosis {
+    /// Looks at the sysfs mounted at `sysfs`.
+    pub fn read(sysfs: &Path) -> Self {
+        let bus = sysfs.join("bus/pci");
+        let Ok(devices) = fs::read_dir(bus.join("devices")) else {
+            return Self::Unknown;
+        };
+        let ours: Vec<_> = devices
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|device| {
+                id(device, "vendor") == Some(abi::PCI_VENDOR_ID)
+                    && id(device, "device") == Some(abi::PCI_DEVICE_ID)
+            })
+            .collect();
+        let Some(first) = ours.iter().min() else {
+            return Self::NoDevice;
+        };
+        if ours.iter().any(|device| device.join("driver").exists()) {
+            Self::Driven
+        } else if bus.join("drivers").join(DRIVER).exists() {
+            let name = first.file_name().unwrap_or_default();
+            Self::Unbound(name.to_string_lossy().into_owned())
+        } else {
+            Self::NoDriver
+        }
+    }
+
+    /// What is wrong and what to do about it: the second half of an error's sentence.
+    pub fn advice(&self) -> String {
+        let (vendor, device) = (abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID);
+        match self {
+            Self::Unknown => format!(
+                "there is no such node; load the driver (`modprobe {DRIVER}`, or `insmod \
+                 {DRIVER}.ko`), and if `lspci -d {vendor:04x}:{device:04x}` lists no device, \
+                 start QEMU with `-device my_rng`"
+            ),
+            Self::NoDevice => format!(
+                "this machine has no my_rng device; start QEMU with `-device my_rng` \
+                 (`lspci -d {vendor:04x}:{device:04x}` must then list it)"
+            ),
+            Self::NoDriver => format!(
+                "the driver is not loaded; load it as root with `modprobe {DRIVER}`, or with \
+                 `insmod {DRIVER}.ko` where it is not installed"
+            ),
+            Self::Unbound(address) => format!(
+                "the driver is loaded but not bound to the device; bind it as root with \
+                 `echo {address} > /sys/bus/pci/drivers/{DRIVER}/bind`"
+            ),
+            Self::Driven => format!(
+                "there is no such node; check the path (the driver's nodes are /dev/{node}, \
+                 /dev/{node}1 and so on)",
+                node = abi::NODE_NAME
+            ),
+        }
+    }
+}
+
+/// A PCI id as sysfs prints it: `0x1234` and a newline.
+fn id(device: &Path, attribute: &str) -> Option<u16> {
+    let text = fs::read_to_string(device.join(attribute)).ok()?;
+    u16::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// Lays out a sysfs with PCI devices of these ids.
+    fn sysfs(devices: &[(&str, &str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("temporary folder");
+        let bus = root.path().join("bus/pci");
+        fs::create_dir_all(bus.join("devices")).expect("devices");
+        fs::create_dir_all(bus.join("drivers")).expect("drivers");
+        for (address, vendor, device) in devices {
+            let folder = bus.join("devices").join(address);
+            fs::create_dir(&folder).expect("device");
+            fs::write(folder.join("vendor"), format!("{vendor}\n")).expect("vendor");
+            fs::write(folder.join("device"), format!("{device}\n")).expect("device id");
+        }
+        root
+    }
+
+    const OTHER: (&str, &str, &str) = ("0000:00:00.0", "0x8086", "0x1237");
+    const OURS: (&str, &str, &str) = ("0000:00:04.0", "0x1234", "0xcafe");
+    const SECOND: (&str, &str, &str) = ("0000:00:05.0", "0x1234", "0xcafe");
+
+    #[test]
+    fn without_sysfs_nothing_is_known() {
+        let root = tempfile::tempdir().expect("temporary folder");
+        assert_eq!(Diagnosis::read(root.path()), Diagnosis::Unknown);
+    }
+
+    #[test]
+    fn other_devices_do_not_count() {
+        let nearly = ("0000:00:02.0", "0x1234", "0x1111");
+        let root = sysfs(&[OTHER, nearly]);
+        assert_eq!(Diagnosis::read(root.path()), Diagnosis::NoDevice);
+    }
+
+    #[test]
+    fn the_device_without_the_driver() {
+        let root = sysfs(&[OTHER, OURS]);
+        assert_eq!(Diagnosis::read(root.path()), Diagnosis::NoDriver);
+    }
+
+    #[test]
+    fn the_first_unbound_device_is_named() {
+        let root = sysfs(&[SECOND, OURS]);
+        fs::create_dir(root.path().join("bus/pci/drivers").join(DRIVER)).expect("driver");
+        let unbound = Diagnosis::read(root.path());
+        assert_eq!(unbound, Diagnosis::Unbound("0000:00:04.0".to_owned()));
+        assert!(
+            unbound
+                .advice()
+                .contains("echo 0000:00:04.0 > /sys/bus/pci/drivers/my_rng/bind")
+        );
+    }
+
+    #[test]
+    fn one_bound_device_is_enough() {
+        let root = sysfs(&[OURS, SECOND]);
+        let driver = root.path().join("bus/pci/drivers").join(DRIVER);
+        fs::create_dir(&driver).expect("driver");
+        symlink(
+            &driver,
+            root.path().join("bus/pci/devices/0000:00:05.0/driver"),
+        )
+        .expect("binding");
+        assert_eq!(Diagnosis::read(root.path()), Diagnosis::Driven);
+    }
+
+    #[test]
+    fn garbled_ids_are_no_device() {
+        let root = sysfs(&[("0000:00:04.0", "1234", "0xcafe"), ("0000:00:05.0", "", "")]);
+        assert_eq!(Diagnosis::read(root.path()), Diagnosis::NoDevice);
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The library's error: what was tried on which node, why it failed, and what to do next.
+
+use std::error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::abi;
+use crate::diagnosis::Diagnosis;
+
+/// What was being done to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Opening its node.
+    Open,
+    /// Seeding it.
+    Seed,
+    /// Taking a number from it.
+    Read,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Seed => "seed",
+            Self::Read => "read from",
+        })
+    }
+}
+
+/// An operation on a device failed. The message is one sentence that ends in what to do next; the
+/// system's own error is the [`source`](error::Error::source).
+#[derive(Debug)]
+pub struct Error {
+    operation: Operation,
+    path: PathBuf,
+    advice: String,
+    source: io::Error,
+}
+
+impl Error {
+    pub(crate) fn new(operation: Operation, path: &Path, source: io::Error) -> Self {
+        // Looked up now: when the message is asked for, the machine may have changed.
+        let advice = advice(operation, path, &source, Path::new("/sys"));
+        Self {
+            operation,
+            path: path.to_owned(),
+            advice,
+            source,
+        }
+    }
+
+    /// What was being done.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The node it was being done to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The system's error number.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        write!(f, "cannot {} {path}: {}", self.operation, self.advice)
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -> String {
+    let path = path.display();
+    match source.raw_os_error() {
+        Some(libc::ENOENT) => Diagnosis::read(sysfs).advice(),
+        Some(libc::EACCES | libc::EPERM) => format!(
+            "permission denied; run as root (`sudo`), or let a udev rule give you the node \
+             (`KERNEL==\"{node}*\", MODE=\"0666\"`)",
+            node = abi::NODE_NAME
+        ),
+        // An open node whose device has left; a node whose driver has.
+        Some(libc::ENODEV | libc::ENXIO) => match operation {
+            Operation::Open => "no driver stands behind this node; load it as root with \
+                                `modprobe my_rng` or `insmod my_rng.ko`"
+                .to_owned(),
+            Operation::Seed | Operation::Read => {
+                "the device is gone (unbound from its driver, or unplugged); bring it back and \
+                 open the node again"
+                    .to_owned()
+            }
+        },
+        Some(libc::ENOTTY) => format!(
+            "it is no my_rng device; name the driver's node (/dev/{node} is the first device's)",
+            node = abi::NODE_NAME
+        ),
+        Some(libc::EISDIR | libc::ENOTDIR) => format!(
+            "{path} is no device node; name the driver's node (/dev/{node} is the first device's)",
+            node = abi::NODE_NAME
+        ),
+        _ => format!("{source}; the kernel's log (`dmesg`) may say more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(operation: Operation, errno: i32) -> String {
+        let source = io::Error::from_raw_os_error(errno);
+        Error::new(operation, Path::new("/dev/node"), source).to_string()
+    }
+
+    #[test]
+    fn every_message_is_one_line_that_names_the_node() {
+        for errno in 1..134 {
+            for operation in [Operation::Open, Operation::Seed, Operation::Read] {
+                let message = message(operation, errno);
+                assert!(
+                    message.starts_with(&format!("cannot {operation} /dev/node: ")),
+                    "{message}"
+                );
+                assert!(!message.contains('\n'), "{message}");
+                assert!(message.contains("; "), "no advice: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn messages_name_the_mend() {
+        for (operation, errno, mend) in [
+            (Operation::Open, libc::EACCES, "sudo"),
+            (Operation::Open, libc::EPERM, "udev"),
+            (Operation::Open, libc::ENODEV, "modprobe my_rng"),
+            (Operation::Read, libc::ENODEV, "the device is gone"),
+            (Operation::Seed, libc::ENODEV, "the device is gone"),
+            (Operation::Read, libc::ENOTTY, "/dev/my_rng_driver"),
+            (Operation::Open, libc::EISDIR, "/dev/my_rng_driver"),
+            (Operation::Read, libc::EIO, "dmesg"),
+        ] {
+            let message = message(operation, errno);
+            assert!(message.contains(mend), "{message} lacks {mend}");
+        }
+    }
+
+    #[test]
+    fn a_missing_node_is_diagnosed() {
+        let empty = tempfile::tempdir().expect("temporary folder");
+        let missing = io::Error::from_raw_os_error(libc::ENOENT);
+        let advice = advice(
+            Operation::Open,
+            Path::new("/dev/node"),
+            &missing,
+            empty.path(),
+        );
+        assert!(advice.contains("insmod my_rng.ko"), "{advice}");
+        assert!(advice.contains("lspci -d 1234:cafe"), "{advice}");
+        assert!(advice.contains("-device my_rng"), "{advice}");
+    }
+
+    #[test]
+    fn the_system_error_is_the_source() {
+        let error = Error::new(
+            Operation::Read,
+            Path::new("/dev/node"),
+            io::Error::from_raw_os_error(libc::ENODEV),
+        );
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+        assert!(error::Error::source(&error).is_some());
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A guest to run one command in, by way of `vm/run`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use tempfile::TempDir;
+
+use crate::{guest_program, root};
+
+/// How long a guest may take, in seconds: far more than any needs, so that only one that hangs
+/// meets it.
+const DEADLINE: u32 = 120;
+
+/// A guest that has not been started yet.
+#[derive(Debug)]
+pub struct Guest {
+    options: Vec<OsString>,
+    deadline: u32,
+    folder: TempDir,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Guest {
+    /// The guest as `vm/run` makes it: one `my_rng` device, the module loaded, no self-test.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            options: Vec::new(),
+            deadline: DEADLINE,
+            folder,
+        }
+    }
+
+    /// Sets how many seconds the guest may take.
+    pub fn deadline(mut self, seconds: u32) -> Self {
+        self.deadline = seconds;
+        self
+    }
+
+    /// Passes an option and its value to `vm/run`.
+    pub fn option(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.options.push(name.into());
+        self.options.push(value.as_ref().to_owned());
+        self
+    }
+
+    /// Passes a switch to `vm/run`.
+    pub fn switch(mut self, name: &str) -> Self {
+        self.options.push(name.into());
+        self
+    }
+
+    /// Puts a host file into the guest.
+    pub fn file(self, host: &Path, guest: &str) -> Self {
+        let mut spec = host.as_os_str().to_owned();
+        spec.push(":");
+        spec.push(guest);
+        self.option("--file", spec)
+    }
+
+    /// Puts the program compiled from `guest/NAME.c` into the guest, as `/NAME`.
+    pub fn program(self, name: &str) -> Self {
+        self.file(&guest_program(name), &format!("/{name}"))
+    }
+
+    /// A folder on the host that lives as long as the guest and what it leaves.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("console.log")
+    }
+
+    fn vm_run(&self) -> Command {
+        let mut run = Command::new(root().join("vm/run"));
+        run.arg("--timeout")
+            .arg(self.deadline.to_string())
+            .args(&self.options)
+            .arg("--keep-log")
+            .arg(self.log())
+            .stdin(Stdio::null());
+        run
+    }
+
+    /// The `vm/run` that runs `command`, for a test that wants to start it by itself.
+    pub fn command<S: AsRef<OsStr>>(&self, command: &[S]) -> Command {
+        let mut run = self.vm_run();
+        run.arg("--").args(command);
+        run
+    }
+
+    /// The `vm/run` that gives an interactive shell.
+    pub fn shell(&self) -> Command {
+        let mut run = self.vm_run();
+        run.arg("--shell");
+        run
+    }
+
+    /// Runs a command and waits for its end.
+    pub fn run<S: AsRef<OsStr>>(self, command: &[S]) -> Finished {
+        let run = self.command(command);
+        // Should `vm/run` miss its own deadline, it is that what fails, and not the whole run.
+        let run = Command::new("timeout")
+            .args(["--kill-after=10", &(2 * DEADLINE).to_string()])
+            .arg(run.get_program())
+            .args(run.get_args())
+            .stdin(Stdio::null())
+            .output()
+            .expect("timeout (coreutils) and vm/run can be run");
+        Finished {
+            status: run.status,
+            stdout: run.stdout,
+            stderr: run.stderr,
+            // Where vm/run refuses its command line, there was no boot and so no log.
+            console: std::fs::read(self.log())
+                .map(|log| String::from_utf8_lossy(&log).into_owned())
+                .unwrap_or_default(),
+            folder: self.folder,
+        }
+    }
+
+    /// Runs a script with the guest's shell; the first command that fails ends it.
+    pub fn sh(self, script: &str) -> Finished {
+        self.run(&["sh", "-ec", script])
+    }
+}
+
+/// What a guest left.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit status of `vm/run`, which is the command's where all went well.
+    pub status: ExitStatus,
+    /// What the command, and nobody else, wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// What the command wrote to stderr, and `vm/run`'s own errors.
+    pub stderr: Vec<u8>,
+    /// Everything that the guest said on its serial console.
+    pub console: String,
+    folder: TempDir,
+}
+
+impl Finished {
+    /// Ends the test, showing everything, unless the command ended with 0.
+    pub fn success(self) -> Self {
+        self.expect_code(0).assert_no_splat()
+    }
+
+    /// Ends the test if the kernel has complained of itself.
+    fn assert_no_splat(self) -> Self {
+        const SIGNS: [&str; 6] = [
+            "BUG:",
+            "WARNING:",
+            "Oops",
+            "Call Trace",
+            "panicked at",
+            "refcount_t:",
+        ];
+        assert!(
+            !SIGNS.iter().any(|sign| self.console.contains(sign)),
+            "{}",
+            self.report()
+        );
+        self
+    }
+
+    /// Ends the test, showing everything, unless the exit status is this one.
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{}", self.report());
+        self
+    }
+
+    /// What the command wrote to stdout.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("stdout is text")
+    }
+
+    /// What was written to stderr.
+    pub fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// The folder that [`Guest::folder`] named.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The kernel's messages, in order, without time stamps.
+    pub fn messages(&self) -> Vec<&str> {
+        self.console.lines().filter_map(message).collect()
+    }
+
+    /// Everything, for the message of a test that fails.
+    pub fn report(&self) -> String {
+        format!(
+            "{}\n--- stdout\n{}\n--- stderr\n{}\n--- console\n{}",
+            self.status,
+            String::from_utf8_lossy(&self.stdout),
+            self.errors(),
+            self.console
+        )
+    }
+}
+
+/// The text of a line of the kernel's log: what comes after `[    1.234567] `.
+fn message(line: &str) -> Option<&str> {
+    let line = line.trim_end_matches('\r');
+    let (stamp, text) = line.strip_prefix('[')?.split_once("] ")?;
+    stamp
+        .trim_start()
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        .then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_messages_are_told_from_other_lines() {
+        assert_eq!(
+            message("[    0.512345] Round 0 number 0: 1\r"),
+            Some("Round 0 number 0: 1")
+        );
+        assert_eq!(message("[12345.678901] [a] b"), Some("[a] b"));
+        assert_eq!(message("SeaBIOS (version 1.16)"), None);
+        assert_eq!(message("[core] text"), None);
+    }
+}

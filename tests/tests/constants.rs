@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What has to be written down outside Rust agrees with the contract in `abi/`. Needs no guest.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use my_rng_e2e::{abi, known_answers, root};
+
+/// The numbers of `#define MY_RNG_NAME NUMBER` lines that the kernel patches add.
+fn patch_constants() -> BTreeMap<String, u64> {
+    let mut constants = BTreeMap::new();
+    let folder = fs::read_dir(root().join("linux-patches")).expect("linux-patches/");
+    for entry in folder {
+        let path = entry.expect("an entry of linux-patches/").path();
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "patch")
+        {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a patch");
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            if words.next() != Some("+#define") {
+                continue;
+            }
+            let Some(name) = words.next().and_then(|name| name.strip_prefix("MY_RNG_")) else {
+                continue;
+            };
+            let Some(number) = words.next().and_then(number) else {
+                continue;
+            };
+            let before = constants.insert(name.to_owned(), number);
+            assert!(before.is_none_or(|before| before == number), "two {name}");
+        }
+    }
+    constants
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+#[test]
+fn the_kernel_patches_agree_with_the_contract() {
+    let expected = BTreeMap::from(
+        [
+            ("PCI_VENDOR_ID", u64::from(abi::PCI_VENDOR_ID)),
+            ("PCI_DEVICE_ID", u64::from(abi::PCI_DEVICE_ID)),
+            ("BAR", u64::from(abi::BAR)),
+            ("BAR_SIZE", abi::BAR_SIZE as u64),
+            ("REG_RNG", abi::REG_RNG as u64),
+            ("REG_SEED", abi::REG_SEED as u64),
+            ("SELFTEST_SEED", u64::from(known_answers::SELFTEST_SEED)),
+            ("SELFTEST_ROUNDS", 2),
+            ("SELFTEST_NUMBERS", 5),
+        ]
+        .map(|(name, number)| (name.to_owned(), number)),
+    );
+    assert_eq!(patch_constants(), expected);
+}
+
+/// The classic clients know these numbers by heart.
+#[test]
+fn the_ioctl_numbers_are_the_classic_ones() {
+    assert_eq!(abi::IOCTL_RAND, 0x8004_7101);
+    assert_eq!(abi::IOCTL_SEED, 0x4004_7101);
+    assert_eq!(abi::NODE_NAME, "my_rng_driver");
+}
+
+#[test]
+fn the_specification_agrees_with_the_contract() {
+    let text = fs::read_to_string(root().join("docs/my-rng.rst")).expect("the specification");
+    for answer in &known_answers::LIBC {
+        let first = answer.first.map(|word| word.to_string()).join(" ");
+        let row = text
+            .lines()
+            .find(|line| line.contains(&first))
+            .unwrap_or_else(|| panic!("no row for seed {:#x}", answer.seed));
+        for word in [answer.thousandth, answer.millionth] {
+            assert!(row.contains(&word.to_string()), "no {word} in: {row}");
+        }
+    }
+    for number in [
+        format!("{:#06x}", abi::PCI_VENDOR_ID),
+        format!("{:#06x}", abi::PCI_DEVICE_ID),
+        format!("{:#x}", abi::IOCTL_RAND),
+        format!("{:#x}", abi::IOCTL_SEED),
+        format!("/dev/{}", abi::NODE_NAME),
+    ] {
+        assert!(text.contains(&number), "{number} is not in docs/my-rng.rst");
+    }
+}

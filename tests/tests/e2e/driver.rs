@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The driver: its ioctls, its coming and going.
+
+use my_rng_e2e::{Guest, abi, known_answers};
+
+use crate::first_boot::{FIRST_BOOT, SECTIONS, section};
+
+#[test]
+fn loading_logs_both_ioctl_numbers() {
+    let line = FIRST_BOOT
+        .messages()
+        .into_iter()
+        .find(|message| message.contains(&format!("{:#x}", abi::IOCTL_RAND)))
+        .unwrap_or_else(|| panic!("{}", FIRST_BOOT.report()));
+    assert!(line.contains("my_rng"), "{line}");
+    assert!(line.contains(&format!("{:#x}", abi::IOCTL_SEED)), "{line}");
+}
+
+#[test]
+fn the_node_comes_and_goes_with_the_driver() {
+    assert_eq!(section(&FIRST_BOOT, "nodes"), ["/dev/my_rng_driver"]);
+    assert!(section(&FIRST_BOOT, "nodes left").is_empty());
+}
+
+#[test]
+fn bad_pointers_and_bad_commands() {
+    let ioctls = Guest::new().program("ioctls").run(&["/ioctls"]).success();
+    assert_eq!(ioctls.text(), "done\n");
+}
+
+#[test]
+fn concurrent_callers_share_the_stream_without_loss() {
+    let concurrent = Guest::new()
+        .option("--smp", "2")
+        .program("concurrent")
+        .run(&["/concurrent"])
+        .success();
+    assert_eq!(concurrent.text(), "words: 320000\n");
+}
+
+/// A client written to the classic contract, which knows nothing of this project.
+#[test]
+fn a_classic_client_runs_unchanged() {
+    let classic = Guest::new().program("classic").run(&["/classic"]).success();
+    assert_eq!(
+        classic.text(),
+        crate::app::classic(&known_answers::LIBC[0].first)
+    );
+}
+
+#[test]
+fn the_module_can_be_loaded_and_unloaded_any_number_of_times() {
+    let answer = &known_answers::LIBC[2];
+    let reloaded = Guest::new()
+        .switch("--no-module")
+        .sh(&format!(
+            "for i in $(seq 100); do
+                 test ! -e /dev/my_rng_driver
+                 insmod /lib/modules/my_rng.ko
+                 my-rng seed {}
+                 my-rng read
+                 rmmod my_rng
+             done
+             insmod /lib/modules/my_rng.ko
+             exec 3<>/dev/my_rng_driver
+             rmmod my_rng && exit 1
+             my-rng read
+             exec 3>&-
+             rmmod my_rng",
+            answer.seed
+        ))
+        .success();
+    let [first, second, ..] = answer.first;
+    let expected: String = std::iter::repeat_n(first, 100)
+        .chain([second])
+        .map(|word| format!("{word}\n"))
+        .collect();
+    assert_eq!(reloaded.text(), expected);
+    // What rmmod says of the open file is the C library's text for the errno, EAGAIN.
+    assert!(!reloaded.errors().is_empty(), "{}", reloaded.report());
+}
+
+#[test]
+fn an_open_file_outlives_the_binding() {
+    let unbound = Guest::new()
+        .option("--smp", "2")
+        .program("unbind")
+        .sh(&format!("{SECTIONS} /unbind $(basename $(device))"))
+        .success();
+    assert_eq!(unbound.text(), "rounds: 20\n");
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The whole chain, in guests that `vm/run` boots from what `make` has built.
+//!
+//! One program, so that its tests share the machine's processors and the boots they look at
+//! together.
+
+mod app;
+mod boot;
+mod driver;
+mod first_boot;
+mod pci;
+mod registers;
+mod unplug;
+mod vm_run;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The device on the PCI bus, as lspci and sysfs show it.
+
+use my_rng_e2e::{Guest, abi, known_answers};
+
+use crate::first_boot::{FIRST_BOOT, SECTIONS, ids, section};
+
+/// Holds what `lspci -v` says of one device against the contract, and returns the lines beyond.
+fn check_lspci<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let [title, subsystem, flags, memory, rest @ ..] = lines else {
+        panic!("too few lines: {lines:#?}");
+    };
+    let (address, title) = title.split_once(' ').expect("an address");
+    assert!(
+        address.ends_with(".0") && address.contains(':'),
+        "{address}"
+    );
+    assert_eq!(
+        title,
+        "Unclassified device [00ff]: Device 1234:cafe (rev 10)"
+    );
+    assert_eq!(*subsystem, "\tSubsystem: Red Hat, Inc. Device 1100");
+    assert_eq!(*flags, "\tFlags: fast devsel");
+    let place = memory
+        .strip_prefix("\tMemory at ")
+        .and_then(|memory| memory.strip_suffix(" (32-bit, non-prefetchable) [size=4K]"))
+        .unwrap_or_else(|| panic!("{memory}"));
+    let place = u32::from_str_radix(place, 16).expect("a 32-bit address");
+    assert!(
+        place != 0 && place as usize % abi::BAR_SIZE == 0,
+        "{place:#x}"
+    );
+    rest.to_vec()
+}
+
+#[test]
+fn lspci_without_the_driver() {
+    assert!(check_lspci(&section(&FIRST_BOOT, "free")).is_empty());
+}
+
+#[test]
+fn lspci_with_the_driver() {
+    let beyond = check_lspci(&section(&FIRST_BOOT, "driven"));
+    assert_eq!(beyond.first(), Some(&"\tKernel driver in use: my_rng"));
+    // lspci names the module itself only where the module is installed.
+    assert!(
+        beyond[1..]
+            .iter()
+            .all(|line| *line == "\tKernel modules: my_rng"),
+        "{beyond:#?}"
+    );
+}
+
+#[test]
+fn configuration_space() {
+    let bytes: Vec<u8> = section(&FIRST_BOOT, "config")
+        .iter()
+        .flat_map(|line| line.split_whitespace())
+        .map(|byte| u8::from_str_radix(byte, 16).expect("a byte"))
+        .collect();
+    assert_eq!(bytes.len(), 64);
+    let u16_at = |offset: usize| u16::from_le_bytes([bytes[offset], bytes[offset + 1]]);
+    let u32_at = |offset: usize| u32::from(u16_at(offset)) | u32::from(u16_at(offset + 2)) << 16;
+    assert_eq!(u16_at(0x00), abi::PCI_VENDOR_ID);
+    assert_eq!(u16_at(0x02), abi::PCI_DEVICE_ID);
+    assert_eq!(u16_at(0x06) & 0x10, 0, "no capability list");
+    assert_eq!(bytes[0x08], abi::PCI_REVISION);
+    assert_eq!(bytes[0x09], 0, "no programming interface");
+    assert_eq!(u16_at(0x0a), abi::PCI_CLASS);
+    assert_eq!(bytes[0x0e], 0, "an ordinary header, one function");
+    let bar = 0x10 + 4 * usize::from(abi::BAR);
+    assert_eq!(u32_at(bar) & 0xf, 0, "memory, 32-bit, non-prefetchable");
+    assert_ne!(u32_at(bar), 0);
+    for other in (0x10..0x28).step_by(4).filter(|other| *other != bar) {
+        assert_eq!(u32_at(other), 0, "no BAR at {other:#x}");
+    }
+    assert_eq!(u16_at(0x2c), 0x1af4, "QEMU's subsystem vendor");
+    assert_eq!(u16_at(0x2e), 0x1100, "QEMU's subsystem");
+    assert_eq!(u32_at(0x30), 0, "no expansion ROM");
+    assert_eq!(bytes[0x34], 0, "no capability");
+    assert_eq!(bytes[0x3d], 0, "no interrupt pin");
+}
+
+#[test]
+fn the_bar_is_one_page_of_memory() {
+    let resource = section(&FIRST_BOOT, "resource");
+    let fields: Vec<_> = resource[0]
+        .split_whitespace()
+        .map(|field| {
+            let digits = field.strip_prefix("0x").expect("a hexadecimal number");
+            u64::from_str_radix(digits, 16).expect("a hexadecimal number")
+        })
+        .collect();
+    let [first, last, flags] = fields[..] else {
+        panic!("{resource:?}");
+    };
+    assert_eq!(last - first + 1, abi::BAR_SIZE as u64);
+    // IORESOURCE_MEM, and not IORESOURCE_PREFETCH, of Linux's include/linux/ioport.h.
+    assert_eq!(flags & 0x2300, 0x200);
+}
+
+/// Words are taken one at a time, in turns with the other device.
+#[test]
+fn two_devices_have_a_node_and_a_stream_each() {
+    let first = &known_answers::LIBC[2];
+    let second = &known_answers::LIBC[5];
+    let two = Guest::new()
+        .option("--device", "my_rng")
+        .option("--device", "my_rng")
+        .sh(&format!(
+            "{SECTIONS}
+             section lspci; lspci -d {ids} | wc -l
+             section nodes; ls /dev/my_rng*
+             one() {{ my-rng --device /dev/my_rng_driver \"$@\"; }}
+             two() {{ my-rng --device /dev/my_rng_driver1 \"$@\"; }}
+             section untouched; two read; one read; two read; one read
+             section seeded
+             one seed {one}; one read; two seed {two}; one read; two read; two read; one read
+             one read; two read; two read; one read; two read
+             section one seeds; one seed {one}; two read 995 | tail -n 1
+             section two seeds; two seed {two}; one read 1000 | tail -n 1",
+            ids = ids(),
+            one = first.seed,
+            two = second.seed
+        ))
+        .success();
+    assert_eq!(section(&two, "lspci"), ["2"]);
+    assert_eq!(
+        section(&two, "nodes"),
+        ["/dev/my_rng_driver", "/dev/my_rng_driver1"]
+    );
+    let words = |name| -> Vec<u32> {
+        section(&two, name)
+            .iter()
+            .map(|line| line.parse().expect("a number"))
+            .collect()
+    };
+    let start = &known_answers::LIBC[1].first;
+    assert_eq!(words("untouched"), [start[0], start[0], start[1], start[1]]);
+    let (a, b) = (&first.first, &second.first);
+    assert_eq!(
+        words("seeded"),
+        [a[0], a[1], b[0], b[1], a[2], a[3], b[2], b[3], a[4], b[4]]
+    );
+    assert_eq!(words("one seeds"), [second.thousandth]);
+    assert_eq!(words("two seeds"), [first.thousandth]);
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The registers, accessed from the guest's user space through sysfs, without the driver.
+
+use std::fs;
+
+use my_rng_e2e::{Finished, Guest};
+
+use crate::first_boot::SECTIONS;
+
+/// The number after this label in what the program printed.
+fn count(finished: &Finished, label: &str) -> usize {
+    finished
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(label))
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {label}: {}", finished.report()))
+}
+
+#[test]
+fn every_access_size_at_every_offset() {
+    let guest = Guest::new();
+    let log = guest.folder().join("qemu.log");
+    let swept = guest
+        // The program counts errors as this accelerator cuts the accesses.
+        .option("--accel", "tcg")
+        .switch("--no-module")
+        .option("--qemu-arg", "-d")
+        .option("--qemu-arg", "guest_errors")
+        .option("--qemu-arg", "-D")
+        .option("--qemu-arg", &log)
+        .program("access")
+        .sh(&format!("{SECTIONS} /access $(device)/resource0"))
+        .success();
+    assert!(count(&swept, "accesses: ") > 32_000);
+    let log = fs::read_to_string(&log).expect("QEMU's log");
+    let logged = log.lines().filter(|line| line.contains("my_rng")).count();
+    assert_eq!(logged, count(&swept, "guest errors: "));
+}

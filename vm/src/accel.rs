@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which accelerator runs the guest.
+//!
+//! That `/dev/kvm` can be opened says little: there are machines on which no guest gets anywhere
+//! on it. So KVM is believed in only after a guest has run on it: the built kernel, told to start
+//! an init that does not exist, panics within a second or two and reboots, which ends QEMU. The
+//! verdict is kept until the host reboots or another QEMU or kernel is used.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use crate::Error;
+use crate::machine::{Accel, Event};
+use crate::qemu::{Foreground, Process, option_value};
+
+/// How long a guest may take to prove that KVM works; one on a working KVM takes about a second.
+pub const PROBE_LIMIT: Duration = Duration::from_secs(6);
+
+/// The accelerators that QEMU is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// The host's virtualization.
+    Kvm,
+    /// QEMU's own translation, which works everywhere.
+    Tcg,
+}
+
+impl Chosen {
+    /// The options that ask QEMU for it.
+    pub fn args(self) -> [&'static str; 4] {
+        match self {
+            Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
+            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+        }
+    }
+}
+
+/// What a probe needs to know.
+#[derive(Debug)]
+pub(crate) struct Prober<'a> {
+    pub qemu: &'a Path,
+    pub kernel: &'a Path,
+    /// The device that KVM is used through.
+    pub kvm: &'a Path,
+    /// Where verdicts are kept; nowhere if unknown.
+    pub cache: Option<PathBuf>,
+    pub limit: Duration,
+}
+
+/// Where verdicts are kept.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    set("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))
+        .filter(|path| path.is_absolute())
+        .map(|path| path.join("my-rng").join("accel"))
+}
+
+impl Prober<'_> {
+    /// Settles which accelerator to use. The events are those of the run that asks; all but an
+    /// interrupt belong to the probe.
+    pub fn choose(
+        &self,
+        accel: Accel,
+        events: &Receiver<Event>,
+        sender: &Sender<Event>,
+    ) -> Result<Chosen, Error> {
+        match accel {
+            Accel::Kvm => return Ok(Chosen::Kvm),
+            Accel::Tcg => return Ok(Chosen::Tcg),
+            Accel::Auto => {}
+        }
+        let openable = File::options().read(true).write(true).open(self.kvm);
+        if openable.is_err() {
+            return Ok(Chosen::Tcg);
+        }
+        let key = self.key();
+        if let Some(verdict) = key.as_deref().and_then(|key| self.remembered(key)) {
+            return Ok(verdict);
+        }
+        let verdict = if self.guest_runs(events, sender)? {
+            Chosen::Kvm
+        } else {
+            Chosen::Tcg
+        };
+        if let Some(key) = key {
+            // Not being able to keep it costs only time.
+            let _ = self.remember(&key, verdict);
+        }
+        Ok(verdict)
+    }
+
+    /// Whether a guest gets through on KVM.
+    fn guest_runs(&self, events: &Receiver<Event>, sender: &Sender<Event>) -> Result<bool, Error> {
+        let host = |error: io::Error| Error::Host(format!("cannot probe for KVM: {error}"));
+        let folder = tempfile::Builder::new()
+            .prefix("my-rng-probe-")
+            .tempdir()
+            .map_err(host)?;
+        let console = folder.path().join("console");
+        let log = File::create_new(folder.path().join("messages")).map_err(host)?;
+
+        let mut args: Vec<OsString> = crate::machine::BASICS.map(OsString::from).into();
+        args.extend(Chosen::Kvm.args().map(OsString::from));
+        args.extend(["-m", "128M", "-append"].map(OsString::from));
+        args.push("console=ttyS0 panic=-1 quiet rdinit=/nonexistent".into());
+        args.extend(["-kernel".into(), self.kernel.into()]);
+        let mut file = OsString::from("file,id=console,path=");
+        file.push(option_value(console.as_os_str()));
+        args.extend(["-chardev".into(), file]);
+        args.extend(["-serial", "chardev:console"].map(OsString::from));
+
+        let deadline = Instant::now() + self.limit;
+        let mut process =
+            Process::start(self.qemu, &args, &log, Foreground::Launcher, sender.clone())?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match events.recv_timeout(left) {
+                Ok(Event::QemuGone) => break,
+                Ok(Event::Interrupt(signal)) => return Err(Error::Interrupted(signal)),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    process.kill();
+                    // The process's end is the probe's event, not the run's.
+                    if process.wait(self.limit).is_some() {
+                        let _ = events.recv_timeout(self.limit);
+                    }
+                    return Ok(false);
+                }
+            }
+        }
+        // A guest that crashes at once also ends QEMU, so ask for the panic that was meant.
+        let ended_well = process
+            .wait(self.limit)
+            .is_some_and(|status| status.success());
+        Ok(ended_well && crate::console::shows_panic(&crate::console::read(&console)))
+    }
+
+    /// What a verdict holds for: this boot of the host, this QEMU, this guest kernel.
+    fn key(&self) -> Option<String> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let file = |path: &Path| {
+            let metadata = path.metadata().ok()?;
+            let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+            Some(format!(
+                "{}\t{}\t{}",
+                fs::canonicalize(path).ok()?.display(),
+                metadata.len(),
+                modified.as_nanos()
+            ))
+        };
+        Some(format!(
+            "{}\t{}\t{}",
+            boot.trim(),
+            file(self.qemu)?,
+            file(self.kernel)?
+        ))
+    }
+
+    fn remembered(&self, key: &str) -> Option<Chosen> {
+        let text = fs::read_to_string(self.cache.as_ref()?).ok()?;
+        text.lines().find_map(|line| match line.split_once('\t')? {
+            ("kvm", rest) if rest == key => Some(Chosen::Kvm),
+            ("tcg", rest) if rest == key => Some(Chosen::Tcg),
+            _ => None,
+        })
+    }
+
+    /// Adds a verdict to those of the same boot, of which the latest few are kept.
+    fn remember(&self, key: &str, verdict: Chosen) -> io::Result<()> {
+        const KEPT: usize = 16;
+        let Some(cache) = &self.cache else {
+            return Ok(());
+        };
+        let Some(folder) = cache.parent() else {
+            return Ok(());
+        };
+        fs::create_dir_all(folder)?;
+        let old = fs::read_to_string(cache).unwrap_or_default();
+        let boot = key.split('\t').next().unwrap_or_default();
+        let word = match verdict {
+            Chosen::Kvm => "kvm",
+            Chosen::Tcg => "tcg",
+        };
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        writeln!(file, "{word}\t{key}")?;
+        let same_boot = old
+            .lines()
+            .filter(|line| line.split('\t').nth(1) == Some(boot));
+        for line in same_boot.take(KEPT - 1) {
+            writeln!(file, "{line}")?;
+        }
+        file.persist(cache)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    struct Place {
+        folder: tempfile::TempDir,
+    }
+
+    impl Place {
+        /// A place with a stand-in for QEMU that does what the script says.
+        fn new(script: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let kernel = format!("echo >> {}/runs\n{script}\n", folder.path().display());
+            fs::write(folder.path().join("kernel"), kernel).unwrap();
+            fs::write(folder.path().join("kvm"), "").unwrap();
+            Self { folder }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn choose(&self, accel: Accel, limit: Duration) -> Result<Chosen, Error> {
+            let (sender, events) = channel();
+            self.choose_with(accel, limit, &events, &sender)
+        }
+
+        fn choose_with(
+            &self,
+            accel: Accel,
+            limit: Duration,
+            events: &Receiver<Event>,
+            sender: &Sender<Event>,
+        ) -> Result<Chosen, Error> {
+            Prober {
+                qemu: &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu"),
+                kernel: &self.path("kernel"),
+                kvm: &self.path("kvm"),
+                cache: Some(self.path("cache/my-rng/accel")),
+                limit,
+            }
+            .choose(accel, events, sender)
+        }
+
+        fn runs(&self) -> usize {
+            fs::read_to_string(self.path("runs")).map_or(0, |text| text.lines().count())
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+    const PANICS: &str =
+        r#"echo "[0.1] Kernel panic - not syncing: No working init found." > "$console""#;
+
+    #[test]
+    fn a_guest_that_runs_through_means_kvm_and_is_remembered() {
+        let place = Place::new(PANICS);
+        assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Kvm);
+        assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Kvm);
+        assert_eq!(place.runs(), 1);
+        // Another kernel has to prove itself anew.
+        let kernel = fs::read_to_string(place.path("kernel")).unwrap();
+        fs::write(place.path("kernel"), kernel + "# another\n").unwrap();
+        assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Kvm);
+        assert_eq!(place.runs(), 2);
+        let kept = fs::read_to_string(place.path("cache/my-rng/accel")).unwrap();
+        assert_eq!(kept.lines().count(), 2);
+    }
+
+    #[test]
+    fn a_guest_that_hangs_means_tcg_and_is_remembered() {
+        let place = Place::new("sleep 1000 & wait");
+        let short = Duration::from_millis(200);
+        assert_eq!(place.choose(Accel::Auto, short).unwrap(), Chosen::Tcg);
+        assert_eq!(place.choose(Accel::Auto, short).unwrap(), Chosen::Tcg);
+        assert_eq!(place.runs(), 1);
+    }
+
+    #[test]
+    fn a_qemu_that_refuses_or_a_guest_that_crashes_means_tcg() {
+        for script in ["exit 1", "exit 0", &format!("{PANICS}\nexit 1")] {
+            let place = Place::new(script);
+            assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Tcg);
+        }
+    }
+
+    #[test]
+    fn without_the_device_nothing_is_tried() {
+        let place = Place::new(PANICS);
+        fs::remove_file(place.path("kvm")).unwrap();
+        assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Tcg);
+        assert_eq!(place.runs(), 0);
+    }
+
+    #[test]
+    fn a_wish_is_not_probed() {
+        let place = Place::new(PANICS);
+        assert_eq!(place.choose(Accel::Kvm, LONG).unwrap(), Chosen::Kvm);
+        assert_eq!(place.choose(Accel::Tcg, LONG).unwrap(), Chosen::Tcg);
+        assert_eq!(place.runs(), 0);
+    }
+
+    #[test]
+    fn an_interrupt_stops_the_probe_and_leaves_no_verdict() {
+        let place = Place::new("sleep 1000 & wait");
+        let (sender, events) = channel();
+        sender.send(Event::Interrupt(2)).unwrap();
+        let result = place.choose_with(Accel::Auto, LONG, &events, &sender);
+        assert!(matches!(result, Err(Error::Interrupted(2))));
+        assert!(!place.path("cache/my-rng/accel").exists());
+    }
+}

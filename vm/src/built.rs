@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Where `make` put what it built: the file `build/where`, one `key=value` a line.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// What `build/where` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Built {
+    directory: PathBuf,
+    entries: BTreeMap<String, String>,
+}
+
+impl Built {
+    /// The build folder: `MY_RNG_BUILD`, else `BUILD`, else `build` in the repository.
+    pub fn directory() -> PathBuf {
+        ["MY_RNG_BUILD", "BUILD"]
+            .iter()
+            .filter_map(env::var_os)
+            .find(|value| !value.is_empty())
+            .map_or_else(
+                || {
+                    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+                    here.parent().unwrap_or(here).join("build")
+                },
+                PathBuf::from,
+            )
+    }
+
+    /// Reads the build folder's list. A build folder without one gives an empty list: the error
+    /// comes when something is looked up that was not given on the command line.
+    pub fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join("where");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self::parse(directory, &text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::parse(directory, "")),
+            Err(error) => Err(Error::file("read", &path, &error)),
+        }
+    }
+
+    fn parse(directory: &Path, text: &str) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            entries: text
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+                .collect(),
+        }
+    }
+
+    /// The file that `key` names, which must be there.
+    pub fn file(&self, key: &str) -> Result<PathBuf, Error> {
+        let value = self.entries.get(key).ok_or_else(|| {
+            Error::NotBuilt(format!(
+                "{} names no {key}=",
+                self.directory.join("where").display()
+            ))
+        })?;
+        let path = self.directory.join(value);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Error::NotBuilt(format!(
+                "{} ({key}) is not there",
+                path.display()
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_and_its_files_are_looked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("bzImage"), "").unwrap();
+        fs::write(
+            directory.path().join("where"),
+            "qemu=/nowhere/qemu\nkernel=bzImage\nqemu_version=8.2.9\n",
+        )
+        .unwrap();
+        let built = Built::read(directory.path()).unwrap();
+        assert_eq!(
+            built.file("kernel").unwrap(),
+            directory.path().join("bzImage")
+        );
+        let missing = built.file("qemu").unwrap_err().to_string();
+        assert!(missing.contains("/nowhere/qemu"), "{missing}");
+        assert!(missing.ends_with("run `make` first"), "{missing}");
+        let unnamed = built.file("initramfs").unwrap_err().to_string();
+        assert!(unnamed.ends_with("run `make` first"), "{unnamed}");
+    }
+
+    #[test]
+    fn nothing_built_is_told_when_it_matters() {
+        let directory = tempfile::tempdir().unwrap();
+        let built = Built::read(&directory.path().join("build")).unwrap();
+        assert!(matches!(built.file("qemu"), Err(Error::NotBuilt(_))));
+    }
+}

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The demo: what the guest is made to show on its serial console, and whether all of it is right.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use crate::abi;
+use crate::console;
+use crate::job::{MODULE_PATH, Step, Work};
+use crate::known_answers::{KnownAnswer, LIBC, SELFTEST_SEED};
+
+/// The seed that the classic app uses.
+const APP_SEED: u32 = 0;
+
+const RULE: &str = "------------------------------------------------------------------";
+
+fn lspci() -> [String; 4] {
+    let id = format!("{:04x}:{:04x}", abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID);
+    ["lspci".into(), "-v".into(), "-d".into(), id]
+}
+
+fn insmod() -> [String; 2] {
+    ["insmod".into(), MODULE_PATH.into()]
+}
+
+fn app() -> [String; 1] {
+    ["my-rng".into()]
+}
+
+/// The line that shows a command.
+fn prompt(argv: &[String]) -> String {
+    format!("# {}", argv.join(" "))
+}
+
+/// What the guest does on its console.
+pub fn work() -> Work {
+    let step = |argv: &[String], kernel_log| Step {
+        argv: argv.iter().map(OsString::from).collect(),
+        kernel_log,
+    };
+    Work::Console(vec![
+        // Before the driver is there, so that the device looks as it is described everywhere.
+        step(&lspci(), false),
+        step(&insmod(), true),
+        step(&app(), false),
+    ])
+}
+
+/// What became of a demo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// How many numbers were right.
+    pub right: usize,
+    /// How many numbers there should be.
+    pub total: usize,
+    /// What differed, if anything did.
+    pub differences: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether everything was as documented.
+    pub fn passed(&self) -> bool {
+        self.differences.is_empty() && self.right == self.total
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { right, total, .. } = self;
+        if self.passed() {
+            write!(
+                f,
+                "PASS: {right} of {total} numbers and every line as documented"
+            )
+        } else {
+            write!(
+                f,
+                "FAIL: {right} of {total} numbers right; {}",
+                self.differences.join("; ")
+            )
+        }
+    }
+}
+
+/// Checks what the guest said on its console.
+pub fn check(console: &[u8]) -> Verdict {
+    let lines = console::lines(console);
+    let mut verdict = Verdict::default();
+    let mut sections = Sections::of(&lines);
+
+    let boot: Vec<&str> = sections
+        .boot
+        .iter()
+        .filter_map(|line| kernel_message(line))
+        .filter(|message| is_selftest_line(message))
+        .collect();
+    verdict.compare("the self-test", &selftest_lines(), &boot);
+
+    let shown = sections.take(&lspci(), &mut verdict);
+    verdict.lspci(&shown.user);
+
+    let logged = sections.take(&insmod(), &mut verdict);
+    verdict.driver(&logged);
+
+    let printed = sections.take(&app(), &mut verdict);
+    verdict.compare("the app", &rounds(APP_SEED), &printed.user);
+    verdict
+}
+
+/// The console's lines, by what made them.
+struct Sections<'a> {
+    boot: &'a [String],
+    /// What stands from each command's line on, that line included.
+    commands: Vec<&'a [String]>,
+}
+
+/// What one command brought about.
+#[derive(Default)]
+struct Shown<'a> {
+    user: Vec<&'a str>,
+    kernel: Vec<&'a str>,
+}
+
+impl<'a> Sections<'a> {
+    fn of(lines: &'a [String]) -> Self {
+        let prompts = [prompt(&lspci()), prompt(&insmod()), prompt(&app())];
+        let mut parts = Vec::new();
+        let mut rest = lines;
+        // A command's section reaches to the next command's line.
+        while let Some(start) = rest.iter().skip(1).position(|line| prompts.contains(line)) {
+            let (part, next) = rest.split_at(start + 1);
+            parts.push(part);
+            rest = next;
+        }
+        parts.push(rest);
+        let boot = parts.remove(0);
+        Self {
+            boot,
+            commands: parts,
+        }
+    }
+
+    /// What the command shown next brought about.
+    fn take(&mut self, argv: &[String], verdict: &mut Verdict) -> Shown<'a> {
+        let prompt = prompt(argv);
+        let found = self
+            .commands
+            .iter()
+            .position(|section| section.first() == Some(&prompt));
+        let Some(index) = found else {
+            verdict
+                .differences
+                .push(format!("the guest never showed '{prompt}'"));
+            return Shown::default();
+        };
+        let mut shown = Shown::default();
+        for line in self.commands.remove(index).iter().skip(1) {
+            match kernel_message(line) {
+                Some(message) => shown.kernel.push(message),
+                None if line.is_empty() => {}
+                None => shown.user.push(line),
+            }
+        }
+        shown
+    }
+}
+
+impl Verdict {
+    /// Compares lines one by one and tells the first difference.
+    fn compare(&mut self, what: &str, expected: &[String], got: &[&str]) {
+        let is_number = |line: &String| line.starts_with("Round ");
+        self.total += expected.iter().filter(|line| is_number(line)).count();
+        self.right += expected
+            .iter()
+            .zip(got)
+            .filter(|(expected, got)| is_number(expected) && expected == *got)
+            .count();
+        let length = expected.len().max(got.len());
+        let different = (0..length)
+            .map(|index| (expected.get(index), got.get(index)))
+            .find(|(expected, got)| expected.map(String::as_str) != got.copied());
+        if let Some((expected, got)) = different {
+            let quoted = |line: Option<&str>| match line {
+                Some(line) => format!("'{line}'"),
+                None => "nothing".to_owned(),
+            };
+            self.differences.push(format!(
+                "{what}: expected {}, got {}",
+                quoted(expected.map(String::as_str)),
+                quoted(got.copied())
+            ));
+        }
+    }
+
+    fn lspci(&mut self, got: &[&str]) {
+        let header = format!(
+            " Unclassified device [{:04x}]: Device {:04x}:{:04x} (rev {:02x})",
+            abi::PCI_CLASS,
+            abi::PCI_VENDOR_ID,
+            abi::PCI_DEVICE_ID,
+            abi::PCI_REVISION
+        );
+        let memory = format!(
+            " (32-bit, non-prefetchable) [size={}K]",
+            abi::BAR_SIZE / 1024
+        );
+        // Where the device sits, and where its memory is, is the machine's affair.
+        let mut expected = vec![
+            format!("BB:DD.F{header}"),
+            "\tSubsystem: Red Hat, Inc. Device 1100".to_owned(),
+            "\tFlags: fast devsel".to_owned(),
+            format!("\tMemory at ADDRESS{memory}"),
+        ];
+        if let (Some(line), Some(first)) = (got.first(), expected.first_mut())
+            && line.strip_suffix(&header).is_some_and(is_slot)
+        {
+            *first = (*line).to_owned();
+        }
+        if let (Some(line), Some(last)) = (got.get(3), expected.last_mut())
+            && line
+                .strip_prefix("\tMemory at ")
+                .and_then(|rest| rest.strip_suffix(&memory))
+                .is_some_and(|address| u32::from_str_radix(address, 16).is_ok())
+        {
+            *last = (*line).to_owned();
+        }
+        self.compare("lspci -v", &expected, got);
+    }
+
+    fn driver(&mut self, shown: &Shown<'_>) {
+        for number in [abi::IOCTL_RAND, abi::IOCTL_SEED] {
+            let number = format!("{number:#x}");
+            if !shown.kernel.iter().any(|message| message.contains(&number)) {
+                self.differences
+                    .push(format!("the driver's load message lacks {number}"));
+            }
+        }
+        if let Some(line) = shown.user.first() {
+            self.differences.push(format!("insmod said '{line}'"));
+        }
+    }
+}
+
+/// The lines of the boot self-test.
+fn selftest_lines() -> Vec<String> {
+    let mut lines = vec![
+        RULE.to_owned(),
+        "BEGIN MY-RNG TEST".to_owned(),
+        RULE.to_owned(),
+    ];
+    lines.extend(rounds(SELFTEST_SEED));
+    lines.extend([
+        RULE.to_owned(),
+        "END MY-RNG TEST".to_owned(),
+        RULE.to_owned(),
+    ]);
+    lines
+}
+
+/// Two rounds of the first five numbers that a seed gives.
+fn rounds(seed: u32) -> Vec<String> {
+    let numbers: Vec<u32> = LIBC
+        .iter()
+        .filter(|answer| answer.seed == seed)
+        .flat_map(|KnownAnswer { first, .. }| *first)
+        .collect();
+    (0..2)
+        .flat_map(|round| {
+            (0..)
+                .zip(&numbers)
+                .map(move |(index, number)| format!("Round {round} number {index}: {number}"))
+        })
+        .collect()
+}
+
+/// Whether a kernel message belongs to the self-test, or is meant to.
+fn is_selftest_line(message: &str) -> bool {
+    message.starts_with("---")
+        || message.starts_with("Round ")
+        || message.contains("MY-RNG TEST")
+        || message.starts_with("ERROR: cannot map")
+}
+
+/// A line of the kernel's log without its time stamp; nothing if it is somebody else's line.
+fn kernel_message(line: &str) -> Option<&str> {
+    let (stamp, message) = line.strip_prefix('[')?.split_once("] ")?;
+    let (seconds, fraction) = stamp.trim_start().split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(seconds) && digits(fraction)).then_some(message)
+}
+
+/// Whether text is a PCI slot as lspci writes it, `bus:device.function`.
+fn is_slot(text: &str) -> bool {
+    let Some((bus, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let Some((device, function)) = rest.split_once('.') else {
+        return false;
+    };
+    let hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    hex(bus, 2) && hex(device, 2) && hex(function, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+[    0.000000] Linux version 7.3.4
+[    0.619214] ------------------------------------------------------------------
+[    0.619510] BEGIN MY-RNG TEST
+[    0.619620] ------------------------------------------------------------------
+[    0.620024] Round 0 number 0: 286129175
+[    0.620046] Round 0 number 1: 1594929109
+[    0.620199] Round 0 number 2: 971802288
+[    0.620394] Round 0 number 3: 222134722
+[    0.620500] tsc: Refined TSC clocksource calibration: 2500.000 MHz
+[    0.620559] Round 0 number 4: 1335014133
+[    0.620754] Round 1 number 0: 286129175
+[    0.620918] Round 1 number 1: 1594929109
+[    0.621073] Round 1 number 2: 971802288
+[    0.621227] Round 1 number 3: 222134722
+[    0.621406] Round 1 number 4: 1335014133
+[    0.621545] ------------------------------------------------------------------
+[    0.621965] END MY-RNG TEST
+[    0.622101] ------------------------------------------------------------------
+[    0.700000] Run /init as init process
+[    0.800000] vm-init: the boot is over
+# lspci -v -d 1234:cafe
+00:02.0 Unclassified device [00ff]: Device 1234:cafe (rev 10)
+\tSubsystem: Red Hat, Inc. Device 1100
+\tFlags: fast devsel
+\tMemory at febf1000 (32-bit, non-prefetchable) [size=4K]
+
+# insmod /lib/modules/my_rng.ko
+[    1.100000] my_rng: loading out-of-tree module taints kernel.
+[    1.100001] my_rng: ioctl numbers: RAND 0x80047101, SEED 0x40047101
+# my-rng
+Round 0 number 0: 1804289383
+Round 0 number 1: 846930886
+Round 0 number 2: 1681692777
+Round 0 number 3: 1714636915
+Round 0 number 4: 1957747793
+Round 1 number 0: 1804289383
+Round 1 number 1: 846930886
+Round 1 number 2: 1681692777
+Round 1 number 3: 1714636915
+Round 1 number 4: 1957747793
+[    1.500000] reboot: Power down
+";
+
+    fn verdict_of(text: &str) -> Verdict {
+        check(text.replace('\n', "\r\n").as_bytes())
+    }
+
+    #[test]
+    fn a_good_console_passes() {
+        let verdict = verdict_of(GOOD);
+        assert!(verdict.passed(), "{verdict}");
+        assert_eq!(
+            verdict.to_string(),
+            "PASS: 20 of 20 numbers and every line as documented"
+        );
+    }
+
+    /// What a change to the good console is told as.
+    fn damaged(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "{from}");
+        let verdict = verdict_of(&GOOD.replacen(from, to, 1));
+        assert!(!verdict.passed(), "{from} -> {to}");
+        verdict.to_string()
+    }
+
+    #[test]
+    fn each_damage_is_named() {
+        for (from, to, told) in [
+            (
+                "Round 0 number 2: 971802288",
+                "Round 0 number 2: 971802289",
+                "FAIL: 19 of 20 numbers right; the self-test: expected 'Round 0 number 2: \
+                 971802288', got 'Round 0 number 2: 971802289'",
+            ),
+            (
+                "[    0.619510] BEGIN MY-RNG TEST\n",
+                "",
+                "expected 'BEGIN MY-RNG TEST', got '-----",
+            ),
+            (
+                "END MY-RNG TEST",
+                "END MY-RNG TEST ",
+                "expected 'END MY-RNG TEST', got 'END MY-RNG TEST '",
+            ),
+            (
+                "Round 0 number 4: 1335014133",
+                "Ruond 0 number 4: 1335014133",
+                "expected 'Round 0 number 4: 1335014133', got 'Round 1 number 0: 286129175'",
+            ),
+            (
+                "[    0.622101] ------------------------------------------------------------------\n",
+                "",
+                "got nothing",
+            ),
+            (
+                "[    0.620024] Round 0 number 0: 286129175",
+                "[    0.620024] ERROR: cannot map device registers",
+                "got 'ERROR: cannot map device registers'",
+            ),
+            (
+                "[    0.700000] Run /init",
+                "[    0.700000] ---\n[    0.700000] Run /init",
+                "expected nothing, got '---'",
+            ),
+            (
+                "(rev 10)",
+                "(rev 11)",
+                "got '00:02.0 Unclassified device [00ff]: Device 1234:cafe (rev 11)'",
+            ),
+            (
+                "00:02.0 Uncl",
+                "somewhere Uncl",
+                "expected 'BB:DD.F Unclassified",
+            ),
+            (
+                "Device 1100",
+                "Device 1101",
+                "expected '\tSubsystem: Red Hat, Inc. Device 1100'",
+            ),
+            (
+                "Flags: fast devsel",
+                "Flags: fast devsel, IRQ 11",
+                "got '\tFlags: fast devsel, IRQ 11'",
+            ),
+            (
+                "at febf1000 (32-bit",
+                "at febf1000 (64-bit",
+                "expected '\tMemory at ADDRESS (32-bit",
+            ),
+            (
+                "[size=4K]\n",
+                "[size=4K]\n\tKernel driver in use: x\n",
+                "expected nothing, got '\tKernel driver",
+            ),
+            (
+                "# lspci -v -d 1234:cafe\n",
+                "",
+                "the guest never showed '# lspci -v -d 1234:cafe'",
+            ),
+            (
+                "0x80047101",
+                "80047101",
+                "the driver's load message lacks 0x80047101",
+            ),
+            (
+                "0x40047101",
+                "0x40047102",
+                "the driver's load message lacks 0x40047101",
+            ),
+            (
+                "# insmod /lib/modules/my_rng.ko\n",
+                "# insmod /lib/modules/my_rng.ko\ninsmod: can't insert\n",
+                "insmod said 'insmod: can't insert'",
+            ),
+            (
+                "Round 1 number 4: 1957747793",
+                "Round 1 number 4: 1957747794",
+                "FAIL: 19 of 20 numbers right; the app: expected 'Round 1 number 4: 1957747793', \
+                 got 'Round 1 number 4: 1957747794'",
+            ),
+            (
+                "# my-rng\n",
+                "# my-rng\nmy-rng: /dev/my_rng_driver is not there\n",
+                "the app: expected 'Round 0 number 0: 1804289383', got 'my-rng: /dev/",
+            ),
+        ] {
+            let verdict = damaged(from, to);
+            assert!(verdict.starts_with("FAIL: "), "{verdict}");
+            assert!(verdict.contains(told), "{told}\nis not in\n{verdict}");
+        }
+    }
+
+    #[test]
+    fn a_console_cut_off_anywhere_fails() {
+        let end = GOOD.find("[    1.500000]").unwrap() - 1;
+        for length in 0..end {
+            assert!(
+                !verdict_of(GOOD.get(..length).unwrap()).passed(),
+                "{length}"
+            );
+        }
+        let nothing = check(b"").to_string();
+        assert!(
+            nothing.starts_with("FAIL: 0 of 20 numbers right; "),
+            "{nothing}"
+        );
+    }
+
+    #[test]
+    fn kernel_lines_are_told_by_their_time_stamp() {
+        assert_eq!(kernel_message("[    0.619510] x] y"), Some("x] y"));
+        assert_eq!(kernel_message("[12345.619510] "), Some(""));
+        for line in ["", "[", "[x.y] z", "[ 1.] z", "[1] z", " [ 1.5] z"] {
+            assert_eq!(kernel_message(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A QEMU process: found, started, and never left behind.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+
+use crate::Error;
+use crate::machine::Event;
+
+/// How long a killed process may take to be gone. One that the kernel cannot end (an accelerator's
+/// fault) is then left to the kernel.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
+/// The executable that `name` means: a path, or a name to be looked up in `PATH`.
+pub fn find(name: &Path) -> Result<PathBuf, Error> {
+    let executable = |path: &Path| {
+        path.metadata()
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    if name.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return if executable(name) {
+            Ok(name.to_owned())
+        } else {
+            Err(Error::Host(format!(
+                "{} is no executable file: name a QEMU with --qemu, or run `make`",
+                name.display()
+            )))
+        };
+    }
+    env::var_os("PATH")
+        .iter()
+        .flat_map(env::split_paths)
+        .map(|folder| folder.join(name))
+        .find(|path| executable(path))
+        .ok_or_else(|| {
+            Error::Host(format!(
+                "{} is not in PATH: name a QEMU with --qemu, or run `make`",
+                name.display()
+            ))
+        })
+}
+
+/// A value for an option of the form `key=value,...`, in which QEMU wants commas doubled.
+pub fn option_value(value: &OsStr) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut doubled = Vec::with_capacity(value.len());
+    for byte in value.as_bytes() {
+        doubled.push(*byte);
+        if *byte == b',' {
+            doubled.push(b',');
+        }
+    }
+    OsString::from_vec(doubled)
+}
+
+/// Who has the terminal while QEMU runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreground {
+    /// We; QEMU gets a process group of its own, so that Ctrl-C reaches only us.
+    Launcher,
+    /// QEMU, for an interactive guest.
+    Qemu,
+}
+
+/// A running QEMU, which ends with this value, with the thread that started it, or with the
+/// launcher's process, whichever is first.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    pid: Pid,
+    pidfd: Arc<OwnedFd>,
+    foreground: Foreground,
+}
+
+impl Process {
+    /// Starts QEMU, with what it says going to `log`; [`Event::QemuGone`] tells when it has ended.
+    pub(crate) fn start(
+        qemu: &Path,
+        args: &[OsString],
+        log: &File,
+        foreground: Foreground,
+        events: Sender<Event>,
+    ) -> Result<Self, Error> {
+        let log = |what: &str| {
+            log.try_clone()
+                .map(Stdio::from)
+                .map_err(|error| Error::Host(format!("cannot keep QEMU's {what}: {error}")))
+        };
+        // The kernel ends QEMU when we end, however that comes about: setpriv asks for it and then
+        // becomes QEMU. (std offers no safe way to do so between fork and exec.)
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(qemu)
+            .args(args)
+            .stderr(log("messages")?);
+        if foreground == Foreground::Launcher {
+            command
+                .stdin(Stdio::null())
+                .stdout(log("output")?)
+                .process_group(0);
+        }
+        let mut child = command.spawn().map_err(|error| {
+            Error::Host(format!(
+                "cannot execute setpriv (install the package util-linux): {error}"
+            ))
+        })?;
+        let pid = Pid::from_child(&child);
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Arc::new(pidfd),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Error::Host(format!(
+                    "cannot watch the QEMU process (Linux 5.3 or later is needed): {error}"
+                )));
+            }
+        };
+        let watched = Arc::clone(&pidfd);
+        thread::spawn(move || {
+            if wait_readable(&watched, None) {
+                let _ = events.send(Event::QemuGone);
+            }
+        });
+        Ok(Self {
+            child,
+            pid,
+            pidfd,
+            foreground,
+        })
+    }
+
+    /// A descriptor that becomes readable when QEMU has ended.
+    pub(crate) fn pidfd(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.pidfd)
+    }
+
+    /// Ends QEMU at once.
+    pub fn kill(&mut self) {
+        // Once it has been waited for, its id may be another process's.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        let _ = match self.foreground {
+            Foreground::Launcher => kill_process_group(self.pid, Signal::KILL),
+            Foreground::Qemu => kill_process(self.pid, Signal::KILL),
+        };
+    }
+
+    /// The exit status, if QEMU ends within `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        if wait_readable(&self.pidfd, Some(limit)) {
+            self.child.wait().ok()
+        } else {
+            None
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        self.wait(KILL_LIMIT);
+    }
+}
+
+/// Waits until `fd` is readable; `false` if `limit` passes first.
+fn wait_readable(fd: &OwnedFd, limit: Option<Duration>) -> bool {
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+    loop {
+        let mut fds = [PollFd::new(fd, PollFlags::IN)];
+        match poll(&mut fds, limit.as_ref()) {
+            Ok(0) => return false,
+            Ok(_) => return true,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Accepts one connection, unless the process behind `pidfd` ends without having made it.
+pub(crate) fn accept(
+    listener: &std::os::unix::net::UnixListener,
+    pidfd: &OwnedFd,
+) -> io::Result<Option<std::os::unix::net::UnixStream>> {
+    loop {
+        let mut fds = [
+            PollFd::new(listener, PollFlags::IN),
+            PollFd::new(pidfd, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let [listening, process] = &fds;
+        if listening.revents().contains(PollFlags::IN) {
+            return listener.accept().map(|(stream, _)| Some(stream));
+        }
+        if !process.revents().is_empty() {
+            return Ok(None);
+        }
+    }
+}
+
+/// What QEMU said, in short: its own lines without its name, or how it ended if it said nothing.
+pub(crate) fn complaint(log: &str, status: Option<ExitStatus>) -> String {
+    let lines: Vec<&str> = log
+        .lines()
+        .map(|line| match line.split_once(": ") {
+            Some((name, rest)) if name.contains("qemu-system-") => rest,
+            _ => line,
+        })
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let from = lines.len().saturating_sub(20);
+    match (lines.get(from..), status) {
+        (Some(lines), _) if !lines.is_empty() => lines.join("\n"),
+        (_, Some(status)) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("it ended with status {code} and said nothing"),
+            (_, Some(signal)) => format!("it was ended by signal {signal}"),
+            _ => "it ended and said nothing".to_owned(),
+        },
+        (_, None) => "it does not end".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_in_values_are_doubled() {
+        assert_eq!(option_value(OsStr::new("/a,b/c")), "/a,,b/c");
+    }
+
+    #[test]
+    fn a_program_is_found_by_path_or_name() {
+        assert_eq!(find(Path::new("/bin/sh")).unwrap(), Path::new("/bin/sh"));
+        assert!(find(Path::new("sh")).unwrap().is_absolute());
+        assert!(find(Path::new("/etc/passwd")).is_err());
+        assert!(find(Path::new("/nowhere/qemu")).is_err());
+        assert!(find(Path::new("no-such-program-here")).is_err());
+    }
+
+    #[test]
+    fn a_complaint_is_what_qemu_said() {
+        let log = "/x/qemu-system-x86_64: -device my_rng,a=1: Property 'my_rng.a' not found\n";
+        assert_eq!(
+            complaint(log, None),
+            "-device my_rng,a=1: Property 'my_rng.a' not found"
+        );
+        let status = ExitStatus::from_raw(9);
+        assert_eq!(complaint("\n", Some(status)), "it was ended by signal 9");
+        let status = ExitStatus::from_raw(3 << 8);
+        assert!(complaint("", Some(status)).contains("status 3"));
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Signals that ask us to stop, and how to obey them.
+
+use std::fs;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::Error;
+use crate::machine::Event;
+
+/// A request to stop, which a run notices wherever it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    raised: Option<i32>,
+    listeners: Vec<Sender<Event>>,
+}
+
+impl Interrupt {
+    /// Asks every run that has this interrupt to stop, as if by `signal`.
+    pub fn raise(&self, signal: i32) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.raised.get_or_insert(signal);
+        // A run that is over hears nothing more.
+        state
+            .listeners
+            .retain(|listener| listener.send(Event::Interrupt(signal)).is_ok());
+    }
+
+    /// Sends the request to `listener` too, even if it was made before.
+    pub(crate) fn subscribe(&self, listener: Sender<Event>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.raised {
+            Some(signal) => drop(listener.send(Event::Interrupt(signal))),
+            None => state.listeners.push(listener),
+        }
+    }
+
+    /// Raises the interrupt when a signal asks the process to stop: for programs, not for tests.
+    pub fn on_signals(&self) -> Result<(), Error> {
+        let ignored = ignored_signals();
+        let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
+            .into_iter()
+            // What `nohup` or a background job of a shell ignores stays ignored.
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let mut signals = Signals::new(wanted)
+            .map_err(|error| Error::Host(format!("cannot watch for signals: {error}")))?;
+        let interrupt = self.clone();
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                interrupt.raise(signal);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Ends the process as the signal would have done, so that a shell or `make` sees why.
+pub fn die_of(signal: i32) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    std::process::exit(i32::from(crate::error::signal_status(signal)))
+}
+
+/// The signals that were ignored when the process started, as a bit mask.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    parse_ignored(&status)
+}
+
+fn parse_ignored(status: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn every_run_hears_it_and_so_does_a_later_one() {
+        let interrupt = Interrupt::default();
+        let (one, heard_by_one) = channel();
+        interrupt.subscribe(one);
+        let (gone, heard_by_gone) = channel();
+        interrupt.subscribe(gone);
+        drop(heard_by_gone);
+        interrupt.clone().raise(SIGTERM);
+        let (later, heard_by_later) = channel();
+        interrupt.subscribe(later);
+        for heard in [heard_by_one, heard_by_later] {
+            assert!(matches!(heard.try_recv(), Ok(Event::Interrupt(SIGTERM))));
+        }
+    }
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert_eq!(parse_ignored(status), 1 << (SIGHUP - 1) | 1 << 12);
+        assert_eq!(parse_ignored(""), 0);
+    }
+}
