@@ -26,6 +26,8 @@ mod qemu {
     const BUILD_DIR: &str = "QEMU_BUILD_DIR";
     /// The file that QEMU compiles with all that the glue needs too.
     const SHIM: &str = "hw/misc/my-rng.c";
+    /// What the names of the shim's hooks begin with.
+    const PREFIX: &str = "my_rng";
     const HEADER: &str = "src/qemu/wrapper.h";
 
     /// An entry of `compile_commands.json`, which meson writes.
@@ -46,14 +48,14 @@ mod qemu {
                  tree with the overlay on it"
             )
         })?);
-        let flags = shim_flags(&build_dir)?;
+        let (flags, code_generation) = shim_flags(&build_dir)?;
 
         let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
         let inlines = out_dir.join("inlines.c");
         bindgen::builder()
             .header(HEADER)
             .clang_args(&flags)
-            .allowlist_item("my_rng_.*")
+            .allowlist_item(format!("{PREFIX}_.*"))
             .allowlist_type(
                 "DeviceCategory|MemoryRegionOps|PCIDevice|PCIDeviceClass|ResettableClass",
             )
@@ -66,6 +68,8 @@ mod qemu {
             .layout_tests(true)
             .formatter(Formatter::None)
             .wrap_static_fns(true)
+            // Two devices made this way may wrap the same functions.
+            .wrap_static_fns_suffix(format!("__{PREFIX}"))
             .wrap_static_fns_path(&inlines)
             .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
             .generate()
@@ -74,7 +78,7 @@ mod qemu {
             .map_err(|error| format!("the bindings could not be written: {error}"))?;
 
         let mut wrappers = cc::Build::new();
-        for flag in &flags {
+        for flag in flags.iter().chain(&code_generation) {
             wrappers.flag(flag);
         }
         wrappers
@@ -85,8 +89,9 @@ mod qemu {
             .map_err(|error| format!("QEMU's inline functions could not be compiled: {error}"))
     }
 
-    /// The include paths, defines and language standard with which QEMU compiles the shim.
-    fn shim_flags(build_dir: &Path) -> Result<Vec<String>> {
+    /// With what QEMU compiles the shim: include paths, defines and language standard, which bindgen
+    /// needs too, and what only a compiler that generates code is told.
+    fn shim_flags(build_dir: &Path) -> Result<(Vec<String>, Vec<String>)> {
         let path = build_dir.join("compile_commands.json");
         println!("cargo::rerun-if-changed={}", path.display());
         let text = std::fs::read(&path)
@@ -105,7 +110,7 @@ mod qemu {
         let words = shlex::split(&shim.command)
             .ok_or_else(|| format!("{}: the shim's command has a loose quote", path.display()))?;
 
-        let mut flags = Vec::new();
+        let (mut flags, mut code_generation) = (Vec::new(), Vec::new());
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -121,6 +126,9 @@ mod qemu {
                     None if word.starts_with("-D") || word.starts_with("-std=") => {
                         flags.push(word.clone());
                     }
+                    None if word.starts_with("-f") || word.starts_with("-m") => {
+                        code_generation.push(word.clone());
+                    }
                     None => {}
                 },
             }
@@ -130,7 +138,7 @@ mod qemu {
         if let Some(dir) = shim_dir.parent() {
             flags.push(format!("-I{}", dir.display()));
         }
-        Ok(flags)
+        Ok((flags, code_generation))
     }
 
     fn absolute(directory: &Path, path: &str) -> String {

@@ -12,7 +12,6 @@
 //! A seeded stream is predictable by design: never make keys or passwords of it.
 
 // The file is also compiled into the kernel module, whose edition's prelude holds less.
-#[allow(unused_qualifications)]
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
 mod diagnosis;

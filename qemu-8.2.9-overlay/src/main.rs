@@ -17,7 +17,8 @@ use tree::Tree;
 /// Lays the my_rng device on a QEMU source tree, and takes it off again.
 ///
 /// New files are laid as links into this repository, so that an edit on either side is the same
-/// edit; QEMU's own files get lines at their top and lose just those again.
+/// edit; QEMU's own files get lines at their top and lose just those again. After this repository was
+/// moved, apply the overlay again.
 #[derive(Parser)]
 #[command(
     version,
@@ -39,6 +40,10 @@ enum Command {
     Apply {
         #[command(flatten)]
         tree: TreeArguments,
+
+        /// Go on with a QEMU series that the overlay was not tried on
+        #[arg(long, env = "FORCE", value_parser = clap::builder::FalseyValueParser::new())]
+        force: bool,
     },
     /// Take the overlay off, which leaves the tree as it was, byte for byte
     Remove {
@@ -56,15 +61,11 @@ enum Command {
 struct TreeArguments {
     /// The root of an unpacked QEMU source tree
     dir: PathBuf,
-
-    /// Go on with a QEMU series that the overlay was not tried on
-    #[arg(long, env = "FORCE", value_parser = clap::builder::FalseyValueParser::new())]
-    force: bool,
 }
 
 impl TreeArguments {
     fn open(&self) -> Result<Tree> {
-        Tree::open(&self.dir, self.force)
+        Tree::open(&self.dir)
     }
 }
 
@@ -72,8 +73,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     // Where this program was built from is where the files to lay are.
     let overlay = Overlay::new(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     match &arguments.command {
-        Command::Apply { tree } => {
+        Command::Apply { tree, force } => {
             let tree = tree.open()?;
+            if !force {
+                tree.require_known_series()?;
+            }
             let changed = overlay.apply(&tree)?;
             let what = if changed {
                 "the overlay is laid on"

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -89,7 +89,8 @@ impl Overlay {
         Ok(Self { root })
     }
 
-    /// Lays the overlay on; whether anything had to change. Nothing is changed unless all can be.
+    /// Lays the overlay on; whether anything had to change. Nothing is changed before all that can be
+    /// checked is found right.
     pub fn apply(&self, tree: &Tree) -> Result<bool> {
         let mut changes = Vec::new();
         for file in LINKS {
@@ -112,7 +113,8 @@ impl Overlay {
         carry_out(&changes)
     }
 
-    /// Takes the overlay off; whether anything had to change. Nothing is changed unless all can be.
+    /// Takes the overlay off; whether anything had to change. Nothing is changed before all that can
+    /// be checked is found right.
     pub fn remove(&self, tree: &Tree) -> Result<bool> {
         let mut changes = Vec::new();
         // In the opposite order, so that a tree never names a file that it lacks.
@@ -199,29 +201,59 @@ fn read(at: &Path) -> Result<Vec<u8>> {
 }
 
 fn carry_out(changes: &[Change]) -> Result<bool> {
+    // All that may fail for want of room or of a right comes first, beside the files it is to replace.
+    let mut staged = Vec::new();
     for change in changes {
-        match change {
-            Change::Link { at, to } => {
-                symlink(to, at).with_context(|| format!("{} could not be made", at.display()))?
-            }
-            Change::Unlink(at) => fs::remove_file(at)
-                .with_context(|| format!("{} could not be removed", at.display()))?,
-            Change::Write { at, text } => replace(at, text)
-                .with_context(|| format!("{} could not be written", at.display()))?,
+        if let Change::Write { at, text } = change {
+            let file = stage(at, text)
+                .with_context(|| format!("{} could not be written anew", at.display()))?;
+            staged.push(file);
+        }
+    }
+    let mut staged = staged.into_iter();
+    for (done, change) in changes.iter().enumerate() {
+        let outcome = match change {
+            Change::Link { at, to } => symlink(to, at).map_err(|error| (at, error)),
+            Change::Unlink(at) => fs::remove_file(at).map_err(|error| (at, error)),
+            Change::Write { at, .. } => match staged.next() {
+                Some((file, target)) => file
+                    .persist(target)
+                    .map(drop)
+                    .map_err(|error| (at, error.error)),
+                None => Ok(()),
+            },
+        };
+        if let Err((at, error)) = outcome {
+            let half = if done > 0 {
+                "; the tree is changed in part: once that is mended, the same command goes on, or \
+                 `remove` takes all off"
+            } else {
+                ""
+            };
+            bail!("{} could not be changed ({error}){half}", at.display());
         }
     }
     Ok(!changes.is_empty())
 }
 
-/// Writes a file anew, all or nothing, with the mode that it had.
-fn replace(at: &Path, text: &[u8]) -> Result<()> {
-    let dir = at.parent().ok_or_else(|| anyhow!("it is in no folder"))?;
-    let mode = fs::metadata(at)?.permissions();
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+/// Writes what is to replace a file, with the file's mode and owner, beside it; behind a link, beside
+/// what the link leads to. Gives it and the path it is for.
+fn stage(at: &Path, text: &[u8]) -> Result<(tempfile::NamedTempFile, PathBuf)> {
+    let target = at.canonicalize()?;
+    let dir = target
+        .parent()
+        .ok_or_else(|| anyhow!("it is in no folder"))?;
+    let metadata = fs::metadata(&target)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".qemu-overlay-")
+        .tempfile_in(dir)?;
     file.write_all(text)?;
-    file.as_file().set_permissions(mode)?;
-    file.persist(at)?;
-    Ok(())
+    file.as_file().set_permissions(metadata.permissions())?;
+    let made = file.as_file().metadata()?;
+    if (made.uid(), made.gid()) != (metadata.uid(), metadata.gid()) {
+        fchown(file.as_file(), Some(metadata.uid()), Some(metadata.gid()))?;
+    }
+    Ok((file, target))
 }
 
 #[cfg(test)]
@@ -284,7 +316,7 @@ mod tests {
     #[test]
     fn on_and_off_restores_every_byte() {
         let dir = bare_tree("8.2.9\n");
-        let tree = Tree::open(dir.path(), false).unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
         let pristine = snapshot(dir.path());
         assert_eq!(overlay().state(&tree).unwrap(), State::Off);
 
@@ -317,7 +349,7 @@ mod tests {
     fn an_interrupted_apply_is_completed_or_taken_off() {
         for complete in [true, false] {
             let dir = bare_tree("10.0.13\n");
-            let tree = Tree::open(dir.path(), false).unwrap();
+            let tree = Tree::open(dir.path()).unwrap();
             let pristine = snapshot(dir.path());
             symlink(overlay().root.join(LINKS[0]), tree.path(LINKS[0])).unwrap();
             assert_eq!(overlay().state(&tree).unwrap(), State::Partly);
@@ -334,7 +366,7 @@ mod tests {
     #[test]
     fn somebody_elses_file_is_left_alone() {
         let dir = bare_tree("8.2.9\n");
-        let tree = Tree::open(dir.path(), false).unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
         fs::write(tree.path("hw/misc/my-rng.c"), "/* my homework */").unwrap();
         let before = snapshot(dir.path());
         let error = overlay().apply(&tree).unwrap_err().to_string();
@@ -349,7 +381,7 @@ mod tests {
     #[test]
     fn edited_lines_are_not_guessed_at() {
         let dir = bare_tree("8.2.9\n");
-        let tree = Tree::open(dir.path(), false).unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
         overlay().apply(&tree).unwrap();
         let kconfig = tree.path("hw/misc/Kconfig");
         let edited = fs::read_to_string(&kconfig)
@@ -367,7 +399,7 @@ mod tests {
     #[test]
     fn links_into_another_clone_are_renewed() {
         let dir = bare_tree("8.2.9\n");
-        let tree = Tree::open(dir.path(), false).unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
         for link in LINKS {
             let elsewhere = Path::new("/gone/qemu-8.2.9-overlay").join(link);
             symlink(elsewhere, tree.path(link)).unwrap();
@@ -377,16 +409,49 @@ mod tests {
     }
 
     #[test]
+    fn linked_files_stay_links() {
+        let dir = bare_tree("8.2.9\n");
+        let tree = Tree::open(dir.path()).unwrap();
+        let kconfig = tree.path("hw/misc/Kconfig");
+        fs::rename(&kconfig, dir.path().join("elsewhere")).unwrap();
+        symlink("../../elsewhere", &kconfig).unwrap();
+        let pristine = snapshot(dir.path());
+        overlay().apply(&tree).unwrap();
+        assert!(fs::symlink_metadata(&kconfig).unwrap().is_symlink());
+        assert_eq!(overlay().state(&tree).unwrap(), State::On);
+        overlay().remove(&tree).unwrap();
+        assert_eq!(snapshot(dir.path()), pristine);
+    }
+
+    /// A file that cannot be replaced is found out before anything is changed.
+    #[test]
+    fn what_cannot_be_replaced_changes_nothing() {
+        let dir = bare_tree("8.2.9\n");
+        let tree = Tree::open(dir.path()).unwrap();
+        let mut changes = vec![super::Change::Link {
+            at: tree.path("hw/misc/my-rng.c"),
+            to: "/nowhere".into(),
+        }];
+        changes.push(super::Change::Write {
+            at: tree.path("hw/misc/no such file"),
+            text: Vec::new(),
+        });
+        let before = snapshot(dir.path());
+        assert!(super::carry_out(&changes).is_err());
+        assert_eq!(snapshot(dir.path()), before);
+    }
+
+    #[test]
     fn other_trees_are_refused() {
         let empty = tempfile::tempdir().unwrap();
-        let error = Tree::open(empty.path(), true).unwrap_err().to_string();
+        let error = Tree::open(empty.path()).unwrap_err().to_string();
         assert!(error.contains("is not a QEMU source tree"), "{error}");
 
         let old = bare_tree("7.2.0\n");
-        let error = Tree::open(old.path(), false).unwrap_err().to_string();
+        let tree = Tree::open(old.path()).unwrap();
+        let error = tree.require_known_series().unwrap_err().to_string();
         assert!(error.contains("is QEMU 7.2.0"), "{error}");
         assert!(error.contains("8.2.x and 10.0.x"), "{error}");
         assert!(error.contains("FORCE=1"), "{error}");
-        assert!(Tree::open(old.path(), true).is_ok());
     }
 }

@@ -26,8 +26,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the tree at `root`; with `force`, whatever series it is of.
-    pub fn open(root: &Path, force: bool) -> Result<Self> {
+    /// Opens the tree at `root`, whatever series it is of.
+    pub fn open(root: &Path) -> Result<Self> {
         for landmark in LANDMARKS {
             if !root.join(landmark).is_file() {
                 bail!(
@@ -42,19 +42,25 @@ impl Tree {
             .with_context(|| format!("{} could not be read", path.display()))?
             .trim()
             .to_owned();
-        if !force && !series().any(|series| is_of(&version, series)) {
-            let known: Vec<String> = series().map(|series| format!("{series}.x")).collect();
-            bail!(
-                "{} is QEMU {version}, but the overlay was tried on {} only; take one of those, or \
-                 set FORCE=1 to lay it on all the same",
-                root.display(),
-                known.join(" and ")
-            );
-        }
         Ok(Self {
             root: root.to_owned(),
             version,
         })
+    }
+
+    /// Refuses a tree of a series that the overlay was not tried on.
+    pub fn require_known_series(&self) -> Result<()> {
+        if series().any(|series| is_of(&self.version, series)) {
+            return Ok(());
+        }
+        let known: Vec<String> = series().map(|series| format!("{series}.x")).collect();
+        bail!(
+            "{} is QEMU {}, but the overlay was tried on {} only; take one of those, or set FORCE=1 \
+             to lay it on all the same",
+            self.root.display(),
+            self.version,
+            known.join(" and ")
+        )
     }
 
     /// The path of a file in the tree.
@@ -77,11 +83,16 @@ fn series() -> impl Iterator<Item = &'static str> {
     SERIES.lines().filter(|line| !line.is_empty())
 }
 
-/// Whether `version` (8.2.9, 10.0.0-rc1) is of `series` (8.2).
+/// Whether `version` (8.2.9) is of `series` (8.2). From the 50th on, micro versions are QEMU's way to
+/// number what leads to the next series: 8.2.50 and 8.2.90 are on the way to 9.0.
 fn is_of(version: &str, series: &str) -> bool {
-    version
+    let Some(micro) = version
         .strip_prefix(series)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+        .and_then(|rest| rest.strip_prefix('.'))
+    else {
+        return false;
+    };
+    micro.parse().is_ok_and(|micro: u32| micro < 50)
 }
 
 #[cfg(test)]
@@ -91,8 +102,10 @@ mod tests {
     #[test]
     fn versions_and_series() {
         assert!(is_of("8.2.9", "8.2"));
-        assert!(is_of("8.2", "8.2"));
-        assert!(is_of("10.0.0-rc1", "10.0"));
+        assert!(is_of("10.0.13", "10.0"));
+        assert!(!is_of("8.2", "8.2"));
+        assert!(!is_of("8.2.50", "8.2"));
+        assert!(!is_of("10.0.93", "10.0"));
         assert!(!is_of("8.20.1", "8.2"));
         assert!(!is_of("18.2.9", "8.2"));
         assert!(!is_of("8.1.5", "8.2"));

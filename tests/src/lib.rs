@@ -5,7 +5,6 @@
 //! Each test boots a guest of its own through `vm/run`, as a user would; what several tests look at
 //! is booted once (`Lazy`). The programs they run in it are compiled from `guest/` by `build.rs`.
 
-#[allow(unused_qualifications)]
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
 mod guest;

@@ -8,6 +8,9 @@ use std::path::Path;
 /// How many lines of the console an error shows.
 const TAIL_LINES: usize = 20;
 
+/// What a panicking kernel says.
+const PANIC: &str = "Kernel panic - not syncing";
+
 /// The last lines of a console, fit for a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tail(Vec<String>);
@@ -18,6 +21,18 @@ impl Tail {
         let lines = lines(console);
         let from = lines.len().saturating_sub(TAIL_LINES);
         Self(lines.into_iter().skip(from).collect())
+    }
+
+    /// What a panicking kernel said last, from a little before the panic on.
+    pub fn of_panic(console: &[u8]) -> Self {
+        const BEFORE: usize = 10;
+        const AT_MOST: usize = 60;
+        let lines = lines(console);
+        let panic = lines.iter().position(|line| line.contains(PANIC));
+        let from = panic
+            .map_or(0, |panic| panic.saturating_sub(BEFORE))
+            .min(lines.len().saturating_sub(TAIL_LINES));
+        Self(lines.into_iter().skip(from).take(AT_MOST).collect())
     }
 }
 
@@ -53,8 +68,9 @@ pub fn lines(console: &[u8]) -> Vec<String> {
 
 /// Whether the kernel said that it panicked.
 pub fn shows_panic(console: &[u8]) -> bool {
-    const SIGN: &[u8] = b"Kernel panic - not syncing";
-    console.windows(SIGN.len()).any(|window| window == SIGN)
+    console
+        .windows(PANIC.len())
+        .any(|window| window == PANIC.as_bytes())
 }
 
 /// What a console's file holds; nothing if it cannot be read, as it only serves error messages.
@@ -91,6 +107,21 @@ mod tests {
             Tail::of(b"a\xff\xfeb\n").to_string(),
             "  | a\u{fffd}\u{fffd}b"
         );
+    }
+
+    #[test]
+    fn a_long_trace_does_not_hide_the_panic() {
+        let mut text = "before\n".repeat(100);
+        text.push_str("[ 1.0] Kernel panic - not syncing: x\n");
+        text.push_str(&"trace\n".repeat(100));
+        let tail = Tail::of_panic(text.as_bytes()).to_string();
+        assert_eq!(
+            tail.lines().position(|line| line.contains("panic")),
+            Some(10)
+        );
+        assert_eq!(tail.lines().count(), 60);
+        let short = Tail::of_panic(b"a\nKernel panic - not syncing: x\nb\n").to_string();
+        assert_eq!(short.lines().count(), 3);
     }
 
     #[test]

@@ -129,7 +129,8 @@ fn load_module() -> Result<(), String> {
     match finit_module(&file, c"", 0) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(format!(
-            "cannot load {MODULE_PATH}: {error} (was it built for this kernel?)"
+            "cannot load {MODULE_PATH}: {error}; `make` builds it for the kernel that it builds, and \
+             --no-module does without it"
         )),
     }
 }

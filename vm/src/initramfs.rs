@@ -133,8 +133,9 @@ impl Tree {
     }
 
     /// Writes the tree as an archive: the same bytes for the same files, whoever builds it, and
-    /// all owned by root.
-    pub fn write<W: Write>(&self, mut out: W) -> Result<W, Error> {
+    /// all owned by root. `place` is what an error calls it.
+    fn write<W: Write>(&self, mut out: W, place: &Path) -> Result<W, Error> {
+        let cannot_write = |error: io::Error| Error::file("write", place, &error);
         for (number, (path, node)) in (1..).zip(&self.nodes) {
             let entry = Builder::new(path).ino(number);
             let written = match node {
@@ -162,18 +163,14 @@ impl Tree {
                 ),
                 Node::Copy { from, mode } => {
                     let entry = entry.mode(*mode).set_mode_file_type(ModeFileType::Regular);
-                    out = write_copy(entry, out, from)?;
+                    out = write_copy(entry, out, from, place)?;
                     continue;
                 }
             };
-            out = written.map_err(|error| cannot_write(&error))?;
+            out = written.map_err(cannot_write)?;
         }
-        trailer(out).map_err(|error| cannot_write(&error))
+        trailer(out).map_err(cannot_write)
     }
-}
-
-fn cannot_write(error: &io::Error) -> Error {
-    Error::Host(format!("cannot write the initramfs: {error}"))
 }
 
 fn write_bytes<W: Write>(entry: Builder, out: W, bytes: &[u8]) -> io::Result<W> {
@@ -183,8 +180,14 @@ fn write_bytes<W: Write>(entry: Builder, out: W, bytes: &[u8]) -> io::Result<W> 
     writer.finish()
 }
 
-fn write_copy<W: Write>(entry: Builder, out: W, from: &Path) -> Result<W, Error> {
-    let error = |error: io::Error| Error::file("copy into the initramfs the file", from, &error);
+fn write_copy<W: Write>(entry: Builder, out: W, from: &Path, place: &Path) -> Result<W, Error> {
+    let error = |error: io::Error| {
+        Error::Host(format!(
+            "cannot copy {} into {}: {error}",
+            from.display(),
+            place.display()
+        ))
+    };
     let file = File::open(from).map_err(error)?;
     let length = file.metadata().map_err(error)?.len();
     let size = u32::try_from(length).map_err(|_| {
@@ -444,7 +447,7 @@ pub fn build(inputs: &Inputs, output: &Path) -> Result<(), Error> {
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(folder)
         .map_err(error)?;
-    let mut out = tree.write(BufWriter::new(file.as_file()))?;
+    let mut out = tree.write(BufWriter::new(file.as_file()), output)?;
     out.flush().map_err(error)?;
     drop(out);
     file.persist(output)
@@ -466,7 +469,7 @@ pub fn write_run(base: &Path, tree: &Tree, output: &Path) -> Result<(), Error> {
             base.display()
         )));
     }
-    let mut out = tree.write(BufWriter::new(file))?;
+    let mut out = tree.write(BufWriter::new(file), output)?;
     out.flush()
         .map_err(|error| Error::file("write", output, &error))
 }
@@ -516,7 +519,7 @@ mod tests {
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o4751)).unwrap();
         let files = [(tool, PathBuf::from("/tmp/deep/er/tool"))];
         let tree = Tree::of_run(&job(), &files).unwrap();
-        let bytes = tree.write(Vec::new()).unwrap();
+        let bytes = tree.write(Vec::new(), Path::new("a test")).unwrap();
         assert_eq!(bytes.len() % 4, 0);
         let found = read_back(&bytes);
         assert_eq!(found["tmp"].mode, 0o041777);
@@ -571,7 +574,7 @@ mod tests {
         let mut tree = Tree::default();
         tree.text("a", "1");
         tree.text("b", "odd length");
-        fs::write(&base, tree.write(Vec::new()).unwrap()).unwrap();
+        fs::write(&base, tree.write(Vec::new(), Path::new("a test")).unwrap()).unwrap();
         let output = folder.path().join("run");
         write_run(&base, &Tree::of_run(&job(), &[]).unwrap(), &output).unwrap();
         let found = read_back(&fs::read(&output).unwrap());

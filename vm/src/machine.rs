@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::geteuid;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
 use crate::accel::{self, Chosen, Prober};
@@ -293,6 +295,15 @@ impl Vm {
         if let Some(path) = &self.qmp {
             free_for_socket(path)?;
         }
+        if self
+            .qemu_args
+            .iter()
+            .any(|argument| argument == "-daemonize")
+        {
+            return Err(Error::Host(
+                "-daemonize would leave QEMU running behind: leave it out".to_owned(),
+            ));
+        }
         let job = Job {
             load_module: self.module,
             work,
@@ -354,6 +365,7 @@ impl Vm {
             qmp: self.qmp.clone(),
             readers,
             control: None,
+            interactive: foreground == Foreground::Qemu,
             up: false,
             mark: None,
             delivered: [0; 2],
@@ -412,7 +424,7 @@ impl Vm {
             add("-global", "PIIX4_PM.acpi-root-pci-hotplug=off".as_ref());
         }
         let mut serial = String::from("virtio-serial-pci,id=my-rng-vm");
-        if let Some(slot) = quiet_slot(&self.machine) {
+        if let Some(slot) = quiet_slot(&self.machine, self.devices.len()) {
             serial.push_str(",addr=");
             serial.push_str(slot);
         }
@@ -460,10 +472,13 @@ impl Vm {
     }
 }
 
-/// A function of the machine's own south bridge that is free, so that every slot of the root bus
-/// is left to the devices asked for.
-fn quiet_slot(machine: &str) -> Option<&'static str> {
+/// Where the ports' own device is put, so that the slots from the first free one on are left to the
+/// devices asked for. A function of the south bridge leaves them all; on pc, Linux complains about
+/// that one's interrupt (which is not used), so there it is for those who need every slot.
+fn quiet_slot(machine: &str, devices: usize) -> Option<&'static str> {
+    const PC_FREE_SLOTS: usize = 30;
     match machine_name(machine) {
+        "pc" if devices < PC_FREE_SLOTS => Some("1f"),
         "pc" => Some("01.7"),
         "q35" => Some("1f.7"),
         _ => None,
@@ -510,17 +525,67 @@ fn free_for_socket(path: &Path) -> Result<(), Error> {
 }
 
 /// A folder for one run, whose path leaves room for a socket's name.
-fn run_folder() -> Result<tempfile::TempDir, Error> {
+fn run_folder() -> Result<RunFolder, Error> {
     let usual = env::temp_dir();
     let parent = if usual.as_os_str().len() > SOCKET_PATH_MAX - 40 {
         PathBuf::from("/tmp")
     } else {
         usual
     };
-    tempfile::Builder::new()
-        .prefix("my-rng-vm-")
-        .tempdir_in(&parent)
-        .map_err(|error| Error::file("create a folder in", &parent, &error))
+    remove_left_behind(&parent);
+    RunFolder::create(&parent).map_err(|error| Error::file("create a folder in", &parent, &error))
+}
+
+const RUN_FOLDER_PREFIX: &str = "my-rng-vm-";
+
+/// A run's folder, locked as long as the run needs it.
+struct RunFolder {
+    folder: tempfile::TempDir,
+    _lock: File,
+}
+
+impl RunFolder {
+    fn create(parent: &Path) -> io::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(RUN_FOLDER_PREFIX)
+            .tempdir_in(parent)?;
+        let lock = File::open(folder.path())?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes the folders of launchers that were killed before they could do so themselves: they are
+/// ours, locked by nobody, and not so new that their lock may still be to come.
+fn remove_left_behind(parent: &Path) {
+    const NEW: Duration = Duration::from_secs(60);
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let ours = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(RUN_FOLDER_PREFIX.as_bytes());
+        let (true, Ok(metadata)) = (ours, entry.metadata()) else {
+            continue;
+        };
+        let old = metadata
+            .modified()
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > NEW));
+        if metadata.is_dir() && metadata.uid() == geteuid().as_raw() && old {
+            let free = File::open(entry.path()).is_ok_and(|folder| {
+                flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok()
+            });
+            if free {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
 }
 
 /// Bytes captured by another thread.
@@ -796,7 +861,7 @@ pub struct Running {
     // Fields are dropped in this order: first QEMU, then what it has left behind.
     process: Process,
     _terminal: Option<SavedTerminal>,
-    folder: Option<tempfile::TempDir>,
+    folder: Option<RunFolder>,
     events: Receiver<Event>,
     deadline: Option<Instant>,
     timeout: Duration,
@@ -806,6 +871,7 @@ pub struct Running {
     qmp: Option<PathBuf>,
     readers: usize,
     control: Option<UnixStream>,
+    interactive: bool,
     up: bool,
     /// What must be seen on the console before the guest goes on.
     mark: Option<String>,
@@ -927,11 +993,12 @@ impl Running {
                 drop(mark);
                 self.say(FromHost::Go);
             }
-            if let Some(ended) = self.ended
-                && ended.written == self.delivered
-            {
-                self.say(FromHost::Bye);
-                return Ok(ended.status);
+            match self.ended {
+                Some(ended) if ended.written == self.delivered => {
+                    self.say(FromHost::Bye);
+                    return Ok(ended.status);
+                }
+                _ => {}
             }
         }
     }
@@ -1009,9 +1076,13 @@ impl Running {
                 message: complaint(&self.log_text(), status),
             });
         }
+        if self.interactive && self.up && !console::shows_panic(&self.console_bytes()) {
+            // Ctrl-A X, or a command that switches off: whoever did it knows.
+            return Ok(Status::Exited(0));
+        }
         let console = self.console_bytes();
         if console::shows_panic(&console) {
-            return Err(Error::GuestPanicked(Tail::of(&console)));
+            return Err(Error::GuestPanicked(Tail::of_panic(&console)));
         }
         if console.is_empty() && !self.up {
             return Err(Error::Qemu {
@@ -1210,6 +1281,30 @@ exit \"$status\"";
     }
 
     #[test]
+    fn what_a_killed_launcher_left_is_removed_by_the_next() {
+        let parent = tempfile::tempdir().unwrap();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        let age = |path: &Path| {
+            let times = fs::FileTimes::new().set_modified(long_ago);
+            File::open(path).unwrap().set_times(times).unwrap();
+        };
+        let running = RunFolder::create(parent.path()).unwrap();
+        let left = parent.path().join("my-rng-vm-left");
+        let new = parent.path().join("my-rng-vm-new");
+        let other = parent.path().join("other");
+        for path in [&left, &new, &other] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("initrd"), "").unwrap();
+        }
+        for path in [running.path(), &left, &other] {
+            age(path);
+        }
+        remove_left_behind(parent.path());
+        assert!(!left.exists());
+        assert!(running.path().exists() && new.exists() && other.exists());
+    }
+
+    #[test]
     fn a_machine_dropped_is_a_machine_killed() {
         let fake = Fake::waiting();
         let (running, ..) = fake.start();
@@ -1375,6 +1470,9 @@ exit \"$status\"";
         fake.vm.qemu = "/nowhere/qemu".into();
         assert!(fake.error().to_string().contains("/nowhere/qemu"));
         let mut fake = Fake::new("");
+        fake.vm.qemu_args = vec!["-daemonize".into()];
+        assert!(fake.error().to_string().contains("-daemonize"));
+        let mut fake = Fake::new("");
         fake.vm.keep_log = Some("/nowhere/log".into());
         assert!(fake.error().to_string().contains("/nowhere/log"));
     }
@@ -1412,7 +1510,7 @@ exit \"$status\"";
         let mut vm = Vm::new("/q".into(), "/k".into(), "/i".into());
         let usual = arguments(&vm);
         assert!(values(&usual, "-device").contains(&"my_rng"));
-        assert!(values(&usual, "-device")[0].ends_with(",addr=01.7"));
+        assert!(values(&usual, "-device")[0].ends_with(",addr=1f"));
         assert_eq!(
             values(&usual, "-append"),
             ["console=ttyS0 panic=-1 no_timer_check my_rng_selftest=0"]
@@ -1445,6 +1543,8 @@ exit \"$status\"";
         vm.machine = "pc".into();
         vm.hotplug = true;
         assert_eq!(values(&arguments(&vm), "-global").len(), 0);
+        vm.devices = vec!["my_rng".into(); 30];
+        assert!(values(&arguments(&vm), "-device")[0].ends_with(",addr=01.7"));
         vm.machine = "microvm".into();
         assert!(!values(&arguments(&vm), "-device")[0].contains("addr="));
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * What the my_rng device's Rust library (rust-dev/src/qemu/hooks.rs) gives to the shim. The Rust
- * side is compiled against this file too: a prototype that differs does not build.
+ * What the my_rng device's Rust library (rust-dev/src/qemu/hooks.rs) gives to
+ * the shim. The Rust side is compiled against this file too: a prototype that
+ * differs does not build.
  */
 
 #ifndef HW_MISC_MY_RNG_H

@@ -6,6 +6,7 @@ use core::cell::RefCell;
 
 /// A value that QEMU's callbacks reach through a shared reference.
 ///
+/// QEMU's big lock (BQL) keeps other threads away; this keeps the one thread from two borrows at once.
 /// QEMU may call back into a device while one of the device's own callbacks runs, so no `&mut` may
 /// be made from the pointer that it hands out. Callbacks borrow the value here instead, for as long
 /// as plain Rust code runs on it, and act on QEMU only after the borrow has ended.

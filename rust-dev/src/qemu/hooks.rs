@@ -93,9 +93,11 @@ pub unsafe extern "C" fn my_rng_realize(pdev: *mut PCIDevice, _errp: *mut *mut E
     // QEMU keeps the pointer, so the callbacks live in a static.
     static OPS: OnceCell<MemoryRegionOps> = OnceCell::new();
     let ops = OPS.get_or_init(|| memory::every_access(my_rng_mmio_read, my_rng_mmio_write));
-    // SAFETY: the PCI device is an initialized `my_rng`, alive during the call.
+    // SAFETY: the PCI device is an initialized `my_rng`, alive during the call, which QEMU makes with
+    // its big lock held.
     if let Some(device) = unsafe { Device::<MyRng>::from_ptr(pdev) } {
-        device.realize(ops);
+        // SAFETY: QEMU calls this to realize the device.
+        unsafe { device.realize(ops) };
     }
 }
 
@@ -106,7 +108,8 @@ pub unsafe extern "C" fn my_rng_realize(pdev: *mut PCIDevice, _errp: *mut *mut E
 /// `object` is a `my_rng`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn my_rng_reset_enter(object: *mut Object, _type: ResetType) {
-    // SAFETY: the object is an initialized `my_rng`, alive during the call.
+    // SAFETY: the object is an initialized `my_rng`, alive during the call, which QEMU makes with its
+    // big lock held.
     if let Some(device) = unsafe { Device::<MyRng>::from_ptr(object) } {
         device.reset();
     }
@@ -119,7 +122,8 @@ pub unsafe extern "C" fn my_rng_reset_enter(object: *mut Object, _type: ResetTyp
 /// `opaque` is a `my_rng`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn my_rng_mmio_read(opaque: *mut c_void, addr: hwaddr, size: c_uint) -> u64 {
-    // SAFETY: the region's opaque pointer is its device, alive as long as the region is.
+    // SAFETY: the region's opaque pointer is its device, alive as long as the region is. QEMU takes its
+    // big lock around every access to a region, unless the region's device opts out.
     unsafe { Device::<MyRng>::from_ptr(opaque) }.map_or(0, |device| device.read(addr, size))
 }
 
@@ -135,7 +139,8 @@ pub unsafe extern "C" fn my_rng_mmio_write(
     value: u64,
     size: c_uint,
 ) {
-    // SAFETY: the region's opaque pointer is its device, alive as long as the region is.
+    // SAFETY: the region's opaque pointer is its device, alive as long as the region is. QEMU takes its
+    // big lock around every access to a region, unless the region's device opts out.
     if let Some(device) = unsafe { Device::<MyRng>::from_ptr(opaque) } {
         device.write(addr, value, size);
     }

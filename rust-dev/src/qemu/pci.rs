@@ -26,6 +26,7 @@ pub struct Instance<M> {
 ///
 /// Points to an `Instance<M>` that lives as long as this does and whose `model` is initialized. QEMU
 /// owns and changes the other fields at any time: only pointers to them are made, never references.
+/// This thread holds QEMU's big lock, so that no other reaches the model.
 pub struct Device<M> {
     instance: NonNull<Instance<M>>,
     model: PhantomData<M>,
@@ -69,8 +70,8 @@ impl<M: PciModel> Device<M> {
     ///
     /// # Safety
     ///
-    /// A pointer that is not null is to an `Instance<M>` that went through [`Instance::init`] and is
-    /// alive for as long as the result is used.
+    /// A pointer that is not null is to an `Instance<M>` that went through [`Instance::init`]. It is
+    /// alive, and the caller holds QEMU's big lock, for as long as the result is used.
     pub unsafe fn from_ptr<T>(pointer: *mut T) -> Option<Self> {
         // INVARIANT: by the caller's word.
         NonNull::new(pointer.cast()).map(|instance| Self {
@@ -80,13 +81,21 @@ impl<M: PciModel> Device<M> {
     }
 
     fn model(&self) -> &BqlCell<M> {
-        // SAFETY: by the type's invariant the field is initialized and alive; it is only ever
-        // reached through shared references.
+        // SAFETY: by the type's invariant the field is initialized and alive, and no other thread
+        // reaches it; on this one it is only ever reached through shared references.
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).model) }
     }
 
     /// For `PCIDeviceClass::realize`: registers the BAR.
-    pub fn realize(&self, ops: &'static bindings::MemoryRegionOps) {
+    ///
+    /// # Safety
+    ///
+    /// QEMU is realizing this device, for the first time since it was made or unrealized.
+    pub unsafe fn realize(&self, ops: &'static bindings::MemoryRegionOps) {
+        const {
+            assert!(M::BAR.index < 6, "a PCI device has six BARs");
+            assert!(M::BAR.size >= 16 && M::BAR.size.is_power_of_two());
+        }
         let instance = self.instance.as_ptr();
         // SAFETY: both fields are within the live instance.
         let (pdev, mmio) = unsafe {
@@ -96,8 +105,8 @@ impl<M: PciModel> Device<M> {
             )
         };
         // SAFETY: the region is part of the device, which owns it, and the opaque pointer is the
-        // device itself, so neither outlives the other; `ops` and the name are static. QEMU is in
-        // realize of this device, where BARs are registered; the trait keeps index and size legal.
+        // device itself, so neither outlives the other; `ops` and the name are static. By the
+        // caller's word BARs may be registered now; index and size are legal by the assertions.
         unsafe {
             bindings::memory_region_init_io(
                 mmio,
@@ -118,12 +127,22 @@ impl<M: PciModel> Device<M> {
 
     /// For the enter phase of a reset.
     pub fn reset(&self) {
-        self.model().with(M::reset);
+        self.on_model(M::reset);
+    }
+
+    /// Runs `f` on the model. A callback that comes in the middle of another on the same device is a
+    /// defect of the glue; it is told and dropped rather than let loose on a borrowed model.
+    fn on_model<R>(&self, f: impl FnOnce(&mut M) -> R) -> Option<R> {
+        let result = self.model().with(f);
+        if result.is_none() {
+            log::guest_error(M::NAME, &"re-entered, which is dropped");
+        }
+        result
     }
 
     /// For `MemoryRegionOps::read`.
     pub fn read(&self, offset: u64, size: u32) -> u64 {
-        match self.model().with(|model| model.read(offset, size)) {
+        match self.on_model(|model| model.read(offset, size)) {
             Some(Ok(value)) => value,
             Some(Err(error)) => {
                 log::guest_error(M::NAME, &error);
@@ -135,7 +154,7 @@ impl<M: PciModel> Device<M> {
 
     /// For `MemoryRegionOps::write`.
     pub fn write(&self, offset: u64, value: u64, size: u32) {
-        if let Some(Err(error)) = self.model().with(|model| model.write(offset, value, size)) {
+        if let Some(Err(error)) = self.on_model(|model| model.write(offset, value, size)) {
             log::guest_error(M::NAME, &error);
         }
     }
@@ -157,29 +176,31 @@ pub struct ClassHooks {
 ///
 /// `class` is the new class of a type whose parent is a PCI device; `hooks` are of that type.
 pub unsafe fn class_init<M: PciModel>(class: *mut bindings::ObjectClass, hooks: &ClassHooks) {
-    // SAFETY: QEMU's checked casts, which end QEMU at start-up if the class were of another kind;
-    // nobody else uses a class while it is being initialized, so the references are the only ones.
+    // SAFETY: the class is one of a PCI device by the caller's word, which is all these casts ask for
+    // (and check, in a QEMU built with such checks).
     let (device, pci, resettable) = unsafe {
         (
-            &mut *bindings::DEVICE_CLASS(class.cast()),
-            &mut *bindings::PCI_DEVICE_CLASS(class.cast()),
-            &mut *bindings::RESETTABLE_CLASS(class.cast()),
+            bindings::DEVICE_CLASS(class.cast()),
+            bindings::PCI_DEVICE_CLASS(class.cast()),
+            bindings::RESETTABLE_CLASS(class.cast()),
         )
     };
-    pci.realize = Some(hooks.realize);
-    pci.vendor_id = M::IDENTITY.vendor_id;
-    pci.device_id = M::IDENTITY.device_id;
-    pci.revision = M::IDENTITY.revision;
-    pci.class_id = M::IDENTITY.class;
-    // The model's reset touches only the model, which is what the enter phase is for.
-    resettable.phases.enter = Some(hooks.reset_enter);
-    device.desc = M::DESCRIPTION.as_ptr();
-    device.vmsd = hooks.vmsd;
-    // SAFETY: the category is a bit of that bitmap.
+    // SAFETY: nobody else uses a class while it is being initialized. The three lie over each other,
+    // so they are written through the pointers, without references. The category is a bit of its
+    // bitmap.
     unsafe {
+        (*pci).realize = Some(hooks.realize);
+        (*pci).vendor_id = M::IDENTITY.vendor_id;
+        (*pci).device_id = M::IDENTITY.device_id;
+        (*pci).revision = M::IDENTITY.revision;
+        (*pci).class_id = M::IDENTITY.class;
+        // The model's reset touches only the model, which is what the enter phase is for.
+        (*resettable).phases.enter = Some(hooks.reset_enter);
+        (*device).desc = M::DESCRIPTION.as_ptr();
+        (*device).vmsd = hooks.vmsd;
         bindings::set_bit(
             bindings::DeviceCategory_DEVICE_CATEGORY_MISC.into(),
-            device.categories.as_mut_ptr(),
+            ptr::addr_of_mut!((*device).categories).cast(),
         );
     }
 }

@@ -70,6 +70,8 @@ fn run(options: &Options) -> Result<Verdict, Error> {
     let mut vm = options.common.vm()?;
     vm.interrupt.on_signals()?;
     vm.selftest = true;
+    // Nothing here needs a second processor, and the guest comes up sooner without.
+    vm.smp = 1;
     // The demo shows the module being loaded.
     vm.module = false;
     let shown = Shown::default();

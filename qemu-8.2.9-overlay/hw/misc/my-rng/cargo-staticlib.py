@@ -7,6 +7,7 @@ library untouched when nothing in it changed, so that nothing is linked again.""
 import argparse
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,27 +31,32 @@ def main():
 
     # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
     manifest = os.path.realpath(args.manifest)
-    if not os.path.exists(manifest):
-        sys.exit(
-            f"{args.manifest} leads to {manifest}, which does not exist: if the my_rng repository "
-            "was moved, lay the overlay on again from its new place"
-        )
     crate = os.path.dirname(manifest)
     workspace = os.path.dirname(crate)
 
     env = dict(os.environ, QEMU_BUILD_DIR=args.qemu_build_dir)
-    # Flags meant for make or for another cargo would only confuse this one.
-    for name in ("MAKEFLAGS", "MFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTFLAGS"):
-        env.pop(name, None)
-    command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
-    command += ["--manifest-path", manifest, "--target-dir", args.target_dir]
+    # What is meant for make or for another cargo would only confuse this one.
+    for name in list(env):
+        if name in ("MAKEFLAGS", "MFLAGS", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS") or name.startswith(
+            ("CARGO_BUILD_", "CARGO_MAKEFLAGS", "CARGO_PROFILE_", "CARGO_TARGET_")
+        ):
+            del env[name]
     # In the crate, so that rustup sees the repository's rust-toolchain.toml.
+    about = subprocess.run(
+        [args.cargo, "-vV"], cwd=crate, env=env, check=False, capture_output=True, text=True
+    )
+    host = re.search(r"^host: (\S+)$", about.stdout, re.MULTILINE)
+    if not host:
+        sys.exit(f"{args.cargo} does not work here: {about.stderr.strip()}")
+    command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
+    # The target is named, or the user's own configuration might name another.
+    command += ["--target", host[1], "--manifest-path", manifest, "--target-dir", args.target_dir]
     status = subprocess.run(command, cwd=crate, env=env, check=False).returncode
     if status != 0:
         sys.exit("cargo could not build the device's Rust library; what it said is above")
 
     name = os.path.splitext(os.path.basename(args.output))[0]
-    built = os.path.join(args.target_dir, "release", name)
+    built = os.path.join(args.target_dir, host[1], "release", name)
     if not (os.path.exists(args.output) and filecmp.cmp(built + ".a", args.output, shallow=False)):
         shutil.copyfile(built + ".a", args.output)
 

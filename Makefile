@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The front door, and thin: all work is done by scripts/. `make help` lists what there is; what
+# stands behind ## here is what it prints. NAME=VALUE words reach the scripts as environment.
+
+# One thing after the other: each uses all processors by itself.
+.NOTPARALLEL:
+
+steps := packages toolchain programs qemu linux module initramfs
+.PHONY: all demo test check-long run shell install bench clean distclean help where guest $(steps)
+
+all: ## build everything that is not built as it now should be (the default)
+	@scripts/build.sh all
+
+demo: ## build, boot the guest, show what it says, check it: ends with a verdict
+	@scripts/demo.sh
+
+test: ## format, lints, unit tests, overlay on and off, build, end-to-end tests
+	@scripts/test.sh
+
+check-long: ## the checks that take longer: the kernel patches on every series of Linux
+	@scripts/check-long.sh
+
+run: ## run CMD='...' in the guest (its shell reads it), as vm/run does
+	@scripts/run.sh command
+
+shell: ## an interactive guest: a shell, lspci and the usual small tools
+	@scripts/run.sh shell
+
+where: ## print what is built, where it is, and where its source came from
+	@scripts/run.sh where
+
+bench: ## measure: from nothing to the verdict (FRESH=1: now), from an edit to it, boot to self-test
+	@scripts/bench.sh
+
+install: ## copy QEMU and the app, and kernel, module and initramfs, to PREFIX=DIR
+	@scripts/install.sh
+
+packages: ## one step of the build: the distribution's packages
+toolchain: ## one step: the Rust toolchain
+programs: ## one step: the app, init, vm-run, qemu-overlay
+qemu: ## one step: QEMU with the device
+linux: ## one step: the guest's kernel
+module: ## one step: the driver (of a kernel that is built)
+initramfs: ## one step: the guest's files, packed
+$(steps):
+	@scripts/build.sh $@
+
+guest: ## the guest's own: programs, linux, module, initramfs
+	@scripts/build.sh programs linux module initramfs
+
+clean: ## remove what was built; downloads stay in the cache
+	@scripts/clean.sh
+
+distclean: ## remove what was built, and the downloads in the cache too
+	@scripts/clean.sh all
+
+help: ## this list
+	@scripts/help.sh

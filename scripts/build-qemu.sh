@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/build-qemu.sh: QEMU with the device in it, from build/qemu/src into build/qemu/prefix.
+# Its source comes from scripts/fetch.sh. QEMU's own build finds out what to do again.
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+use_rust
+
+# Only what the virtual machine uses: this halves the time of the build.
+options=(--prefix="$QEMU_PREFIX" --target-list=x86_64-softmmu --without-default-features
+    --enable-system --enable-tcg --enable-kvm --enable-pixman --enable-slirp --disable-docs)
+# The distribution's Python, which has the venv module and which the packages are for.
+[[ -x /usr/bin/python3 ]] && options+=(--python=/usr/bin/python3)
+
+configure() {
+    cd -- "$QEMU_TREE"
+    # A configuration that was ended half-way, or was for something else, would be taken for this one.
+    rm -rf -- build GNUmakefile "$QEMU_PREFIX"
+    ./configure "${options[@]}"
+}
+
+install() {
+    local targets
+    cd -- "$QEMU_TREE/build"
+    # As make install does, but only what is installed: that leaves out QEMU's own tests, a third of it.
+    mapfile -t targets < <(pyvenv/bin/python3 -c '
+import json, os
+for target in json.load(open("meson-info/intro-targets.json")):
+    if target["installed"]:
+        for name in target["filename"]:
+            print(os.path.relpath(name))')
+    ((${#targets[@]}))
+    ninja -j"$JOBS" "${targets[@]}"
+    pyvenv/bin/meson install --no-rebuild --only-changed
+    # The firmware that only stands in (see scripts/fetch.sh).
+    find "$QEMU_PREFIX/share/qemu" -maxdepth 1 -type f -size 0 -delete
+}
+
+sub "$ROOT/scripts/fetch.sh" qemu "$QEMU_TREE"
+LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang) # for the device's bindings of QEMU's headers
+export LIBCLANG_PATH
+
+"$BUILD/bin/qemu-overlay" apply "$QEMU_TREE" >"$LOG/overlay.log" 2>&1 ||
+    die "the overlay cannot be laid on $QEMU_TREE: $(last_line "$LOG/overlay.log")"
+
+inputs="$(digest "$QEMU_TREE.source") ${options[*]}"
+if ! is_made qemu-configure "$inputs"; then
+    need_space "$BUILD" 1500 "building QEMU"
+    unmade qemu-configure
+    step qemu-configure "Configuring QEMU" configure
+    made qemu-configure "$inputs"
+fi
+# Nothing that either build reads is newer than what was built?
+if [[ -e $STAMPS/qemu && -x $QEMU_PREFIX/bin/qemu-system-x86_64 && $STAMPS/qemu -nt $STAMPS/qemu-configure ]] &&
+    [[ -z $(find "$QEMU_TREE" "$ROOT/rust-dev" "$ROOT/qemu-8.2.9-overlay" "$ROOT/abi" "$ROOT"/Cargo.* \
+        -path "$QEMU_TREE/build" -prune -o -newer "$STAMPS/qemu" \( -type f -o -type d \) -print -quit) ]]; then
+    exit 0
+fi
+started=$STAMPS/.tmp.$$.qemu # as old as the start of the build, for what is edited meanwhile
+temporary+=("$started")
+: >"$started" || die "$STAMPS cannot be written: is the disk full?"
+step qemu "Building QEMU and the device" install
+mv -f -- "$started" "$STAMPS/qemu"

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/help.sh: what make can do here, from the comments in the Makefile.
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
+cat <<'END'
+my_rng: a random number generator as a PCI device of QEMU, and all that a guest needs to use it.
+
+make TARGET [NAME=VALUE...]
+
+END
+sed -n 's/^\([a-z-]*\): ## \(.*\)/  \1\t\2/p' Makefile | while IFS=$'\t' read -r target words; do
+    printf '  %-11s %s\n' "${target#  }" "$words"
+done
+cat <<'END'
+
+Sources (otherwise: the cache, the releases, the distribution's source packages):
+  QEMU_SRC=DIR    QEMU_TARBALL=FILE    QEMU 8.2.x or 10.0.x (another: FORCE=1)
+  LINUX_SRC=DIR   LINUX_TARBALL=FILE   Linux 7.3.x
+Places:
+  BUILD=DIR             where to build (default: build/ here)
+  XDG_CACHE_HOME=DIR    downloads are kept in its my_rng/ (default: ~/.cache)
+  PREFIX=DIR            for install; DESTDIR=DIR is put in front of it
+Other:
+  ACCEL=auto|kvm|tcg    what runs the guest (default: KVM if a guest really runs on it, else TCG)
+  JOBS=N                how many jobs at once (default: one for each processor)
+END

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/packages.sh [build|test]: the distribution's packages that building (or testing as well)
+# needs. Installs what is missing and says so; where nothing is missing, says and does nothing.
+# scripts/packages.sh install PACKAGE...: the same for the packages named.
+#
+# For tests of this script: MY_RNG_OS_RELEASE is read in the place of /etc/os-release.
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+# The course's list, with which QEMU and Linux can be built by hand...
+packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
+    pkg-config libglib2.0-dev libelf-dev libslirp-dev)
+# ... and ours: QEMU's pixman, downloads, the guest's shell and tools (busybox, lspci, insmod).
+packages+=(libpixman-1-dev ca-certificates curl xz-utils patch busybox-static pciutils pci.ids kmod)
+# bindgen needs libclang, 17 or newer for Linux 7.3.
+declare -A of_release=(
+    [bookworm]="libclang1-19 libclang-common-19-dev"
+    # New enough a bindgen is packaged here: it need not be built.
+    [trixie]="libclang1-19 libclang-common-19-dev bindgen"
+    [noble]="libclang1-18 libclang-common-18-dev"
+)
+for_tests=(shellcheck)
+
+# What an unknown distribution is asked for.
+commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl xz patch busybox lspci depmod
+    ld objcopy find sha256sum flock)
+modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libelf openssl)
+
+codename() { # the Debian or Ubuntu release that this machine is, or descends from; else nothing
+    local file=${MY_RNG_OS_RELEASE:-/etc/os-release} key value found=
+    [[ -r $file ]] || return 0
+    local -A is=()
+    while IFS='=' read -r key value; do
+        value=${value#[\"\']}
+        is[${key:-_}]=${value%[\"\']}
+    done <"$file"
+    case " ${is[ID]:-} ${is[ID_LIKE]:-} " in
+        *" debian "* | *" ubuntu "*) ;;
+        *) return 0 ;;
+    esac
+    # A derivative names its parent's release in one of these.
+    for found in "${is[VERSION_CODENAME]:-}" "${is[UBUNTU_CODENAME]:-}" "${is[DEBIAN_CODENAME]:-}"; do
+        if [[ -n $found && -n ${of_release[$found]:-} ]]; then
+            printf '%s\n' "$found"
+            return 0
+        fi
+    done
+}
+
+missing() { # missing PACKAGE...: those that are not installed, one a line
+    local -A have=()
+    local package status
+    while read -r status package; do
+        [[ $status == installed ]] && have[$package]=1
+    done < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null)
+    for package; do
+        [[ -n ${have[$package]:-} ]] || printf '%s\n' "$package"
+    done
+}
+
+# What root runs to install "$@". A run that was ended half-way is put right first; a mirror that
+# fails to answer does not matter if the package comes from another.
+# shellcheck disable=SC2016  # "$@" is the inner shell's
+as_root='set -e
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+dpkg --configure -a
+apt-get -q -o DPkg::Lock::Timeout=300 update || echo "apt-get update failed: going on with the lists there are"
+apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"'
+
+install() { # install PACKAGE...
+    local status admin=()
+    local command="apt-get update && apt-get install -y --no-install-recommends $*"
+    command -v apt-get >/dev/null || die "there is no apt-get on this machine to install these with: $*"
+    need_space /var 1500 "installing packages"
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null; then
+            die "packages are missing, and installing them takes root or sudo: have an administrator run:" \
+                "$command"
+        fi
+        admin=(sudo -n)
+        if ! sudo -n true 2>/dev/null; then
+            # There may be a terminal to ask for the password on; the steps themselves have none.
+            [[ -t 2 ]] || die "packages are missing, and sudo wants a password: run first:" \
+                "sudo sh -c '$command'"
+            say "These packages are missing: $*"
+            say "sudo asks for your password to install them."
+            # shellcheck disable=SC2024  # the log is ours, not root's
+            if ! sudo sh -c "$as_root" sh "$@" >"$LOG/packages.log" 2>&1; then
+                tail -n 15 -- "$LOG/packages.log" >&2
+                die "the packages could not be installed (the whole log: $LOG/packages.log): have an" \
+                    "administrator run: $command"
+            fi
+            return 0
+        fi
+    fi
+    step_may_fail packages "Installing packages: $*" ${admin[@]+"${admin[@]}"} sh -c "$as_root" sh "$@"
+    if ((status != 0)); then
+        tail -n 15 -- "$LOG/packages.log" | sed 's/^/    /' >&2
+        disk_full_sentence "$LOG/packages.log"
+        die "the packages could not be installed (the whole log: $LOG/packages.log): check the network and" \
+            "apt's sources, or have an administrator run: $command"
+    fi
+}
+
+check_unknown() { # goes on where all that is needed is there already
+    local lacking=() item
+    for item in "${commands[@]}"; do
+        command -v "$item" >/dev/null || lacking+=("$item")
+    done
+    python3 -c 'import ensurepip, venv' 2>/dev/null || lacking+=("Python's venv module")
+    for item in "${modules[@]}"; do
+        pkg-config --exists "$item" 2>/dev/null || lacking+=("$item (development files)")
+    done
+    "$ROOT/scripts/toolchain.sh" libclang >/dev/null 2>&1 || lacking+=("libclang 17 or newer")
+    ((${#lacking[@]} == 0)) && return 0
+    die "this is none of Debian 12, Debian 13, Ubuntu 24.04 or a derivative, so nothing is installed by itself:" \
+        "install by hand what is missing, then give the same command again:" \
+        "$(printf '%s, ' "${lacking[@]}" | sed 's/, $//')"
+}
+
+release=$(codename)
+case ${1:-build} in
+    build | test)
+        if [[ -z $release ]]; then
+            check_unknown
+            exit 0
+        fi
+        # shellcheck disable=SC2206  # a list of words
+        packages+=(${of_release[$release]})
+        [[ ${1:-build} == build ]] || packages+=("${for_tests[@]}")
+        ;;
+    install)
+        shift
+        packages=("$@")
+        ;;
+    list)
+        # shellcheck disable=SC2206
+        packages+=(${of_release[${release:-bookworm}]})
+        printf '%s\n' "${packages[@]}"
+        exit 0
+        ;;
+    *) die "usage: scripts/packages.sh [build|test|list] or scripts/packages.sh install PACKAGE..." ;;
+esac
+mapfile -t lacking < <(missing "${packages[@]}")
+((${#lacking[@]} == 0)) || install "${lacking[@]}"

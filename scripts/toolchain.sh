@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/toolchain.sh            the Rust toolchain: the one that rust-toolchain.toml pins where there is
+#                                 rustup, else the distribution's; says and does nothing where all is there
+# scripts/toolchain.sh bindgen    also bindgen, which Linux's build wants as a program; prints its path
+# scripts/toolchain.sh libclang   prints the folder of the libclang that bindgen is to use
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+rust_wanted=1.85.0     # the oldest with which this project, and Linux 7.3, builds
+bindgen_wanted=0.71.1  # likewise
+bindgen_pinned=0.73.2  # what is built where there is no such bindgen
+libclang_wanted=17
+rustup_command="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain none"
+
+# What is not there must be missed here, and not be installed by rustup behind our back.
+export RUSTUP_AUTO_INSTALL=0
+cd -- "$ROOT"
+
+libclang() {
+    local folder file best='' best_major=0 major
+    for folder in ${LIBCLANG_PATH:+"$LIBCLANG_PATH"} /usr/lib/llvm-*/lib /usr/lib64 /usr/lib \
+        /usr/lib/x86_64-linux-gnu /usr/local/lib; do
+        for file in "$folder"/libclang.so* "$folder"/libclang-*.so*; do
+            [[ -e $file ]] || continue
+            # libclang.so.17.0.6, libclang-17.so.1, .../llvm-17/lib/libclang.so.1
+            major=$(readlink -f -- "$file")
+            case $major in
+                */libclang-[0-9]*) major=${major##*/libclang-} ;;
+                */libclang.so.[0-9][0-9]*) major=${major##*/libclang.so.} ;;
+                */llvm-[0-9]*) major=${major#*/llvm-} ;;
+                *) continue ;;
+            esac
+            major=${major%%[!0-9]*}
+            [[ -n $major ]] && ((major > best_major)) && best_major=$major best=$folder
+        done
+        # The user's own choice is taken as it is.
+        if [[ -n $best && $folder == "${LIBCLANG_PATH:-}" ]]; then break; fi
+    done
+    ((best_major >= libclang_wanted)) ||
+        die "no libclang of version $libclang_wanted or newer was found: install one (Debian: libclang1-19" \
+            "libclang-common-19-dev) or say LIBCLANG_PATH= with its folder."
+    printf '%s\n' "$best"
+}
+
+pinned() { # pinned KEY: from rust-toolchain.toml
+    sed -n "s/^$1 *= *//p" rust-toolchain.toml | tr -d '"[],'
+}
+
+rust_version() { # of the rustc that would be used here; nothing if there is none
+    rustc --version 2>/dev/null | cut -d ' ' -f 2 | cut -d - -f 1
+}
+
+complete() { # is there a rustc new enough, with all that goes with it?
+    local version sysroot
+    version=$(rust_version) || return 1
+    [[ -n $version ]] && at_least "$version" "$rust_wanted" || return 1
+    sysroot=$(rustc --print sysroot)
+    [[ -e $sysroot/lib/rustlib/src/rust/library/core/src/lib.rs ]] || return 1
+    if [[ -x $sysroot/bin/rustc && $sysroot != /usr ]]; then
+        # rustup's: its proxies are there even for what is not.
+        [[ -x $sysroot/bin/cargo && -x $sysroot/bin/rustfmt && -x $sysroot/bin/cargo-clippy ]]
+    else
+        command -v cargo rustfmt cargo-clippy >/dev/null
+    fi
+}
+
+toolchain() {
+    local status version channel
+    complete && return 0
+    channel=$(pinned channel)
+    if command -v rustup >/dev/null; then
+        if [[ -n ${RUSTUP_TOOLCHAIN:-} && $RUSTUP_TOOLCHAIN != "$channel"* ]]; then
+            die "RUSTUP_TOOLCHAIN=$RUSTUP_TOOLCHAIN is too old, not installed or not complete" \
+                "(rust $rust_wanted or newer with rust-src, rustfmt and clippy): unset it to use $channel."
+        fi
+        # shellcheck disable=SC2046  # a list of words
+        step_may_fail toolchain "Installing Rust $channel" rustup toolchain install "$channel" \
+            --profile minimal --no-self-update $(printf -- '--component %s ' $(pinned components))
+        if ((status != 0)) || ! complete; then
+            tail -n 8 -- "$LOG/toolchain.log" | sed 's/^/    /' >&2
+            disk_full_sentence "$LOG/toolchain.log"
+            die "Rust $channel could not be installed (the whole log: $LOG/toolchain.log): once its server can" \
+                "be reached, run: rustup toolchain install $channel --component" \
+                "$(pinned components | tr ' ' ',')"
+        fi
+        return 0
+    fi
+    # No rustup: the distribution's, where it is new enough.
+    version=$(apt-cache policy rustc 2>/dev/null | sed -n 's/^ *Candidate: *//p' | sed 's/^[0-9]*://; s/[^0-9.].*//')
+    if [[ -n $version ]] && at_least "$version" "$rust_wanted"; then
+        "$ROOT/scripts/packages.sh" install rustc cargo rust-src rustfmt rust-clippy
+        complete && return 0
+    elif [[ $(apt-cache policy rustup 2>/dev/null) == *"Candidate: "[0-9]* ]]; then
+        "$ROOT/scripts/packages.sh" install rustup
+        hash -r
+        if command -v rustup >/dev/null; then toolchain; return 0; fi
+    fi
+    version=$(rust_version) || version=
+    die "${version:+rustc $version is too old or not complete, }Rust $rust_wanted or newer with rust-src, rustfmt" \
+        "and clippy is needed: run: $rustup_command"
+}
+
+bindgen() {
+    local path version home=$CACHE/tools/bindgen-$bindgen_pinned
+    for path in "$home/bin/bindgen" "$(command -v bindgen || true)"; do
+        [[ -x $path ]] || continue
+        version=$("$path" --version 2>/dev/null | cut -d ' ' -f 2) || continue
+        if [[ -n $version ]] && at_least "$version" "$bindgen_wanted"; then
+            printf '%s\n' "$path"
+            return 0
+        fi
+    done
+    need_space "$CACHE" 600 "building bindgen"
+    new_tmp "$CACHE/tools"
+    # Without optimisation, for that is the fastest in total: optimised, it costs two minutes more of
+    # processor time to build, and saves half a minute in the one kernel build that it is for.
+    step bindgen "Building bindgen $bindgen_pinned, with which Linux makes its Rust bindings" \
+        env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+        cargo install bindgen-cli --locked --version "$bindgen_pinned" --root "$tmp" \
+        --target-dir "$tmp/target" --jobs "$JOBS"
+    rm -rf -- "$home" "$tmp/target"
+    mv -- "$tmp" "$home"
+    printf '%s\n' "$home/bin/bindgen"
+}
+
+case ${1:-} in
+    '') toolchain ;;
+    bindgen) bindgen ;;
+    libclang) libclang ;;
+    *) die "usage: scripts/toolchain.sh [bindgen|libclang]" ;;
+esac
