@@ -12,8 +12,8 @@
 # The course's list, with which QEMU and Linux can be built by hand...
 packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
     pkg-config libglib2.0-dev libelf-dev libslirp-dev)
-# ... and ours: QEMU's pixman, downloads, the guest's shell and tools (busybox, lspci, insmod).
-packages+=(libpixman-1-dev ca-certificates curl xz-utils patch busybox-static pciutils pci.ids kmod)
+# ... and ours: what QEMU needs besides (the release has libfdt in it, Debian's source has not), downloads, the guest's shell and tools (busybox, lspci, insmod).
+packages+=(libpixman-1-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils pci.ids kmod)
 # bindgen needs libclang, 17 or newer for Linux 7.3.
 declare -A of_release=(
     [bookworm]="libclang1-19 libclang-common-19-dev"

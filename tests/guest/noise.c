@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Writes so many bytes to stdout and as many others to stderr, in turns of odd lengths, and exits
- * with 42. Every byte value occurs. The test computes the same bytes (tests/tests/vm_run.rs).
+ * with 42. Every byte value occurs. The test computes the same bytes (tests/tests/e2e/vm_run.rs).
  *
  *   noise COUNT
  */

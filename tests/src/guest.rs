@@ -3,9 +3,11 @@
 //! A guest to run one command in, by way of `vm/run`.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{guest_program, root};
@@ -120,17 +122,88 @@ impl Guest {
             status: run.status,
             stdout: run.stdout,
             stderr: run.stderr,
-            // Where vm/run refuses its command line, there was no boot and so no log.
-            console: std::fs::read(self.log())
-                .map(|log| String::from_utf8_lossy(&log).into_owned())
-                .unwrap_or_default(),
-            folder: self.folder,
+            console: self.console(),
+        }
+    }
+
+    /// What the guest said; nothing where vm/run refused its command line, so that there was no boot.
+    fn console(&self) -> String {
+        std::fs::read(self.log())
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Starts a command, whose output can be followed line by line.
+    pub fn start<S: AsRef<OsStr>>(self, command: &[S]) -> Running {
+        let mut child = self
+            .command(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("vm/run is there and can be run");
+        let stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        Running {
+            child: Some(child),
+            stdout,
+            seen: String::new(),
+            guest: self,
         }
     }
 
     /// Runs a script with the guest's shell; the first command that fails ends it.
     pub fn sh(self, script: &str) -> Finished {
         self.run(&["sh", "-ec", script])
+    }
+}
+
+/// A guest that runs. It is ended when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Option<Child>,
+    stdout: BufReader<ChildStdout>,
+    seen: String,
+    guest: Guest,
+}
+
+impl Running {
+    /// Ends the test, showing everything, unless this is the next line of the command's stdout.
+    pub fn expect_line(&mut self, expected: &str) {
+        let start = self.seen.len();
+        self.stdout
+            .read_line(&mut self.seen)
+            .expect("stdout is text");
+        if self.seen[start..].trim_end_matches('\n') != expected {
+            panic!("not {expected:?} next: {}", self.end().report());
+        }
+    }
+
+    /// Waits for the end.
+    pub fn finish(mut self) -> Finished {
+        self.stdout
+            .read_to_string(&mut self.seen)
+            .expect("stdout is text");
+        self.end()
+    }
+
+    fn end(&mut self) -> Finished {
+        let child = self.child.take().expect("a guest ends once");
+        let run = child.wait_with_output().expect("vm/run ends");
+        Finished {
+            status: run.status,
+            stdout: std::mem::take(&mut self.seen).into_bytes(),
+            stderr: run.stderr,
+            console: self.guest.console(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // vm/run ends its guest when it is asked to end.
+            let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+            let _ = child.wait();
+        }
     }
 }
 
@@ -145,7 +218,6 @@ pub struct Finished {
     pub stderr: Vec<u8>,
     /// Everything that the guest said on its serial console.
     pub console: String,
-    folder: TempDir,
 }
 
 impl Finished {
@@ -186,11 +258,6 @@ impl Finished {
     /// What was written to stderr.
     pub fn errors(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
-    }
-
-    /// The folder that [`Guest::folder`] named.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// The kernel's messages, in order, without time stamps.

@@ -22,6 +22,25 @@ pub fn root() -> &'static Path {
         .expect("this crate stands in the project's folder")
 }
 
+/// What `make` has built, as `build/where` names it.
+pub fn built(key: &str) -> PathBuf {
+    let list = build_folder().join("where");
+    let text = std::fs::read_to_string(&list)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `make` first", list.display()));
+    text.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        .map(PathBuf::from)
+        .unwrap_or_else(|| panic!("{} names no {key}; run `make` again", list.display()))
+}
+
+/// The folder that `make` builds in.
+pub fn build_folder() -> PathBuf {
+    ["MY_RNG_BUILD", "BUILD"]
+        .iter()
+        .find_map(std::env::var_os)
+        .map_or_else(|| root().join("build"), PathBuf::from)
+}
+
 /// The compiled `guest/NAME.c`.
 pub fn guest_program(name: &str) -> PathBuf {
     Path::new(env!("GUEST_PROGRAMS")).join(name)

@@ -30,12 +30,12 @@ fn expected() -> Vec<String> {
         .collect()
 }
 
-/// Another part of the kernel may speak in between: `tsc: Refined …`, `input: …`. No line of the
-/// self-test looks like that, so leaving these out hides none.
+/// Another part of the kernel may speak in between: `tsc: Refined …`, `input: …`. Of the self-test's
+/// own lines only the numbers and the error look like that.
 fn of_another_part(message: &str) -> bool {
     message
         .split_once(": ")
-        .is_some_and(|(speaker, _)| !speaker.starts_with("Round "))
+        .is_some_and(|(speaker, _)| !speaker.starts_with("Round ") && speaker != "ERROR")
 }
 
 #[test]
@@ -51,6 +51,31 @@ fn the_self_test_is_logged_letter_for_letter() {
         .take(expected().len())
         .collect();
     assert_eq!(test, expected().iter().collect::<Vec<_>>());
+}
+
+/// The kernel is told to keep its hands off the addresses that the device's registers stand at.
+#[test]
+fn registers_that_cannot_be_mapped_are_an_error_line() {
+    let reserved = Guest::new()
+        .switch("--selftest")
+        .option("--append", "reserve=0x10000000,0xeec00000")
+        .run(&["true"])
+        .expect_code(0);
+    let messages = reserved.messages();
+    let test: Vec<_> = messages
+        .iter()
+        .skip_while(|message| **message != RULE)
+        .filter(|message| !of_another_part(message))
+        .take(7)
+        .copied()
+        .collect();
+    let error = "ERROR: cannot map device registers";
+    assert_eq!(
+        test,
+        [RULE, BEGIN, RULE, error, RULE, END, RULE],
+        "{}",
+        reserved.report()
+    );
 }
 
 #[test]

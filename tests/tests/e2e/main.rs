@@ -7,9 +7,12 @@
 
 mod app;
 mod boot;
+mod demo;
 mod driver;
 mod first_boot;
+mod machine;
 mod pci;
+mod qmp;
 mod registers;
 mod unplug;
 mod vm_run;

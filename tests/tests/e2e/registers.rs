@@ -20,9 +20,9 @@ fn count(finished: &Finished, label: &str) -> usize {
 
 #[test]
 fn every_access_size_at_every_offset() {
-    let guest = Guest::new();
-    let log = guest.folder().join("qemu.log");
-    let swept = guest
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("qemu.log");
+    let swept = Guest::new()
         // The program counts errors as this accelerator cuts the accesses.
         .option("--accel", "tcg")
         .switch("--no-module")

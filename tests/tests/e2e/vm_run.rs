@@ -235,12 +235,23 @@ fn a_guest_that_panics_is_an_error_with_its_last_words() {
 
 #[test]
 fn a_guest_that_hangs_meets_the_deadline() {
+    // Long enough for the boot on a busy machine, for the deadline counts from the start.
     let run = Guest::new()
-        .deadline(15)
+        .deadline(45)
         .sh("echo started; while :; do :; done")
         .expect_code(124);
     assert_eq!(run.text(), "started\n", "{}", run.report());
-    assert!(run.errors().contains("15 s"), "{}", run.report());
+    assert!(run.errors().contains("45 s"), "{}", run.report());
+}
+
+#[test]
+fn a_guest_that_never_comes_up_meets_the_deadline() {
+    let run = Guest::new()
+        .deadline(2)
+        .option("--qemu-arg", "-S")
+        .run(&["true"])
+        .expect_code(124);
+    assert!(run.errors().contains("come up"), "{}", run.report());
 }
 
 #[test]
