@@ -12,8 +12,10 @@
 # The course's list, with which QEMU and Linux can be built by hand...
 packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
     pkg-config libglib2.0-dev libelf-dev libslirp-dev)
-# ... and ours: what QEMU needs besides (the release has libfdt in it, Debian's source has not), downloads, the guest's shell and tools (busybox, lspci, insmod).
-packages+=(libpixman-1-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils pci.ids kmod)
+# ... and ours: what QEMU needs besides (its release has libfdt in it, Debian's source has not),
+# downloads, the guest's shell and tools (busybox, lspci, insmod).
+packages+=(libpixman-1-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils
+    pci.ids kmod)
 # bindgen needs libclang, 17 or newer for Linux 7.3.
 declare -A of_release=(
     [bookworm]="libclang1-19 libclang-common-19-dev"
@@ -26,7 +28,7 @@ for_tests=(shellcheck)
 # What an unknown distribution is asked for.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl xz patch busybox lspci depmod
     ld objcopy find sha256sum flock)
-modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libelf openssl)
+modules=(libfdt glib-2.0 gmodule-2.0 slirp pixman-1 libelf openssl)
 
 codename() { # the Debian or Ubuntu release that this machine is, or descends from; else nothing
     local file=${MY_RNG_OS_RELEASE:-/etc/os-release} key value found=

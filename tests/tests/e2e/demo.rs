@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The demo: its verdict, good and bad.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+
+use my_rng_e2e::{build_folder, built};
+
+fn demo(options: &[&str]) -> Output {
+    Command::new(build_folder().join("bin/vm-demo"))
+        .args(options)
+        .output()
+        .expect("make has built the demo")
+}
+
+fn last_line(run: &Output) -> String {
+    let text = String::from_utf8_lossy(&run.stdout);
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_demo_ends_with_a_good_verdict() {
+    let run = demo(&[]);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    assert!(
+        last_line(&run).starts_with("PASS: 20 of 20 numbers"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn the_demo_names_what_is_not_as_it_should_be() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wrapper = folder.path().join("qemu");
+    // Another device in the place of ours.
+    let script = format!(
+        "#!/bin/bash\nexec {} \"${{@/#my_rng/edu}}\"\n",
+        built("qemu").display()
+    );
+    fs::write(&wrapper, script).expect("a file");
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let run = demo(&["--qemu", wrapper.to_str().expect("a path of plain text")]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let text = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+    assert!(text.contains("FAIL"), "{text}");
+    assert!(text.contains("286129175"), "{text}");
+}
