@@ -28,7 +28,7 @@ for_tests=(shellcheck)
 # What an unknown distribution is asked for.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl xz patch busybox lspci depmod
     ld objcopy find sha256sum flock)
-modules=(libfdt glib-2.0 gmodule-2.0 slirp pixman-1 libelf openssl)
+modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libelf openssl)
 
 codename() { # the Debian or Ubuntu release that this machine is, or descends from; else nothing
     local file=${MY_RNG_OS_RELEASE:-/etc/os-release} key value found=
@@ -115,6 +115,8 @@ check_unknown() { # goes on where all that is needed is there already
     for item in "${modules[@]}"; do
         pkg-config --exists "$item" 2>/dev/null || lacking+=("$item (development files)")
     done
+    # libfdt has no pkg-config file.
+    echo '#include <libfdt.h>' | cc -E -x c - >/dev/null 2>&1 || lacking+=("libfdt (development files)")
     "$ROOT/scripts/toolchain.sh" libclang >/dev/null 2>&1 || lacking+=("libclang 17 or newer")
     ((${#lacking[@]} == 0)) && return 0
     die "this is none of Debian 12, Debian 13, Ubuntu 24.04 or a derivative, so nothing is installed by itself:" \
