@@ -30,8 +30,12 @@ record=$dest.source
 # The series of QEMU that the overlay knows, one a line.
 mapfile -t qemu_series < <(grep -v -e '^#' -e '^ *$' "$ROOT/qemu-8.2.9-overlay/series")
 known() { # known VERSION: is it one of those?
-    local one
-    for one in "${qemu_series[@]}"; do [[ $1 == "$one" || $1 == "$one".* ]] && return 0; done
+    local one micro
+    for one in "${qemu_series[@]}"; do
+        micro=${1#"$one".}
+        # From the 50th on they lead to the next series: 8.2.50 is on the way to 9.0.
+        if [[ $micro != "$1" && $micro =~ ^[0-9]+$ ]] && ((10#$micro < 50)); then return 0; fi
+    done
     return 1
 }
 
@@ -186,9 +190,9 @@ put_in_cache() { # put_in_cache FOLDER-MADE FOLDER
 
 lock_cache() { # two checkouts may share it
     mkdir -p -- "$CACHE" || die "$CACHE cannot be made: say XDG_CACHE_HOME= with a folder that is yours."
-    exec {cache_lock}>>"$CACHE/lock" || die "$CACHE cannot be written: say XDG_CACHE_HOME= with a folder that is yours."
+    exec {cache_lock}>>"$CACHE/lock-$what" || die "$CACHE cannot be written: say XDG_CACHE_HOME= with a folder that is yours."
     if ! flock -n "$cache_lock"; then
-        say "Another build is downloading into $CACHE: waiting for it"
+        say "Another build is downloading $name into $CACHE: waiting for it"
         local status
         flock "$cache_lock" &
         wait_for "$!"

@@ -15,7 +15,7 @@ check_fmt() {
 }
 
 check_shell() {
-    shellcheck scripts/*.sh .ci/run
+    shellcheck scripts/*.sh .ci/run vm/run
 }
 
 check_clippy() {

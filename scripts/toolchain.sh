@@ -104,7 +104,7 @@ toolchain() {
 
 bindgen() {
     local path version home=$CACHE/tools/bindgen-$bindgen_pinned
-    for path in "$home/bin/bindgen" "$(command -v bindgen || true)"; do
+    for path in "$home/bin/bindgen" "$(type -P bindgen || true)"; do
         [[ -x $path ]] || continue
         version=$("$path" --version 2>/dev/null | cut -d ' ' -f 2) || continue
         if [[ -n $version ]] && at_least "$version" "$bindgen_wanted"; then
