@@ -5,19 +5,21 @@
 //! That `/dev/kvm` can be opened says little: there are machines on which no guest gets anywhere
 //! on it. So KVM is believed in only after a guest has run on it: the built kernel, told to start
 //! an init that does not exist, panics within a second or two and reboots, which ends QEMU. The
-//! verdict is kept until the host reboots or another QEMU or kernel is used.
+//! verdict is kept until the host reboots or another QEMU is used: it is about the host, so what is
+//! built anew at the same place need not prove it again.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::machine::{Accel, Event};
 use crate::qemu::{Foreground, Process, option_value};
+use crate::signals::Interrupt;
 
 /// How long a guest may take to prove that KVM works; one on a working KVM takes about a second.
 pub const PROBE_LIMIT: Duration = Duration::from_secs(6);
@@ -50,30 +52,24 @@ pub(crate) struct Prober<'a> {
     pub kernel: &'a Path,
     /// The device that KVM is used through.
     pub kvm: &'a Path,
-    /// Where verdicts are kept; nowhere if unknown.
-    pub cache: Option<PathBuf>,
+    /// The file that verdicts are kept in, if anywhere.
+    pub verdicts: Option<PathBuf>,
     pub limit: Duration,
 }
 
-/// Where verdicts are kept.
-pub(crate) fn cache_folder() -> Option<PathBuf> {
+/// The file that verdicts are kept in.
+pub(crate) fn verdicts_file() -> Option<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     set("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))
         .filter(|path| path.is_absolute())
-        .map(|path| path.join("my-rng").join("accel"))
+        .map(|path| path.join("my_rng").join("accel"))
 }
 
 impl Prober<'_> {
-    /// Settles which accelerator to use. The events are those of the run that asks; all but an
-    /// interrupt belong to the probe.
-    pub fn choose(
-        &self,
-        accel: Accel,
-        events: &Receiver<Event>,
-        sender: &Sender<Event>,
-    ) -> Result<Chosen, Error> {
+    /// Settles which accelerator to use. An interrupt stops it.
+    pub fn choose(&self, accel: Accel, interrupt: &Interrupt) -> Result<Chosen, Error> {
         match accel {
             Accel::Kvm => return Ok(Chosen::Kvm),
             Accel::Tcg => return Ok(Chosen::Tcg),
@@ -87,7 +83,7 @@ impl Prober<'_> {
         if let Some(verdict) = key.as_deref().and_then(|key| self.remembered(key)) {
             return Ok(verdict);
         }
-        let verdict = if self.guest_runs(events, sender)? {
+        let verdict = if self.guest_runs(interrupt)? {
             Chosen::Kvm
         } else {
             Chosen::Tcg
@@ -100,7 +96,7 @@ impl Prober<'_> {
     }
 
     /// Whether a guest gets through on KVM.
-    fn guest_runs(&self, events: &Receiver<Event>, sender: &Sender<Event>) -> Result<bool, Error> {
+    fn guest_runs(&self, interrupt: &Interrupt) -> Result<bool, Error> {
         let host = |error: io::Error| Error::Host(format!("cannot probe for KVM: {error}"));
         let folder = tempfile::Builder::new()
             .prefix("my-rng-probe-")
@@ -119,9 +115,11 @@ impl Prober<'_> {
         args.extend(["-chardev".into(), file]);
         args.extend(["-serial", "chardev:console"].map(OsString::from));
 
+        // The events are the probe's own: what its process does is nothing to the run.
+        let (sender, events) = channel();
+        interrupt.subscribe(sender.clone());
         let deadline = Instant::now() + self.limit;
-        let mut process =
-            Process::start(self.qemu, &args, &log, Foreground::Launcher, sender.clone())?;
+        let mut process = Process::start(self.qemu, &args, &log, Foreground::Launcher, sender)?;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match events.recv_timeout(left) {
@@ -130,10 +128,6 @@ impl Prober<'_> {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     process.kill();
-                    // The process's end is the probe's event, not the run's.
-                    if process.wait(self.limit).is_some() {
-                        let _ = events.recv_timeout(self.limit);
-                    }
                     return Ok(false);
                 }
             }
@@ -145,29 +139,17 @@ impl Prober<'_> {
         Ok(ended_well && crate::console::shows_panic(&crate::console::read(&console)))
     }
 
-    /// What a verdict holds for: this boot of the host, this QEMU, this guest kernel.
+    /// What a verdict holds for: this boot of the host, and the QEMU at this path.
     fn key(&self) -> Option<String> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let file = |path: &Path| {
-            let metadata = path.metadata().ok()?;
-            let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-            Some(format!(
-                "{}\t{}\t{}",
-                fs::canonicalize(path).ok()?.display(),
-                metadata.len(),
-                modified.as_nanos()
-            ))
-        };
-        Some(format!(
-            "{}\t{}\t{}",
-            boot.trim(),
-            file(self.qemu)?,
-            file(self.kernel)?
-        ))
+        let qemu = fs::canonicalize(self.qemu).ok()?;
+        // One with a line break cannot be kept in a line.
+        let qemu = qemu.to_str().filter(|path| !path.contains('\n'))?;
+        Some(format!("{}\t{qemu}", boot.trim()))
     }
 
     fn remembered(&self, key: &str) -> Option<Chosen> {
-        let text = fs::read_to_string(self.cache.as_ref()?).ok()?;
+        let text = fs::read_to_string(self.verdicts.as_ref()?).ok()?;
         text.lines().find_map(|line| match line.split_once('\t')? {
             ("kvm", rest) if rest == key => Some(Chosen::Kvm),
             ("tcg", rest) if rest == key => Some(Chosen::Tcg),
@@ -178,14 +160,14 @@ impl Prober<'_> {
     /// Adds a verdict to those of the same boot, of which the latest few are kept.
     fn remember(&self, key: &str, verdict: Chosen) -> io::Result<()> {
         const KEPT: usize = 16;
-        let Some(cache) = &self.cache else {
+        let Some(verdicts) = &self.verdicts else {
             return Ok(());
         };
-        let Some(folder) = cache.parent() else {
+        let Some(folder) = verdicts.parent() else {
             return Ok(());
         };
         fs::create_dir_all(folder)?;
-        let old = fs::read_to_string(cache).unwrap_or_default();
+        let old = fs::read_to_string(verdicts).unwrap_or_default();
         let boot = key.split('\t').next().unwrap_or_default();
         let word = match verdict {
             Chosen::Kvm => "kvm",
@@ -199,7 +181,7 @@ impl Prober<'_> {
         for line in same_boot.take(KEPT - 1) {
             writeln!(file, "{line}")?;
         }
-        file.persist(cache)?;
+        file.persist(verdicts)?;
         Ok(())
     }
 }
@@ -228,25 +210,25 @@ mod tests {
         }
 
         fn choose(&self, accel: Accel, limit: Duration) -> Result<Chosen, Error> {
-            let (sender, events) = channel();
-            self.choose_with(accel, limit, &events, &sender)
+            let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
+            self.choose_with(&qemu, accel, limit, &Interrupt::default())
         }
 
         fn choose_with(
             &self,
+            qemu: &Path,
             accel: Accel,
             limit: Duration,
-            events: &Receiver<Event>,
-            sender: &Sender<Event>,
+            interrupt: &Interrupt,
         ) -> Result<Chosen, Error> {
             Prober {
-                qemu: &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu"),
+                qemu,
                 kernel: &self.path("kernel"),
                 kvm: &self.path("kvm"),
-                cache: Some(self.path("cache/my-rng/accel")),
+                verdicts: Some(self.path("cache/my_rng/accel")),
                 limit,
             }
-            .choose(accel, events, sender)
+            .choose(accel, interrupt)
         }
 
         fn runs(&self) -> usize {
@@ -264,19 +246,28 @@ mod tests {
         assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Kvm);
         assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Kvm);
         assert_eq!(place.runs(), 1);
-        // Another kernel has to prove itself anew.
+        // A kernel built anew need not prove it again, another QEMU has to.
         let kernel = fs::read_to_string(place.path("kernel")).unwrap();
         fs::write(place.path("kernel"), kernel + "# another\n").unwrap();
         assert_eq!(place.choose(Accel::Auto, LONG).unwrap(), Chosen::Kvm);
-        assert_eq!(place.runs(), 2);
-        let kept = fs::read_to_string(place.path("cache/my-rng/accel")).unwrap();
+        assert_eq!(place.runs(), 1);
+        let other = Path::new("/bin/true");
+        let interrupt = Interrupt::default();
+        assert_eq!(
+            place
+                .choose_with(other, Accel::Auto, LONG, &interrupt)
+                .unwrap(),
+            Chosen::Tcg
+        );
+        let kept = fs::read_to_string(place.path("cache/my_rng/accel")).unwrap();
         assert_eq!(kept.lines().count(), 2);
     }
 
     #[test]
     fn a_guest_that_hangs_means_tcg_and_is_remembered() {
         let place = Place::new("sleep 1000 & wait");
-        let short = Duration::from_millis(200);
+        // Long enough for the stand-in to be started on a busy machine.
+        let short = Duration::from_secs(5);
         assert_eq!(place.choose(Accel::Auto, short).unwrap(), Chosen::Tcg);
         assert_eq!(place.choose(Accel::Auto, short).unwrap(), Chosen::Tcg);
         assert_eq!(place.runs(), 1);
@@ -309,10 +300,16 @@ mod tests {
     #[test]
     fn an_interrupt_stops_the_probe_and_leaves_no_verdict() {
         let place = Place::new("sleep 1000 & wait");
-        let (sender, events) = channel();
-        sender.send(Event::Interrupt(2)).unwrap();
-        let result = place.choose_with(Accel::Auto, LONG, &events, &sender);
+        let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
+        let interrupt = Interrupt::default();
+        let (run, events) = channel();
+        interrupt.subscribe(run);
+        interrupt.raise(2);
+        let result = place.choose_with(&qemu, Accel::Auto, LONG, &interrupt);
         assert!(matches!(result, Err(Error::Interrupted(2))));
-        assert!(!place.path("cache/my-rng/accel").exists());
+        assert!(!place.path("cache/my_rng/accel").exists());
+        // The run hears of the interrupt too, and of nothing else.
+        assert!(matches!(events.try_recv(), Ok(Event::Interrupt(2))));
+        assert!(events.try_recv().is_err());
     }
 }

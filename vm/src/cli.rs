@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use rustix::termios::tcgetwinsize;
+use rustix::termios::{isatty, tcgetwinsize};
 
 use crate::built::Built;
 use crate::job::{Terminal, Work};
@@ -29,7 +29,7 @@ cannot be executed there; 124 after the time-out; 125 for any other error, which
 Environment:
   ACCEL                the accelerator, if --accel is not given: auto, kvm or tcg
   MY_RNG_BUILD, BUILD  the build folder, if it is not build/ in the repository
-  XDG_CACHE_HOME       where the verdict on KVM is remembered (my-rng/accel; ~/.cache by default)
+  XDG_CACHE_HOME       where the verdict on KVM is remembered (my_rng/accel; ~/.cache by default)
 
 Examples:
   vm/run -- lspci -v
@@ -108,7 +108,7 @@ pub struct Common {
     /// Keep what the guest says on its serial console
     #[arg(long, value_name = "FILE")]
     pub keep_log: Option<PathBuf>,
-    /// Give up after so many seconds [default: 120; none for --shell]
+    /// Give up after so many seconds [default: 120; none for --shell on a terminal]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub timeout: Option<u64>,
 }
@@ -154,7 +154,9 @@ impl Options {
         vm.qmp = self.qmp;
         vm.qemu_args = self.qemu_args;
         let work = if self.shell {
-            if self.common.timeout.is_none() {
+            // Somebody at a terminal ends it when it suits them; input from a file or a pipe may be
+            // at its end without the guest knowing.
+            if self.common.timeout.is_none() && isatty(io::stdin()) {
                 vm.timeout = None;
             }
             Work::Shell(this_terminal())

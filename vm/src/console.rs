@@ -11,6 +11,9 @@ const TAIL_LINES: usize = 20;
 /// What a panicking kernel says.
 const PANIC: &str = "Kernel panic - not syncing";
 
+/// What a kernel says when the initramfs does not fit into the memory.
+const UNPACKING_FAILED: &str = "Initramfs unpacking failed";
+
 /// The last lines of a console, fit for a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tail(Vec<String>);
@@ -47,6 +50,11 @@ impl fmt::Display for Tail {
         }
         Ok(())
     }
+}
+
+/// Whether the kernel could not unpack the initramfs.
+pub fn shows_failed_unpacking(console: &[u8]) -> bool {
+    String::from_utf8_lossy(console).contains(UNPACKING_FAILED)
 }
 
 /// The lines of a console, without what would disturb a terminal; a tab stays a tab.

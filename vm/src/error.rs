@@ -25,6 +25,11 @@ pub enum Error {
     /// The guest's kernel panicked.
     #[error("the guest's kernel panicked; the console's last lines:\n{0}")]
     GuestPanicked(Tail),
+    /// The guest's files did not fit into its memory.
+    #[error(
+        "the guest has too little memory: give it more with --mem; the console's last lines:\n{0}"
+    )]
+    TooLittleMemory(Tail),
     /// The guest switched itself off before the command had ended.
     #[error("the guest went down before the command had ended; the console's last lines:\n{0}")]
     GuestDown(Tail),
@@ -75,6 +80,7 @@ impl Error {
             | Self::Host(_)
             | Self::Qemu { .. }
             | Self::GuestPanicked(_)
+            | Self::TooLittleMemory(_)
             | Self::GuestDown(_)
             | Self::GuestSetup(_)
             | Self::Write(..) => 125,

@@ -32,7 +32,15 @@ use crate::job::{JOB_PATH, Job, MODULE_PATH, MODULES, Step, Terminal, Work};
 use crate::protocol::{self, CONTROL_PORT, FromGuest, FromHost, OPENING, Refusal, Status, Stream};
 
 /// How long the ports may take to appear. The kernel finds them by itself, in the background.
-const PORTS_LIMIT: Duration = Duration::from_secs(10);
+/// The launcher has a limit of its own.
+const PORTS_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long to look for the launcher's port in a guest that has some virtio-serial device but no
+/// job.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where the ports are listed by the names of their devices.
+const PORTS: &str = "/sys/class/virtio-ports";
 
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const HOME: &str = "/root";
@@ -53,13 +61,18 @@ fn work() -> Result<Infallible, String> {
     mount_all()?;
     set_current_dir(HOME).map_err(|error| format!("cannot change to {HOME}: {error}"))?;
     let job = match fs::read(JOB_PATH) {
-        Ok(bytes) => Some(Job::decode(&bytes)?),
+        // The kernel leaves what there was no room for cut off, or empty.
+        Ok(bytes) => Job::decode(&bytes).ok(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(format!("cannot read {JOB_PATH}: {error}")),
     };
     // A guest booted by hand has no job and no ports: it gives a shell.
     let launcher = match &job {
         Some(_) => Some(Launcher::connect()?),
+        None if launcher_is_there() => {
+            let why = "the files do not fit into the guest's memory: give it more with --mem";
+            Launcher::connect()?.last_word(&FromGuest::Failed(why.to_owned()))
+        }
         None => None,
     };
     match do_job(&job.unwrap_or_default(), launcher.as_ref()) {
@@ -216,7 +229,7 @@ fn next_answer(lines: &mut impl BufRead) -> Option<FromHost> {
 /// launcher is connected.
 fn open_port(name: &str, deadline: Instant) -> Result<File, String> {
     loop {
-        if let Some(device) = find_port(Path::new("/sys/class/virtio-ports"), name) {
+        if let Some(device) = find_port(Path::new(PORTS), name) {
             let path = Path::new("/dev").join(device);
             let opened = File::options().read(true).write(true).open(&path);
             let mut port =
@@ -234,6 +247,30 @@ fn open_port(name: &str, deadline: Instant) -> Result<File, String> {
         }
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Whether the guest was booted by the launcher, which is to be asked only if there is no job.
+fn launcher_is_there() -> bool {
+    let deadline = Instant::now() + LOOK_LIMIT;
+    while has_device(Path::new("/sys/bus/virtio/drivers/virtio_console")) {
+        if find_port(Path::new(PORTS), CONTROL_PORT).is_some() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    false
+}
+
+/// Whether a driver of the virtio bus has a device.
+fn has_device(driver: &Path) -> bool {
+    fs::read_dir(driver)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"virtio"))
 }
 
 /// The device whose `name` file says `name`.
@@ -256,7 +293,7 @@ fn start(argv: &[OsString], stdio: impl FnOnce(&mut Command)) -> Result<Pid, Fro
     let Some((program, arguments)) = argv.split_first() else {
         return Err(FromGuest::Failed("there is no command to run".to_owned()));
     };
-    let name = program.to_string_lossy().into_owned();
+    let name = protocol::shortened(&program.to_string_lossy(), 200);
     let Some(path) = look_up(program, PATH) else {
         return Err(FromGuest::Refused(Refusal::NotFound, name));
     };
@@ -523,6 +560,16 @@ mod tests {
         assert_eq!(find_port(class.path(), "two"), Some("vport0p2".into()));
         assert_eq!(find_port(class.path(), "three"), None);
         assert_eq!(find_port(Path::new("/nowhere"), "one"), None);
+    }
+
+    #[test]
+    fn a_driver_s_devices_are_seen() {
+        let driver = tempfile::tempdir().unwrap();
+        fs::write(driver.path().join("bind"), "").unwrap();
+        assert!(!has_device(driver.path()));
+        fs::create_dir(driver.path().join("virtio0")).unwrap();
+        assert!(has_device(driver.path()));
+        assert!(!has_device(Path::new("/nowhere")));
     }
 
     #[test]

@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use cpio::newc::{Builder, ModeFileType, trailer};
+use cpio::newc::{Builder, ModeFileType, Reader, trailer};
+use rustix::fs::FileType;
 
 use crate::Error;
 use crate::job::{JOB_PATH, Job, MODULE_PATH, MODULES};
@@ -23,6 +24,12 @@ const SPECIAL_MODES: [(&str, u32); 2] = [("root", 0o700), ("tmp", 0o1777)];
 
 /// Places in the guest where init mounts something, so that a file put there would be hidden.
 const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
+
+/// The folder of [`JOB_PATH`].
+const INIT_FOLDER: &str = "vm";
+
+/// The bits of a mode that tell a folder from a file.
+const FILE_TYPE: u32 = 0o170_000;
 
 /// What libkmod wants beside the modules, or lspci complains: indexes, here of nothing. The format is
 /// libkmod's: magic number, version 2.1 and the root's place, each big-endian.
@@ -69,10 +76,8 @@ pub struct Tree {
 impl Tree {
     fn insert(&mut self, path: &str, node: Node) {
         let path = path.trim_start_matches('/');
-        for (slash, _) in path.match_indices('/') {
-            if let Some(parent) = path.get(..slash) {
-                self.directory(parent);
-            }
+        for parent in parents(path) {
+            self.directory(parent);
         }
         self.nodes.insert(path.to_owned(), node);
     }
@@ -122,21 +127,47 @@ impl Tree {
     }
 
     /// What one run adds to the base archive.
-    pub fn of_run(job: &Job, files: &[(PathBuf, PathBuf)]) -> Result<Self, Error> {
+    pub fn of_run(job: &Job, files: &[(PathBuf, PathBuf)], base: &Base) -> Result<Self, Error> {
         let mut tree = Self::default();
         for (host, guest) in files {
-            tree.copy(&guest_path(guest)?, host)?;
+            let place = guest_path(guest)?;
+            base.takes(&place)
+                .and_then(|()| tree.takes(&place))
+                .map_err(|why| refused(guest, &why))?;
+            tree.copy(&place, host)?;
         }
         let job = job.encode().map_err(Error::Host)?;
         tree.text(JOB_PATH, job);
         Ok(tree)
     }
 
+    /// Whether one more file can be put there, next to those that are there already.
+    fn takes(&self, place: &str) -> Result<(), String> {
+        match self.nodes.get(place) {
+            Some(Node::Directory(_)) => Err("another file is put below it".to_owned()),
+            Some(_) => Err("another file is put there".to_owned()),
+            None => match parents(place).find(|parent| {
+                let node = self.nodes.get(*parent);
+                node.is_some_and(|node| !matches!(node, Node::Directory(_)))
+            }) {
+                Some(parent) => Err(format!("another file is put at /{parent}")),
+                None => Ok(()),
+            },
+        }
+    }
+
     /// Writes the tree as an archive: the same bytes for the same files, whoever builds it, and
     /// all owned by root. `place` is what an error calls it.
+    ///
+    /// The job comes last: the kernel stops at the first file that finds no room, so a job that is
+    /// there means that all files are there and whole.
     fn write<W: Write>(&self, mut out: W, place: &Path) -> Result<W, Error> {
         let cannot_write = |error: io::Error| Error::file("write", place, &error);
-        for (number, (path, node)) in (1..).zip(&self.nodes) {
+        let (job, others): (Vec<_>, Vec<_>) = self
+            .nodes
+            .iter()
+            .partition(|(path, _)| path.as_str() == JOB_PATH.trim_start_matches('/'));
+        for (number, (path, node)) in (1..).zip(others.into_iter().chain(job)) {
             let entry = Builder::new(path).ino(number);
             let written = match node {
                 Node::Directory(mode) => entry
@@ -208,14 +239,76 @@ fn write_copy<W: Write>(entry: Builder, out: W, from: &Path, place: &Path) -> Re
     writer.finish().map_err(error)
 }
 
+/// The folders that a path leads through, the outermost first.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/')
+        .filter_map(|(slash, _)| path.get(..slash))
+}
+
+/// What the base archive holds, as far as it decides where files can be put.
+#[derive(Clone, Debug, Default)]
+pub struct Base {
+    /// The type of each file, by its path in the guest without the leading slash.
+    types: BTreeMap<String, u32>,
+}
+
+impl Base {
+    /// Reads the names in an archive.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| Error::file("read", path, &error))?;
+        let damaged = |_: io::Error| no_initramfs(path);
+        let mut rest = BufReader::new(file);
+        let mut types = BTreeMap::new();
+        while !rest.fill_buf().map_err(damaged)?.is_empty() {
+            let entry = Reader::new(rest).map_err(damaged)?;
+            let (name, mode) = (entry.entry().name().to_owned(), entry.entry().mode());
+            if entry.entry().is_trailer() {
+                break;
+            }
+            types.insert(name, mode & FILE_TYPE);
+            rest = entry.finish().map_err(damaged)?;
+        }
+        Ok(Self { types })
+    }
+
+    /// Whether a file can be put there: beside or in place of one of the base's, but the kernel
+    /// leaves a folder that is there, and makes room for a new one at any cost.
+    fn takes(&self, place: &str) -> Result<(), String> {
+        let folder = FileType::Directory.as_raw_mode();
+        if self.types.get(place) == Some(&folder) {
+            return Err("the guest has a folder there; add the file's name".to_owned());
+        }
+        for parent in parents(place) {
+            match self.types.get(parent) {
+                Some(kind) if *kind == FileType::Symlink.as_raw_mode() => {
+                    return Err(format!(
+                        "/{parent} is a symbolic link in the guest; name the folder it leads to"
+                    ));
+                }
+                Some(kind) if *kind != folder => {
+                    return Err(format!("/{parent} is no folder in the guest"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(path: &Path, why: &str) -> Error {
+    Error::Host(format!(
+        "{} cannot be a file's place in the guest: {why}",
+        path.display()
+    ))
+}
+
+fn no_initramfs(path: &Path) -> Error {
+    Error::NotBuilt(format!("{} is cut off or no initramfs", path.display()))
+}
+
 /// A path of `--file`, checked.
 fn guest_path(path: &Path) -> Result<String, Error> {
-    let refused = |why: &str| {
-        Error::Host(format!(
-            "{} cannot be a file's place in the guest: {why}",
-            path.display()
-        ))
-    };
+    let refused = |why: &str| refused(path, why);
     let text = path
         .to_str()
         .ok_or_else(|| refused("it is not UTF-8 text"))?;
@@ -240,6 +333,9 @@ fn guest_path(path: &Path) -> Result<String, Error> {
         .is_some_and(|first| MOUNT_POINTS.contains(&first.as_str()))
     {
         return Err(refused("something is mounted over that folder"));
+    }
+    if names.first().is_some_and(|first| first == INIT_FOLDER) {
+        return Err(refused("that folder is init's own"));
     }
     Ok(names.join("/"))
 }
@@ -277,7 +373,7 @@ impl Inputs {
         let pci_ids = found(self.pci_ids.as_deref(), &PCI_IDS, "pci.ids")?;
 
         let mut tree = Tree::default();
-        for directory in ["dev", "proc", "root", "run", "sys", "tmp", "vm"] {
+        for directory in ["dev", "proc", "root", "run", "sys", "tmp", INIT_FOLDER] {
             tree.directory(directory);
         }
         // The kernel opens the console for init before init can have mounted anything.
@@ -464,10 +560,7 @@ pub fn write_run(base: &Path, tree: &Tree, output: &Path) -> Result<(), Error> {
         .map_err(|error| Error::file("write", output, &error))?;
     // The kernel looks for the next archive at a multiple of four.
     if copied % 4 != 0 {
-        return Err(Error::NotBuilt(format!(
-            "{} is cut off or no initramfs",
-            base.display()
-        )));
+        return Err(no_initramfs(base));
     }
     let mut out = tree.write(BufWriter::new(file), output)?;
     out.flush()
@@ -478,7 +571,6 @@ pub fn write_run(base: &Path, tree: &Tree, output: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::job::Work;
-    use cpio::newc::Reader;
 
     struct Found {
         mode: u32,
@@ -504,6 +596,17 @@ mod tests {
         found
     }
 
+    /// The names in an archive, in its order.
+    fn names_in(bytes: &[u8]) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut reader = Reader::new(bytes).unwrap();
+        while !reader.entry().is_trailer() {
+            names.push(reader.entry().name().to_owned());
+            reader = Reader::new(reader.finish().unwrap()).unwrap();
+        }
+        names
+    }
+
     fn job() -> Job {
         Job {
             load_module: true,
@@ -517,8 +620,11 @@ mod tests {
         let tool = folder.path().join("tool");
         fs::write(&tool, b"#!/bin/sh\nexit 7\n").unwrap();
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o4751)).unwrap();
-        let files = [(tool, PathBuf::from("/tmp/deep/er/tool"))];
-        let tree = Tree::of_run(&job(), &files).unwrap();
+        let files = [
+            (tool.clone(), PathBuf::from("/tmp/deep/er/tool")),
+            (tool, PathBuf::from("/zoo")),
+        ];
+        let tree = Tree::of_run(&job(), &files, &Base::default()).unwrap();
         let bytes = tree.write(Vec::new(), Path::new("a test")).unwrap();
         assert_eq!(bytes.len() % 4, 0);
         let found = read_back(&bytes);
@@ -527,9 +633,20 @@ mod tests {
         assert_eq!(found["tmp/deep/er/tool"].mode, 0o104751);
         assert_eq!(found["tmp/deep/er/tool"].bytes, b"#!/bin/sh\nexit 7\n");
         assert_eq!(Job::decode(&found["vm/job"].bytes), Ok(job()));
-        // Parents come before what is in them.
-        let names: Vec<_> = found.keys().collect();
-        assert!(names.is_sorted());
+        // Parents come before what is in them, and the job behind all.
+        let names = names_in(&bytes);
+        assert_eq!(
+            names,
+            [
+                "tmp",
+                "tmp/deep",
+                "tmp/deep/er",
+                "tmp/deep/er/tool",
+                "vm",
+                "zoo",
+                "vm/job"
+            ]
+        );
     }
 
     #[test]
@@ -576,7 +693,8 @@ mod tests {
         tree.text("b", "odd length");
         fs::write(&base, tree.write(Vec::new(), Path::new("a test")).unwrap()).unwrap();
         let output = folder.path().join("run");
-        write_run(&base, &Tree::of_run(&job(), &[]).unwrap(), &output).unwrap();
+        let run = Tree::of_run(&job(), &[], &Base::default()).unwrap();
+        write_run(&base, &run, &output).unwrap();
         let found = read_back(&fs::read(&output).unwrap());
         assert_eq!(found["a"].bytes, b"1");
         assert_eq!(found["b"].bytes, b"odd length");
@@ -590,6 +708,8 @@ mod tests {
         fs::write(&base, b"07070").unwrap();
         let tree = Tree::default();
         let error = write_run(&base, &tree, &folder.path().join("run")).unwrap_err();
+        assert!(matches!(error, Error::NotBuilt(_)));
+        let error = Base::read(&base).unwrap_err();
         assert!(matches!(error, Error::NotBuilt(_)));
     }
 
@@ -614,6 +734,9 @@ mod tests {
             "/dev/x",
             "/proc/x",
             "/sys/a/b",
+            "/vm",
+            "/vm/job",
+            "/vm/job/x",
         ] {
             assert!(guest_path(Path::new(place)).is_err(), "{place}");
         }
@@ -621,11 +744,54 @@ mod tests {
         assert_eq!(guest_path(Path::new("/devices")).unwrap(), "devices");
         let folder = tempfile::tempdir().unwrap();
         let files = [(folder.path().to_owned(), PathBuf::from("/x"))];
-        let error = Tree::of_run(&job(), &files).unwrap_err().to_string();
+        let none = Base::default();
+        let error = Tree::of_run(&job(), &files, &none).unwrap_err().to_string();
         assert!(error.contains("no regular file"), "{error}");
         let files = [(folder.path().join("no"), PathBuf::from("/x"))];
-        let error = Tree::of_run(&job(), &files).unwrap_err().to_string();
+        let error = Tree::of_run(&job(), &files, &none).unwrap_err().to_string();
         assert!(error.contains("No such file"), "{error}");
+
+        let mut tree = Tree::default();
+        tree.text("etc/passwd", PASSWD);
+        tree.insert("usr/lib/modules", Node::Symlink(MODULES.to_owned()));
+        tree.insert("bin/ls", Node::Symlink("/bin/busybox".to_owned()));
+        let archive = folder.path().join("base");
+        fs::write(&archive, tree.write(Vec::new(), &archive).unwrap()).unwrap();
+        let base = Base::read(&archive).unwrap();
+        let host = folder.path().join("host");
+        fs::write(&host, "").unwrap();
+        let of_run = |places: &[&str]| {
+            let files: Vec<_> = places
+                .iter()
+                .map(|place| (host.clone(), PathBuf::from(place)))
+                .collect();
+            Tree::of_run(&job(), &files, &base)
+        };
+        for (places, why) in [
+            (&["/etc"][..], "a folder there"),
+            (&["/usr/lib"], "a folder there"),
+            (
+                &["/usr/lib/modules/x"],
+                "/usr/lib/modules is a symbolic link",
+            ),
+            (&["/etc/passwd/x/y"], "/etc/passwd is no folder"),
+            (&["/x", "/x/y"], "another file is put at /x"),
+            (&["/x/y", "/x"], "another file is put below it"),
+            (&["/x", "//x"], "another file is put there"),
+        ] {
+            let error = of_run(places).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!(
+            of_run(&[
+                "/etc/passwd",
+                "/bin/ls",
+                "/usr/lib/modules",
+                "/usr/x",
+                "/x/y"
+            ])
+            .is_ok()
+        );
     }
 
     #[test]

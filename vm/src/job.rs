@@ -85,6 +85,7 @@ impl Job {
         match &self.work {
             Work::Run(argv) => {
                 field(b"run")?;
+                field(argv.len().to_string().as_bytes())?;
                 for argument in argv {
                     field(argument.as_bytes())?;
                 }
@@ -119,7 +120,14 @@ impl Job {
         let mut next = || fields.next().ok_or_else(damaged);
         let load_module = unflag(next()?).ok_or_else(damaged)?;
         let work = match next()? {
-            b"run" => Work::Run(fields.map(os_string).collect()),
+            b"run" => {
+                let length: usize = number(next()?).ok_or_else(damaged)?;
+                let argv: Vec<_> = fields.map(os_string).collect();
+                if argv.len() != length {
+                    return Err(damaged());
+                }
+                Work::Run(argv)
+            }
             b"shell" => Work::Shell(Terminal {
                 name: os_string(next()?),
                 rows: number(next()?).ok_or_else(damaged)?,
@@ -229,7 +237,8 @@ mod tests {
             b"yes\0",
             b"maybe\0run\0ls\0",
             b"yes\0walk\0",
-            b"yes\0run\0ls",
+            b"yes\0run\x001\0ls",
+            b"yes\0run\x002\0ls\0",
             b"yes\0shell\0xterm\0",
             b"yes\0shell\0xterm\0-1\x0080\0",
             b"yes\0console\0no\0",

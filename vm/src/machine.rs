@@ -18,13 +18,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::geteuid;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
 use crate::accel::{self, Chosen, Prober};
 use crate::built::Built;
 use crate::console::{self, Tail};
-use crate::initramfs::{self, Tree};
+use crate::initramfs::{self, Base, Tree};
 use crate::job::{Job, Work};
 use crate::protocol::{CONTROL_PORT, FromGuest, FromHost, Refusal, Status, Stream};
 use crate::qemu::{Foreground, Process, complaint, find, option_value};
@@ -292,6 +294,10 @@ impl Vm {
 
         let qemu = find(&self.qemu)?;
         readable(&self.kernel)?;
+        readable(&self.initramfs)?;
+        if let Some(path) = &self.keep_log {
+            fit_for_log(path)?;
+        }
         if let Some(path) = &self.qmp {
             free_for_socket(path)?;
         }
@@ -313,16 +319,21 @@ impl Vm {
             .iter()
             .map(|file| (file.host.clone(), file.guest.clone()))
             .collect();
-        let tree = Tree::of_run(&job, &files)?;
+        let base = if files.is_empty() {
+            Base::default()
+        } else {
+            Base::read(&self.initramfs)?
+        };
+        let tree = Tree::of_run(&job, &files, &base)?;
 
         let chosen = Prober {
             qemu: &qemu,
             kernel: &self.kernel,
             kvm: Path::new("/dev/kvm"),
-            cache: accel::cache_folder(),
+            verdicts: accel::verdicts_file(),
             limit: accel::PROBE_LIMIT,
         }
-        .choose(self.accel, &events, &sender)?;
+        .choose(self.accel, &self.interrupt)?;
 
         let folder = run_folder()?;
         let initrd = folder.path().join("initrd");
@@ -491,10 +502,27 @@ fn machine_name(machine: &str) -> &str {
 }
 
 fn readable(path: &Path) -> Result<(), Error> {
-    match File::open(path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(_) => Err(Error::Host(format!("{} is no file", path.display()))),
-        Err(error) => Err(Error::file("read", path, &error)),
+    let cannot_read = |error: io::Error| Error::file("read", path, &error);
+    // Asked before it is opened, as opening a FIFO waits for its other end.
+    if !fs::metadata(path).map_err(cannot_read)?.is_file() {
+        return Err(Error::Host(format!(
+            "{} is no regular file: name one",
+            path.display()
+        )));
+    }
+    File::open(path).map(drop).map_err(cannot_read)
+}
+
+/// The console can be kept in a new file, in a regular one, or in a device such as `/dev/null`.
+fn fit_for_log(path: &Path) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() && !metadata.file_type().is_char_device() => {
+            Err(Error::Host(format!(
+                "{} is there already and no regular file: choose another path",
+                path.display()
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -520,8 +548,25 @@ fn free_for_socket(path: &Path) -> Result<(), Error> {
             "{} is there already and no socket: choose another path",
             path.display()
         ))),
+        Ok(_) if somebody_listens(path) => Err(Error::Host(format!(
+            "another QEMU listens at {}: choose another path",
+            path.display()
+        ))),
         _ => Ok(()),
     }
+}
+
+/// Whether a process has the socket that is there, rather than having left it behind.
+fn somebody_listens(path: &Path) -> bool {
+    let connected = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+    .and_then(|socket| connect(&socket, &SocketAddrUnix::new(path)?));
+    // One whose queue is full has an owner too.
+    matches!(connected, Ok(()) | Err(Errno::AGAIN))
 }
 
 /// A folder for one run, whose path leaves room for a socket's name.
@@ -925,8 +970,10 @@ impl Running {
             self.let_readers_end(farewell);
         }
         if let Some(qmp) = &self.qmp {
-            // A killed QEMU leaves its socket behind.
-            let _ = fs::remove_file(qmp);
+            // A killed QEMU leaves its socket behind. What answers there is not ours.
+            if free_for_socket(qmp).is_ok() {
+                let _ = fs::remove_file(qmp);
+            }
         }
         Ok(Finished {
             status: result?,
@@ -1081,13 +1128,21 @@ impl Running {
             return Ok(Status::Exited(0));
         }
         let console = self.console_bytes();
+        if !self.up && console::shows_failed_unpacking(&console) {
+            return Err(Error::TooLittleMemory(Tail::of(&console)));
+        }
         if console::shows_panic(&console) {
             return Err(Error::GuestPanicked(Tail::of_panic(&console)));
         }
         if console.is_empty() && !self.up {
+            let log = self.log_text();
+            let mut message = complaint(&log, status);
+            if log.trim().is_empty() {
+                message.push_str("; if it was given little memory, give it more with --mem");
+            }
             return Err(Error::Qemu {
                 when: "started no guest",
-                message: complaint(&self.log_text(), status),
+                message,
             });
         }
         Err(Error::GuestDown(Tail::of(&console)))
@@ -1264,7 +1319,11 @@ exit \"$status\"";
         let mut fake = Fake::waiting();
         fake.vm.qmp = Some(fake.path("qmp"));
         fs::write(fake.path("not-a-socket"), "").unwrap();
-        let _left_by_a_killed_qemu = UnixListener::bind(fake.path("qmp")).unwrap();
+        let other_qemu = UnixListener::bind(fake.path("qmp")).unwrap();
+        assert!(fake.error().to_string().contains("another QEMU listens"));
+        assert!(fake.path("qmp").exists());
+        // Now it is what a killed QEMU leaves behind.
+        drop(other_qemu);
         let (running, ..) = fake.start();
         let folder = running.folder.as_ref().unwrap().path().to_owned();
         assert!(folder.exists());
@@ -1333,14 +1392,14 @@ exit \"$status\"";
     #[test]
     fn a_command_that_does_not_end_is_given_up() {
         let mut fake = Fake::waiting();
-        fake.vm.timeout = Some(Duration::from_secs(2));
+        fake.vm.timeout = Some(Duration::from_secs(10));
         let (running, ..) = fake.start();
         let mut guest = fake.guest();
         guest.say(&FromGuest::Up);
         drop(guest);
         let text = running.wait().unwrap_err().to_string();
         assert!(
-            text.starts_with("the command did not end within 2 s"),
+            text.starts_with("the command did not end within 10 s"),
             "{text}"
         );
     }
@@ -1381,6 +1440,17 @@ exit \"$status\"";
         );
         let error = Fake::new("echo '[ 1.0] reboot: Power down' > \"$console\"").error();
         assert!(matches!(error, Error::GuestDown(_)), "{error}");
+    }
+
+    #[test]
+    fn too_little_memory_is_named() {
+        let unpacking = "echo '[ 1.0] Initramfs unpacking failed: write error' > \"$console\"";
+        let panic = "echo '[ 1.1] Kernel panic - not syncing: x' >> \"$console\"";
+        for script in [unpacking, &format!("{unpacking}; {panic}"), "exit 0"] {
+            let error = Fake::new(script).error();
+            assert_eq!(error.exit_status(), 125);
+            assert!(error.sentence().contains("--mem"), "{error}");
+        }
     }
 
     #[test]
@@ -1475,6 +1545,26 @@ exit \"$status\"";
         let mut fake = Fake::new("");
         fake.vm.keep_log = Some("/nowhere/log".into());
         assert!(fake.error().to_string().contains("/nowhere/log"));
+    }
+
+    #[test]
+    fn what_would_wait_for_another_process_is_refused() {
+        let fake = Fake::waiting();
+        let fifo = fake.path("ready");
+        for path in [fifo.as_path(), fake.folder.path()] {
+            assert!(readable(path).is_err());
+            assert!(fit_for_log(path).is_err());
+        }
+        for path in ["/dev/null", "/nowhere/log"] {
+            assert!(fit_for_log(Path::new(path)).is_ok(), "{path}");
+        }
+        assert!(fit_for_log(&fake.path("kernel")).is_ok());
+        let mut fake = Fake::new("");
+        fake.vm.kernel.clone_from(&fifo);
+        assert!(fake.error().to_string().contains("no regular file"));
+        let mut fake = Fake::new("");
+        fake.vm.keep_log = Some(fifo);
+        assert!(fake.error().to_string().contains("no regular file"));
     }
 
     /// QEMU's arguments for a run whose output goes to streams.

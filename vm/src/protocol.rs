@@ -14,10 +14,21 @@ use std::io::{self, BufRead, Read};
 pub const CONTROL_PORT: &str = "my-rng-vm.control";
 
 /// The first line on every port. Writing it waits until the host's side is connected.
-pub const OPENING: &str = "my-rng-vm 1\n";
+pub const OPENING: &str = "my-rng-vm 2\n";
 
 /// The longest control line that is read.
 const LINE_LIMIT: u64 = 64 * 1024;
+
+/// The longest text in a message, in characters; a command's name may be far longer than a line.
+const TEXT_LIMIT: usize = 2000;
+
+/// The text, or its beginning with the sign that there is more.
+pub(crate) fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
 
 /// One of the command's output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +126,7 @@ impl FromGuest {
     /// The message as a line.
     pub fn line(&self) -> String {
         // A line break inside a text would end the message.
-        let flat = |text: &str| text.replace(['\n', '\r'], " ");
+        let flat = |text: &str| shortened(&text.replace(['\n', '\r'], " "), TEXT_LIMIT);
         match self {
             Self::Up => "up\n".to_owned(),
             Self::Mark(text) => format!("mark {}\n", flat(text)),
@@ -259,6 +270,17 @@ mod tests {
     fn a_line_break_inside_does_not_make_two_messages() {
         let line = FromGuest::Failed("one\ntwo\rthree".into()).line();
         assert_eq!(line, "failed one two three\n");
+    }
+
+    #[test]
+    fn a_long_text_still_fits_into_a_line() {
+        let name = "\u{fffd}".repeat(100_000);
+        let line = FromGuest::Refused(Refusal::NotFound, name).line();
+        let read = read_line(&mut io::Cursor::new(line)).unwrap().unwrap();
+        let message = FromGuest::parse(&read);
+        assert!(matches!(message, Some(FromGuest::Refused(_, text)) if text.ends_with("...")));
+        assert_eq!(shortened("abc", 3), "abc");
+        assert_eq!(shortened("abcd", 3), "abc...");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -54,12 +55,23 @@ impl Interrupt {
             .map_err(|error| Error::Host(format!("cannot watch for signals: {error}")))?;
         let interrupt = self.clone();
         thread::spawn(move || {
+            let mut first = None;
             for signal in signals.forever() {
+                if repeated(&mut first, Instant::now()) {
+                    die_of(signal);
+                }
                 interrupt.raise(signal);
             }
         });
         Ok(())
     }
+}
+
+/// Whether a signal that comes now is a second wish, which is to be obeyed at once. One that comes
+/// right behind the first is the same wish: `timeout` signals its child and then the whole group.
+fn repeated(first: &mut Option<Instant>, now: Instant) -> bool {
+    const SAME_WISH: Duration = Duration::from_millis(200);
+    now.saturating_duration_since(*first.get_or_insert(now)) > SAME_WISH
 }
 
 /// Ends the process as the signal would have done, so that a shell or `make` sees why.
@@ -101,6 +113,15 @@ mod tests {
         for heard in [heard_by_one, heard_by_later] {
             assert!(matches!(heard.try_recv(), Ok(Event::Interrupt(SIGTERM))));
         }
+    }
+
+    #[test]
+    fn a_second_wish_is_told_from_one_told_twice() {
+        let now = Instant::now();
+        let mut first = None;
+        assert!(!repeated(&mut first, now));
+        assert!(!repeated(&mut first, now + Duration::from_millis(1)));
+        assert!(repeated(&mut first, now + Duration::from_secs(1)));
     }
 
     #[test]
