@@ -113,7 +113,7 @@ fn a_reset_forgets_the_seed() {
     qemu.seed(seeded.seed);
     assert_eq!(qemu.number(), seeded.first[0]);
     qemu.qmp.execute("system_reset", json!({}));
-    while qemu.qmp.wait_for("event") != "RESET" {}
+    qemu.qmp.wait_for_event("RESET");
     qemu.enable();
     let unseeded = &known_answers::LIBC[1];
     assert_eq!(unseeded.seed, abi::DEFAULT_SEED);

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub struct Qmp {
     answers: Lines<BufReader<UnixStream>>,
     commands: UnixStream,
+    /// Events that came while something else was waited for.
+    events: Vec<String>,
 }
 
 impl Qmp {
@@ -19,14 +21,26 @@ impl Qmp {
     pub fn connect(socket: &Path) -> Self {
         let commands = UnixStream::connect(socket).expect("QEMU listens at its QMP socket");
         let answers = BufReader::new(commands.try_clone().expect("a second handle")).lines();
-        let mut qmp = Self { answers, commands };
+        let mut qmp = Self {
+            answers,
+            commands,
+            events: Vec::new(),
+        };
         qmp.wait_for("QMP");
         qmp.execute("qmp_capabilities", json!({}));
         qmp
     }
 
+    /// Waits for an event, or takes note of one that came already.
+    pub fn wait_for_event(&mut self, name: &str) {
+        while !self.events.iter().any(|event| event == name) {
+            self.receive(name);
+        }
+        self.events.clear();
+    }
+
     /// Waits for the next message that has this member, and returns the member.
-    pub fn wait_for(&mut self, member: &str) -> Value {
+    fn wait_for(&mut self, member: &str) -> Value {
         loop {
             let message = self.receive(member);
             assert!(message.get("error").is_none(), "{message}");
@@ -41,7 +55,12 @@ impl Qmp {
             .answers
             .next()
             .unwrap_or_else(|| panic!("QEMU closed its QMP socket instead of sending {what}"));
-        serde_json::from_str(&line.expect("QEMU's answer")).expect("QMP is JSON")
+        let message: Value =
+            serde_json::from_str(&line.expect("QEMU's answer")).expect("QMP is JSON");
+        if let Some(event) = message.get("event").and_then(Value::as_str) {
+            self.events.push(event.to_owned());
+        }
+        message
     }
 
     /// Gives a command that has to succeed.

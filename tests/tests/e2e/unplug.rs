@@ -30,7 +30,7 @@ fn unplug_on(machine: &str, root_port: bool) {
     qmp.execute("device_del", json!({ "id": "plugged" }));
     run.expect_line("gone");
     // The guest has let go of it; QEMU says when it is ready for another of that name.
-    while qmp.wait_for("event") != "DEVICE_DELETED" {}
+    qmp.wait_for_event("DEVICE_DELETED");
     qmp.execute("device_add", device);
     run.expect_line("back");
     run.finish().success();
