@@ -12,8 +12,8 @@
 # The course's list, with which QEMU and Linux can be built by hand...
 packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
     pkg-config libglib2.0-dev libelf-dev libslirp-dev)
-# ... and ours: what QEMU needs besides (its release has libfdt in it, Debian's source has not),
-# downloads, the guest's shell and tools (busybox, lspci, insmod).
+# ... and ours: pixman, and libfdt, which QEMU would otherwise download while it is configured;
+# downloads; the guest's shell and tools (busybox, lspci, insmod).
 packages+=(libpixman-1-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils
     pci.ids kmod)
 # bindgen needs libclang, 17 or newer for Linux 7.3.
