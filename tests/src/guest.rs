@@ -73,7 +73,7 @@ impl Guest {
         self.file(&guest_program(name), &format!("/{name}"))
     }
 
-    /// A folder on the host that lives as long as the guest and what it leaves.
+    /// A folder on the host that lives as long as the guest.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

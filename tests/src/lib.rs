@@ -37,7 +37,8 @@ pub fn built(key: &str) -> PathBuf {
 pub fn build_folder() -> PathBuf {
     ["MY_RNG_BUILD", "BUILD"]
         .iter()
-        .find_map(std::env::var_os)
+        .filter_map(std::env::var_os)
+        .find(|folder| !folder.is_empty())
         .map_or_else(|| root().join("build"), PathBuf::from)
 }
 

@@ -43,9 +43,8 @@ impl Qemu {
             .stderr(Stdio::null())
             .spawn()
             .expect("make has built QEMU");
-        let commands = child.stdin.take().expect("stdin");
+        let mut commands = child.stdin.take().expect("stdin");
         let mut answers = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        let mut commands = commands;
         // An answer says that QEMU has started, and so listens at its socket.
         writeln!(commands, "clock_step 1").expect("QEMU takes commands");
         answers.next().expect("an answer").expect("text");
