@@ -2,8 +2,10 @@
 
 //! What is laid on a tree, and how it comes off again.
 
+use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, Write};
+use std::iter;
 use std::os::unix::fs::{MetadataExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -12,17 +14,32 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::tree::Tree;
 
 /// New files and folders, by their path in the tree, which is also their path in the overlay.
-const LINKS: [&str; 3] = ["hw/misc/my-rng.c", "hw/misc/my-rng.h", "hw/misc/my-rng"];
+const LINKS: [&str; 4] = [
+    "hw/misc/my-rng.c",
+    "hw/misc/my-rng.h",
+    "hw/misc/my-rng",
+    "tests/qtest/my-rng-test.c",
+];
 
-/// Lines for the top of a file that QEMU has.
+/// Lines for a file that QEMU has: from a comment with `MARKS`' first to an empty line after one with
+/// the second.
 struct Insertion {
     file: &'static str,
+    anchor: Anchor,
     lines: &'static str,
 }
 
-const INSERTIONS: [Insertion; 2] = [
+/// What lines are inserted at. A line that is named must be in the file once.
+enum Anchor {
+    Top,
+    Before(&'static str),
+    After(&'static str),
+}
+
+const INSERTIONS: [Insertion; 5] = [
     Insertion {
         file: "hw/misc/Kconfig",
+        anchor: Anchor::Top,
         lines: "\
 # my_rng: begin (laid on by qemu-overlay)
 config MY_RNG
@@ -35,6 +52,7 @@ config MY_RNG
     },
     Insertion {
         file: "hw/misc/meson.build",
+        anchor: Anchor::Top,
         lines: "\
 # my_rng: begin (laid on by qemu-overlay)
 subdir('my-rng')
@@ -43,10 +61,50 @@ system_ss.add(when: 'CONFIG_MY_RNG', if_true: [files('my-rng.c'), my_rng])
 
 ",
     },
+    Insertion {
+        file: "hw/misc/trace-events",
+        anchor: Anchor::Top,
+        lines: "\
+# my_rng: begin (laid on by qemu-overlay)
+my_rng_read(const char *path, uint64_t offset, unsigned size, uint64_t value) \"%s offset 0x%\" PRIx64 \" size %u value 0x%\" PRIx64
+my_rng_write(const char *path, uint64_t offset, unsigned size, uint64_t value) \"%s offset 0x%\" PRIx64 \" size %u value 0x%\" PRIx64
+my_rng_seed(const char *path, uint32_t seed) \"%s seed 0x%\" PRIx32
+my_rng_reset(const char *path) \"%s\"
+my_rng_guest_error(const char *path, const char *what) \"%s %s\"
+# my_rng: end
+
+",
+    },
+    Insertion {
+        file: "tests/qtest/meson.build",
+        // What this makes of the one list is the other.
+        anchor: Anchor::Before("qtests_x86_64 = qtests_i386"),
+        lines: "\
+# my_rng: begin (laid on by qemu-overlay)
+if config_all_devices.has_key('CONFIG_MY_RNG')
+  qtests_i386 += ['my-rng-test']
+endif
+# my_rng: end
+
+",
+    },
+    Insertion {
+        file: "tests/qtest/fuzz/generic_fuzz_configs.h",
+        anchor: Anchor::After("const generic_fuzz_config predefined_configs[] = {"),
+        lines: "    /* my_rng: begin (laid on by qemu-overlay) */
+    {
+        .name = \"my-rng\",
+        .args = \"-machine q35 -nodefaults -device my_rng\",
+        .objects = \"my_rng*\",
+    },
+    /* my_rng: end */
+
+",
+    },
 ];
 
 /// What inserted lines are told by, even those of another version of the overlay.
-const MARK: &str = "# my_rng: begin";
+const MARKS: [&str; 2] = ["my_rng: begin", "my_rng: end"];
 
 /// How much of the overlay a tree has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +164,7 @@ impl Overlay {
             let at = tree.path(insertion.file);
             let text = read(&at)?;
             if insertion.taken_off(&at, &text)?.is_none() {
-                let text = [insertion.lines.as_bytes(), &text].concat();
+                let text = insertion.laid_on(&at, &text)?;
                 changes.push(Change::Write { at, text });
             }
         }
@@ -170,23 +228,83 @@ impl Overlay {
 }
 
 impl Insertion {
+    /// The file's text with the lines, which it does not have.
+    fn laid_on(&self, at: &Path, text: &[u8]) -> Result<Vec<u8>> {
+        let fitting: Vec<_> = cuts(text)
+            .filter(|(before, after)| self.anchor.is_between(before, after))
+            .collect();
+        match fitting[..] {
+            [(before, after)] => Ok([before, self.lines.as_bytes(), after].concat()),
+            _ => bail!(
+                "the lines of my_rng belong {} of {}, which is there {} times and not once; take a \
+                 QEMU of a series that the overlay was tried on",
+                self.anchor,
+                at.display(),
+                fitting.len()
+            ),
+        }
+    }
+
     /// The file's text without the lines, if it has them.
     fn taken_off(&self, at: &Path, text: &[u8]) -> Result<Option<Vec<u8>>> {
-        if let Some(rest) = text.strip_prefix(self.lines.as_bytes()) {
-            return Ok(Some(rest.to_owned()));
-        }
-        if text
-            .split(|byte| *byte == b'\n')
-            .any(|line| line.starts_with(MARK.as_bytes()))
-        {
+        let rest = cuts(text).find_map(|(before, from)| {
+            let after = from.strip_prefix(self.lines.as_bytes())?;
+            let all =
+                self.anchor.is_between(before, after) && !is_marked(before) && !is_marked(after);
+            all.then(|| [before, after].concat())
+        });
+        if rest.is_none() && is_marked(text) {
+            let [begin, end] = MARKS;
             bail!(
-                "the lines of my_rng in {} are not at its top, or not as they were laid; take them \
-                 out by hand (from `{MARK}` to the empty line after its end) and try again",
+                "the lines of my_rng in {} are not where they were laid, or not as they were; take \
+                 them out by hand (from `{begin}` to the empty line after `{end}`) and try again",
                 at.display()
             );
         }
-        Ok(None)
+        Ok(rest)
     }
+}
+
+impl Anchor {
+    /// Whether this is between what is `before` and what is `after`.
+    fn is_between(&self, before: &[u8], after: &[u8]) -> bool {
+        match self {
+            Self::Top => before.is_empty(),
+            Self::Before(line) => after.split(is_newline).next() == Some(line.as_bytes()),
+            Self::After(line) => before
+                .strip_suffix(b"\n")
+                .is_some_and(|before| before.rsplit(is_newline).next() == Some(line.as_bytes())),
+        }
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top => f.write_str("at the top"),
+            Self::Before(line) => write!(f, "before the line `{line}`"),
+            Self::After(line) => write!(f, "after the line `{line}`"),
+        }
+    }
+}
+
+/// The text, cut in two before each of its lines, and at its end.
+fn cuts(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let ends = (0..).zip(text).filter(|(_, byte)| is_newline(byte));
+    iter::once(0)
+        .chain(ends.map(|(end, _)| end + 1))
+        .map(|cut| text.split_at(cut))
+}
+
+fn is_newline(byte: &u8) -> bool {
+    *byte == b'\n'
+}
+
+/// Whether lines of an overlay begin or end in the text.
+fn is_marked(text: &[u8]) -> bool {
+    MARKS
+        .iter()
+        .any(|mark| text.windows(mark.len()).any(|part| part == mark.as_bytes()))
 }
 
 fn not_ours(at: &Path) -> anyhow::Error {
@@ -265,7 +383,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::{INSERTIONS, LINKS, Overlay, State};
+    use super::{Anchor, INSERTIONS, LINKS, Overlay, State};
     use crate::tree::Tree;
 
     fn overlay() -> Overlay {
@@ -280,6 +398,15 @@ mod tests {
             ("include/qemu/osdep.h", "/* osdep */\n"),
             ("hw/misc/Kconfig", "config APPLESMC\n    bool\n"),
             ("hw/misc/meson.build", "system_ss.add(files('x.c'))"),
+            ("hw/misc/trace-events", "# x.c\nx(void) \"\"\n"),
+            (
+                "tests/qtest/meson.build",
+                "qtests_i386 = ['x-test']\n\nqtests_x86_64 = qtests_i386\n\nqtests_arm = []\n",
+            ),
+            (
+                "tests/qtest/fuzz/generic_fuzz_configs.h",
+                "const generic_fuzz_config predefined_configs[] = {\n    {\n    }\n};\n",
+            ),
         ] {
             let path = dir.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -324,7 +451,12 @@ mod tests {
         assert_eq!(overlay().state(&tree).unwrap(), State::On);
         for insertion in &INSERTIONS {
             let text = fs::read_to_string(tree.path(insertion.file)).unwrap();
-            assert!(text.starts_with(insertion.lines), "{text}");
+            let (before, after) = text.split_once(insertion.lines).unwrap();
+            match insertion.anchor {
+                Anchor::Top => assert_eq!(before, "", "{text}"),
+                Anchor::Before(line) => assert!(after.starts_with(line), "{text}"),
+                Anchor::After(line) => assert!(before.ends_with(&format!("{line}\n")), "{text}"),
+            }
         }
         for link in LINKS {
             assert!(tree.path(link).exists(), "{link} leads nowhere");
@@ -380,20 +512,125 @@ mod tests {
 
     #[test]
     fn edited_lines_are_not_guessed_at() {
-        let dir = bare_tree("8.2.9\n");
-        let tree = Tree::open(dir.path()).unwrap();
-        overlay().apply(&tree).unwrap();
-        let kconfig = tree.path("hw/misc/Kconfig");
-        let edited = fs::read_to_string(&kconfig)
-            .unwrap()
-            .replace("bool", "bool \"mine\"");
-        fs::write(&kconfig, &edited).unwrap();
-        let before = snapshot(dir.path());
-        for error in [overlay().apply(&tree), overlay().remove(&tree)] {
-            let error = error.unwrap_err().to_string();
-            assert!(error.contains("Kconfig are not at its top"), "{error}");
+        for (file, from, to) in [
+            (
+                "hw/misc/Kconfig",
+                "bool\n    default",
+                "bool \"mine\"\n    default",
+            ),
+            // Not at the top any more.
+            (
+                "hw/misc/trace-events",
+                "# my_rng: begin",
+                "\n# my_rng: begin",
+            ),
+            // What is left of them when the first was taken out by hand.
+            ("hw/misc/meson.build", "# my_rng: begin", "#"),
+            (
+                "tests/qtest/meson.build",
+                "['my-rng-test']",
+                "['mine-test']",
+            ),
+            // Not next to their line any more.
+            (
+                "tests/qtest/meson.build",
+                "qtests_x86_64",
+                "qtests_x86 = []\nqtests_x86_64",
+            ),
+            (
+                "tests/qtest/fuzz/generic_fuzz_configs.h",
+                "{\n    /* my_rng: begin",
+                "{\n    {\n    },\n    /* my_rng: begin",
+            ),
+            (
+                "tests/qtest/fuzz/generic_fuzz_configs.h",
+                "};",
+                "/* my_rng: end */\n};",
+            ),
+        ] {
+            let dir = bare_tree("8.2.9\n");
+            let tree = Tree::open(dir.path()).unwrap();
+            overlay().apply(&tree).unwrap();
+            let path = tree.path(file);
+            let laid = fs::read_to_string(&path).unwrap();
+            let edited = laid.replacen(from, to, 1);
+            assert_ne!(edited, laid, "{file} has no {from}");
+            fs::write(&path, &edited).unwrap();
+            let before = snapshot(dir.path());
+            for error in [overlay().apply(&tree), overlay().remove(&tree)] {
+                let error = error.unwrap_err().to_string();
+                assert!(
+                    error.contains(&format!("{file} are not where they were laid")),
+                    "{error}"
+                );
+            }
+            assert_eq!(snapshot(dir.path()), before);
         }
-        assert_eq!(snapshot(dir.path()), before);
+    }
+
+    #[test]
+    fn lines_want_their_place_to_be_there_once() {
+        let file = "tests/qtest/meson.build";
+        let line = "qtests_x86_64 = qtests_i386";
+        for (text, times) in [
+            (format!("{line}\n\n{line}\n"), 2),
+            (format!("{line} + ['x-test']\n"), 0),
+            (String::new(), 0),
+        ] {
+            let dir = bare_tree("8.2.9\n");
+            let tree = Tree::open(dir.path()).unwrap();
+            fs::write(tree.path(file), text).unwrap();
+            let before = snapshot(dir.path());
+            let error = overlay().apply(&tree).unwrap_err().to_string();
+            assert!(error.contains(&format!("the line `{line}` of ")), "{error}");
+            assert!(
+                error.contains(&format!("{file}, which is there {times} times")),
+                "{error}"
+            );
+            // There is nothing to take off, so nothing has to have a place.
+            assert!(!overlay().remove(&tree).unwrap());
+            assert_eq!(snapshot(dir.path()), before);
+        }
+    }
+
+    /// Also one that nothing follows, or that is not ended.
+    #[test]
+    fn lines_find_their_place_wherever_it_is() {
+        let after = "const generic_fuzz_config predefined_configs[] = {\n";
+        for (file, text) in [
+            ("tests/qtest/meson.build", "qtests_x86_64 = qtests_i386"),
+            ("tests/qtest/fuzz/generic_fuzz_configs.h", after),
+            ("hw/misc/Kconfig", ""),
+        ] {
+            let dir = bare_tree("8.2.9\n");
+            let tree = Tree::open(dir.path()).unwrap();
+            fs::write(tree.path(file), text).unwrap();
+            let pristine = snapshot(dir.path());
+            overlay().apply(&tree).unwrap();
+            assert_eq!(overlay().state(&tree).unwrap(), State::On);
+            overlay().remove(&tree).unwrap();
+            assert_eq!(snapshot(dir.path()), pristine);
+        }
+    }
+
+    /// Each file's lines are told by comments in its own language.
+    #[test]
+    fn inserted_lines_are_marked() {
+        for insertion in &INSERTIONS {
+            let (open, close) = match insertion.file.ends_with(".h") {
+                true => ("/* ", " */"),
+                false => ("# ", ""),
+            };
+            let lines: Vec<_> = insertion.lines.lines().map(str::trim_start).collect();
+            assert_eq!(
+                lines[0],
+                format!("{open}my_rng: begin (laid on by qemu-overlay){close}")
+            );
+            assert_eq!(
+                lines[lines.len() - 2..],
+                [&format!("{open}my_rng: end{close}"), ""]
+            );
+        }
     }
 
     #[test]

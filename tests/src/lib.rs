@@ -2,18 +2,21 @@
 
 //! What the end-to-end tests share: a guest to run a command in.
 //!
-//! Each test boots a guest of its own through `vm/run`, as a user would; what several tests look at
-//! is booted once (`Lazy`). The programs they run in it are compiled from `guest/` by `build.rs`.
+//! Most tests boot a guest of their own through `vm/run`, as a user would; what several tests look at
+//! is booted once (`Lazy`). The programs they run in it are compiled from `guest/` by `build.rs`. What
+//! needs QEMU itself in hand (migration, sleep, its test protocol) starts it as a `Machine`.
 
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
 mod guest;
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
+mod machine;
 
 use std::path::{Path, PathBuf};
 
 pub use guest::{Finished, Guest};
+pub use machine::{Console, Machine, Process, Qmp};
 
 /// The folder that holds the whole project.
 pub fn root() -> &'static Path {

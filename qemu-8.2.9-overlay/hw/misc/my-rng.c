@@ -4,32 +4,21 @@
  * my_rng: a repeatable random number generator on the PCI bus.
  *
  * The device is written in Rust (rust-dev/ of the my_rng repository); here is
- * only what C's macros force: the registration of the type and the description
- * of its state.
+ * only what C's macros force: the registration of the type.
  */
 
 #include "qemu/osdep.h"
-#include "qemu/module.h"
-#include "migration/vmstate.h"
+#include "my-rng/seams.h"
 #include "my-rng.h"
 
-/*
- * The state cannot travel yet: migration and snapshots are refused rather than
- * losing the stream's place without a word.
- */
-static const VMStateDescription vmstate_my_rng = {
-    .name = TYPE_MY_RNG,
-    .unmigratable = 1,
-};
-
-static void my_rng_type_class_init(ObjectClass *klass, void *data)
+static void my_rng_type_class_init(ObjectClass *klass, SEAM_CLASS_DATA *data)
 {
-    my_rng_class_init(klass, &vmstate_my_rng);
+    my_rng_class_init(klass);
 }
 
 static void my_rng_register_types(void)
 {
-    static InterfaceInfo interfaces[] = {
+    static SEAM_INTERFACE_INFO interfaces[] = {
         { INTERFACE_CONVENTIONAL_PCI_DEVICE },
         { },
     };

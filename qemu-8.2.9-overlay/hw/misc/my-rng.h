@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * What the my_rng device's Rust library (rust-dev/src/qemu/hooks.rs) gives to
- * the shim. The Rust side is compiled against this file too: a prototype that
- * differs does not build.
+ * What the my_rng device's Rust library (rust-dev/src/qemu/devices.rs) gives
+ * to the shim. The Rust side is compiled against this file too: a prototype
+ * that differs does not build.
  */
 
 #ifndef HW_MISC_MY_RNG_H
@@ -18,7 +18,7 @@ size_t my_rng_instance_size(void);
 void my_rng_instance_init(Object *obj);
 void my_rng_instance_finalize(Object *obj);
 
-void my_rng_class_init(ObjectClass *klass, const VMStateDescription *vmsd);
+void my_rng_class_init(ObjectClass *klass);
 void my_rng_realize(PCIDevice *pdev, Error **errp);
 void my_rng_reset_enter(Object *obj, ResetType type);
 

@@ -9,7 +9,7 @@
 //! section 3.2.2.
 
 /// The length of the table, which is also the longer lag.
-const LONG_LAG: usize = 31;
+pub(super) const LONG_LAG: usize = 31;
 /// The shorter lag.
 const SHORT_LAG: usize = 3;
 /// How many numbers seeding throws away.
@@ -46,6 +46,19 @@ impl GlibcRandom {
             random.next_u32();
         }
         random
+    }
+
+    /// A generator in the middle of its stream, as [`Self::place`] told; `None` where `oldest` is no
+    /// place in the table.
+    #[must_use]
+    pub fn at(table: [u32; LONG_LAG], oldest: usize) -> Option<Self> {
+        (oldest < LONG_LAG).then_some(Self { table, oldest })
+    }
+
+    /// Where the stream stands: the table, and the place in it (below its length) of the oldest sum.
+    #[must_use]
+    pub fn place(&self) -> ([u32; LONG_LAG], usize) {
+        (self.table, self.oldest)
     }
 
     /// What the next `rand()` gives.

@@ -1,147 +1,203 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The C functions that the shim names (`my-rng.h`), each a line to the generic code.
+//! The C functions that a device's shim names, each a line to the generic code.
 //!
 //! No panic crosses into C: every profile of the workspace aborts on one.
 
-use core::ffi::{c_uint, c_void};
-
-use once_cell::sync::OnceCell;
-
-use super::bindings::{
-    self, Error, MemoryRegionOps, Object, ObjectClass, PCIDevice, ResetType, VMStateDescription,
-    hwaddr,
-};
-use super::memory;
-use super::pci::{self, ClassHooks, Device, Instance};
-use crate::device::MyRng;
-
-/// Keeps to the prototypes of `my-rng.h`, from which the left-hand functions come.
-const _: () = {
-    let _: [unsafe extern "C" fn() -> usize; 2] =
-        [bindings::my_rng_instance_size, my_rng_instance_size];
-    let _: [unsafe extern "C" fn(*mut Object); 4] = [
-        bindings::my_rng_instance_init,
-        my_rng_instance_init,
-        bindings::my_rng_instance_finalize,
-        my_rng_instance_finalize,
-    ];
-    let _: [unsafe extern "C" fn(*mut ObjectClass, *const VMStateDescription); 2] =
-        [bindings::my_rng_class_init, my_rng_class_init];
-    let _: [unsafe extern "C" fn(*mut PCIDevice, *mut *mut Error); 2] =
-        [bindings::my_rng_realize, my_rng_realize];
-    let _: [unsafe extern "C" fn(*mut Object, ResetType); 2] =
-        [bindings::my_rng_reset_enter, my_rng_reset_enter];
-    let _: [memory::ReadHook; 2] = [bindings::my_rng_mmio_read, my_rng_mmio_read];
-    let _: [memory::WriteHook; 2] = [bindings::my_rng_mmio_write, my_rng_mmio_write];
-};
-
-/// `TypeInfo::instance_size`.
-#[unsafe(no_mangle)]
-pub extern "C" fn my_rng_instance_size() -> usize {
-    Instance::<MyRng>::SIZE
-}
-
-/// `TypeInfo::instance_init`.
+/// Makes a QEMU device of a model: writes the C functions that its shim (`hw/misc/NAME.c`) names, with
+/// the prototypes of its header, and ties its trace events (`hw/misc/trace-events`) to what happens.
 ///
-/// # Safety
-///
-/// `object` is a new object of the `my_rng` type.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_instance_init(object: *mut Object) {
-    // SAFETY: the type is registered with this instance's size, as a PCI device.
-    unsafe { Instance::<MyRng>::init(object) }
-}
+/// Beside the five events that every device has come those of the model itself, each as
+/// `PATTERN => EVENT(ARGUMENTS)`, where the pattern is of the model's `Event` and the event's first
+/// argument, the device's path, is left out.
+macro_rules! pci_device {
+    (
+        $model:ty {
+            instance_size: $instance_size:ident,
+            instance_init: $instance_init:ident,
+            instance_finalize: $instance_finalize:ident,
+            class_init: $class_init:ident,
+            realize: $realize:ident,
+            reset_enter: $reset_enter:ident,
+            mmio_read: $mmio_read:ident,
+            mmio_write: $mmio_write:ident,
+        }
+        trace {
+            read: $trace_read:ident,
+            write: $trace_write:ident,
+            reset: $trace_reset:ident,
+            guest_error: $trace_guest_error:ident,
+            $($event:pat => $trace_event:ident($($argument:expr),*),)*
+        }
+    ) => {
+        const _: () = {
+            use core::ffi::{c_char, c_uint, c_void};
 
-/// `TypeInfo::instance_finalize`.
-///
-/// # Safety
-///
-/// `object` is a `my_rng` that nothing uses any more.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_instance_finalize(object: *mut Object) {
-    // SAFETY: QEMU calls it once for each object that it initialized.
-    unsafe { Instance::<MyRng>::finalize(object) }
-}
+            use once_cell::sync::OnceCell;
 
-/// `TypeInfo::class_init`.
-///
-/// # Safety
-///
-/// `class` is the new class of the `my_rng` type; `vmsd` points to a static.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_class_init(
-    class: *mut ObjectClass,
-    vmsd: *const VMStateDescription,
-) {
-    let hooks = ClassHooks {
-        realize: my_rng_realize,
-        reset_enter: my_rng_reset_enter,
-        vmsd,
+            use $crate::qemu::bindings::{
+                self, Error, MemoryRegionOps, Object, ObjectClass, PCIDevice, ResetType, hwaddr,
+            };
+            use $crate::qemu::memory;
+            use $crate::qemu::pci::{self, ClassHooks, Device, Instance, Trace, Traced};
+
+            // The prototypes of the shim's header, from which the left-hand functions come.
+            let _: [unsafe extern "C" fn() -> usize; 2] =
+                [bindings::$instance_size, $instance_size];
+            let _: [unsafe extern "C" fn(*mut Object); 4] = [
+                bindings::$instance_init,
+                $instance_init,
+                bindings::$instance_finalize,
+                $instance_finalize,
+            ];
+            let _: [unsafe extern "C" fn(*mut ObjectClass); 2] =
+                [bindings::$class_init, $class_init];
+            let _: [unsafe extern "C" fn(*mut PCIDevice, *mut *mut Error); 2] =
+                [bindings::$realize, $realize];
+            let _: [unsafe extern "C" fn(*mut Object, ResetType); 2] =
+                [bindings::$reset_enter, $reset_enter];
+            let _: [memory::ReadHook; 2] = [bindings::$mmio_read, $mmio_read];
+            let _: [memory::WriteHook; 2] = [bindings::$mmio_write, $mmio_write];
+
+            /// `TypeInfo::instance_size`.
+            #[unsafe(no_mangle)]
+            pub extern "C" fn $instance_size() -> usize {
+                Instance::<$model>::size()
+            }
+
+            /// `TypeInfo::instance_init`.
+            ///
+            /// # Safety
+            ///
+            /// `object` is a new object of this type.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $instance_init(object: *mut Object) {
+                // SAFETY: the type is registered with this instance's size, as a PCI device.
+                unsafe { Instance::<$model>::init(object) }
+            }
+
+            /// `TypeInfo::instance_finalize`.
+            ///
+            /// # Safety
+            ///
+            /// `object` is of this type, and nothing uses it any more.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $instance_finalize(object: *mut Object) {
+                // SAFETY: QEMU calls it once for each object that it initialized.
+                unsafe { Instance::<$model>::finalize(object) }
+            }
+
+            /// `TypeInfo::class_init`.
+            ///
+            /// # Safety
+            ///
+            /// `class` is the new class of this type.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $class_init(class: *mut ObjectClass) {
+                let hooks = ClassHooks {
+                    realize: $realize,
+                    reset_enter: $reset_enter,
+                };
+                // SAFETY: the type's parent is a PCI device, its instances have the size that
+                // `instance_size` gives, and the hooks are this type's.
+                unsafe { pci::class_init::<$model>(class, &hooks) }
+            }
+
+            /// `PCIDeviceClass::realize`.
+            ///
+            /// # Safety
+            ///
+            /// `pdev` is of this type, and `errp` as QEMU gives it.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $realize(pdev: *mut PCIDevice, errp: *mut *mut Error) {
+                // QEMU keeps the pointer, so the callbacks live in a static.
+                static OPS: OnceCell<MemoryRegionOps> = OnceCell::new();
+                let ops = OPS.get_or_init(|| memory::every_access($mmio_read, $mmio_write));
+                // SAFETY: the PCI device is an initialized one of this type, alive during the call,
+                // which QEMU makes with its big lock held.
+                if let Some(device) = unsafe { Device::<$model>::from_ptr(pdev) } {
+                    // SAFETY: QEMU calls this to realize the device, and gave `errp` for it.
+                    unsafe { device.realize(ops, errp) };
+                }
+            }
+
+            /// `ResettablePhases::enter`.
+            ///
+            /// # Safety
+            ///
+            /// `object` is of this type.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $reset_enter(object: *mut Object, _type: ResetType) {
+                // SAFETY: the object is an initialized one of this type, alive during the call, which
+                // QEMU makes with its big lock held.
+                if let Some(device) = unsafe { Device::<$model>::from_ptr(object) } {
+                    device.reset();
+                }
+            }
+
+            /// `MemoryRegionOps::read`.
+            ///
+            /// # Safety
+            ///
+            /// `opaque` is a device of this type.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $mmio_read(
+                opaque: *mut c_void,
+                addr: hwaddr,
+                size: c_uint,
+            ) -> u64 {
+                // SAFETY: the region's opaque pointer is its device, alive as long as the region is.
+                // QEMU takes its big lock around every access to a region, unless the region's device
+                // opts out.
+                unsafe { Device::<$model>::from_ptr(opaque) }
+                    .map_or(0, |device| device.read(addr, size))
+            }
+
+            /// `MemoryRegionOps::write`.
+            ///
+            /// # Safety
+            ///
+            /// `opaque` is a device of this type.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $mmio_write(
+                opaque: *mut c_void,
+                addr: hwaddr,
+                value: u64,
+                size: c_uint,
+            ) {
+                // SAFETY: the region's opaque pointer is its device, alive as long as the region is.
+                // QEMU takes its big lock around every access to a region, unless the region's device
+                // opts out.
+                if let Some(device) = unsafe { Device::<$model>::from_ptr(opaque) } {
+                    device.write(addr, value, size);
+                }
+            }
+
+            impl Trace for $model {
+                unsafe fn trace(path: *const c_char, event: Traced<'_, Self::Event>) {
+                    // SAFETY: `path` and the text of an error are NUL-terminated, by the caller's word
+                    // and by type; the events copy them.
+                    unsafe {
+                        match event {
+                            Traced::Read { offset, size, value } => {
+                                bindings::$trace_read(path, offset, size, value);
+                            }
+                            Traced::Write { offset, size, value } => {
+                                bindings::$trace_write(path, offset, size, value);
+                            }
+                            Traced::Reset => bindings::$trace_reset(path),
+                            Traced::GuestError(what) => {
+                                bindings::$trace_guest_error(path, what.as_ptr());
+                            }
+                            Traced::Model(event) => match event {
+                                $($event => bindings::$trace_event(path, $($argument),*),)*
+                            },
+                        }
+                    }
+                }
+            }
+        };
     };
-    // SAFETY: the type's parent is a PCI device, and the hooks are this type's.
-    unsafe { pci::class_init::<MyRng>(class, &hooks) }
 }
 
-/// `PCIDeviceClass::realize`.
-///
-/// # Safety
-///
-/// `pdev` is a `my_rng`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_realize(pdev: *mut PCIDevice, _errp: *mut *mut Error) {
-    // QEMU keeps the pointer, so the callbacks live in a static.
-    static OPS: OnceCell<MemoryRegionOps> = OnceCell::new();
-    let ops = OPS.get_or_init(|| memory::every_access(my_rng_mmio_read, my_rng_mmio_write));
-    // SAFETY: the PCI device is an initialized `my_rng`, alive during the call, which QEMU makes with
-    // its big lock held.
-    if let Some(device) = unsafe { Device::<MyRng>::from_ptr(pdev) } {
-        // SAFETY: QEMU calls this to realize the device.
-        unsafe { device.realize(ops) };
-    }
-}
-
-/// `ResettablePhases::enter`.
-///
-/// # Safety
-///
-/// `object` is a `my_rng`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_reset_enter(object: *mut Object, _type: ResetType) {
-    // SAFETY: the object is an initialized `my_rng`, alive during the call, which QEMU makes with its
-    // big lock held.
-    if let Some(device) = unsafe { Device::<MyRng>::from_ptr(object) } {
-        device.reset();
-    }
-}
-
-/// `MemoryRegionOps::read`.
-///
-/// # Safety
-///
-/// `opaque` is a `my_rng`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_mmio_read(opaque: *mut c_void, addr: hwaddr, size: c_uint) -> u64 {
-    // SAFETY: the region's opaque pointer is its device, alive as long as the region is. QEMU takes its
-    // big lock around every access to a region, unless the region's device opts out.
-    unsafe { Device::<MyRng>::from_ptr(opaque) }.map_or(0, |device| device.read(addr, size))
-}
-
-/// `MemoryRegionOps::write`.
-///
-/// # Safety
-///
-/// `opaque` is a `my_rng`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn my_rng_mmio_write(
-    opaque: *mut c_void,
-    addr: hwaddr,
-    value: u64,
-    size: c_uint,
-) {
-    // SAFETY: the region's opaque pointer is its device, alive as long as the region is. QEMU takes its
-    // big lock around every access to a region, unless the region's device opts out.
-    if let Some(device) = unsafe { Device::<MyRng>::from_ptr(opaque) } {
-        device.write(addr, value, size);
-    }
-}
+pub(super) use pci_device;

@@ -4,15 +4,23 @@
 //!
 //! - [`bindings`]: QEMU's own headers, as bindgen reads them.
 //! - [`cell`]: where the model lives while QEMU holds a pointer to it.
-//! - [`log`]: the guest-error log.
+//! - [`errors`]: QEMU's errors, reports and log, and the host's entropy.
 //! - [`memory`]: memory regions and their access callbacks.
+//! - [`storage`]: fields that QEMU reads and writes by their address.
+//! - [`properties`], [`vmstate`], [`counters`]: what of a model QEMU is told of, as such fields.
 //! - [`pci`]: a [`PciModel`](crate::pci::PciModel) as a QEMU PCI device.
-//! - [`hooks`]: the C functions that the shim names; the one file that names the device.
+//! - [`hooks`]: the C functions that a shim names, for any model.
+//! - [`devices`]: the devices; the one file that names them.
 #![allow(unsafe_code)]
 
 pub mod bindings;
 mod cell;
+mod counters;
+mod devices;
+mod errors;
 mod hooks;
-mod log;
 mod memory;
 mod pci;
+mod properties;
+mod storage;
+mod vmstate;

@@ -2,54 +2,119 @@
 
 //! A [`PciModel`] as a QEMU PCI device.
 
-use core::ffi::c_void;
+use core::ffi::{c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 use core::ptr::{self, NonNull};
 
 use super::bindings;
 use super::cell::BqlCell;
-use super::log;
-use crate::pci::PciModel;
+use super::storage::{Cursor, Storage};
+use super::{counters, errors, properties, vmstate};
+use crate::pci::{Counter, Host, PciModel, Properties, State};
 
-/// What QEMU allocates for each device: its own part first, as QOM demands, then ours.
+/// What QEMU allocates for each device: its own part first, as QOM demands, then ours, then the
+/// storage of properties and state (see [`Layout`]).
 #[repr(C)]
 pub struct Instance<M> {
     parent: bindings::PCIDevice,
     mmio: bindings::MemoryRegion,
-    model: BqlCell<M>,
+    /// None until the device is realized.
+    model: BqlCell<Option<M>>,
+}
+
+/// Where things are in the storage behind an `Instance<M>`.
+struct Layout {
+    properties: Cursor,
+    state: Cursor,
+    size: usize,
 }
 
 /// A device that QEMU made, by its address.
 ///
 /// # Invariants
 ///
-/// Points to an `Instance<M>` that lives as long as this does and whose `model` is initialized. QEMU
-/// owns and changes the other fields at any time: only pointers to them are made, never references.
-/// This thread holds QEMU's big lock, so that no other reaches the model.
+/// Points to an `Instance<M>`, with its storage, that lives as long as this does and whose `model` is
+/// initialized. QEMU owns and changes the other fields at any time: only pointers to them are made,
+/// never references. This thread holds QEMU's big lock, so that no other reaches the model.
 pub struct Device<M> {
     instance: NonNull<Instance<M>>,
     model: PhantomData<M>,
 }
 
-impl<M: PciModel> Instance<M> {
-    /// For `TypeInfo::instance_size`.
-    pub const SIZE: usize = {
-        // QOM aligns an instance as malloc does unless it is told otherwise.
-        assert!(align_of::<Self>() <= 16, "set TypeInfo::instance_align");
-        size_of::<Self>()
-    };
+/// What of a device can be traced.
+pub enum Traced<'a, E> {
+    /// The guest has read; bad reads give 0.
+    Read {
+        /// Where in the BAR, in bytes.
+        offset: u64,
+        /// How many bytes.
+        size: u32,
+        /// What the guest got.
+        value: u64,
+    },
+    /// The guest has written.
+    Write {
+        /// Where in the BAR, in bytes.
+        offset: u64,
+        /// How many bytes.
+        size: u32,
+        /// What.
+        value: u64,
+    },
+    /// The device was reset.
+    Reset,
+    /// The guest did something wrong; NUL-terminated.
+    GuestError(&'a core::ffi::CStr),
+    /// Something happened that only this model knows.
+    Model(E),
+}
 
-    /// For `TypeInfo::instance_init`: puts the model into a new device.
+/// A model's trace events. `pci_device!` writes this.
+pub trait Trace: PciModel {
+    /// Gives an event to QEMU's tracing.
     ///
     /// # Safety
     ///
-    /// `object` is a new object of a type registered with `Self::SIZE` and a PCI device as parent.
+    /// `path` leads to a NUL-terminated text.
+    unsafe fn trace(path: *const c_char, event: Traced<'_, Self::Event>);
+}
+
+impl Layout {
+    fn of<M: PciModel>() -> Self {
+        let properties = Cursor::new(size_of::<Instance<M>>());
+        let mut measure = properties::Measure(properties);
+        M::Properties::default().visit(&mut measure);
+        let state = measure.0;
+        let mut measure = vmstate::Measure(state);
+        M::State::default().visit(&mut measure);
+        Self {
+            properties,
+            state,
+            size: measure.0.end(),
+        }
+    }
+}
+
+impl<M: Trace> Instance<M> {
+    /// For `TypeInfo::instance_size`.
+    pub fn size() -> usize {
+        // QOM aligns an instance as malloc does unless it is told otherwise; the storage behind it
+        // wants 8.
+        const { assert!(align_of::<Self>() >= 8 && align_of::<Self>() <= 16) };
+        Layout::of::<M>().size
+    }
+
+    /// For `TypeInfo::instance_init`: makes a new device fit to be found by `Device::from_ptr`.
+    ///
+    /// # Safety
+    ///
+    /// `object` is a new object of a type registered with `Self::size()` and a PCI device as parent.
     pub unsafe fn init(object: *mut bindings::Object) {
         let instance = object.cast::<Self>();
         // SAFETY: the object is as large as `Self` by the caller's word, so the field is within it;
         // what is written over is zeroes that need no drop.
-        unsafe { ptr::addr_of_mut!((*instance).model).write(BqlCell::new(M::new())) };
+        unsafe { ptr::addr_of_mut!((*instance).model).write(BqlCell::new(None)) };
     }
 
     /// For `TypeInfo::instance_finalize`: drops the model.
@@ -66,12 +131,13 @@ impl<M: PciModel> Instance<M> {
 
 impl<M: PciModel> Device<M> {
     /// Takes the address of a device as any of QEMU's callbacks gives it: as an `Object`, a
-    /// `PCIDevice` or a memory region's opaque pointer. `None` for a null pointer.
+    /// `PCIDevice`, a memory region's opaque pointer or that of a state. `None` for a null pointer.
     ///
     /// # Safety
     ///
-    /// A pointer that is not null is to an `Instance<M>` that went through [`Instance::init`]. It is
-    /// alive, and the caller holds QEMU's big lock, for as long as the result is used.
+    /// A pointer that is not null is to an `Instance<M>`, with its storage, that went through
+    /// [`Instance::init`]. It is alive, and the caller holds QEMU's big lock, for as long as the
+    /// result is used.
     pub unsafe fn from_ptr<T>(pointer: *mut T) -> Option<Self> {
         // INVARIANT: by the caller's word.
         NonNull::new(pointer.cast()).map(|instance| Self {
@@ -80,22 +146,59 @@ impl<M: PciModel> Device<M> {
         })
     }
 
-    fn model(&self) -> &BqlCell<M> {
+    fn model(&self) -> &BqlCell<Option<M>> {
         // SAFETY: by the type's invariant the field is initialized and alive, and no other thread
         // reaches it; on this one it is only ever reached through shared references.
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).model) }
     }
 
-    /// For `PCIDeviceClass::realize`: registers the BAR.
+    fn storage(&self, layout: &Layout) -> Storage {
+        // SAFETY: the instance and its storage are one allocation, alive and initialized by the type's
+        // invariant (QEMU clears what it allocates); no reference to the storage is ever made, and
+        // QEMU touches it only while it sets properties, saves or loads, which is not now.
+        unsafe {
+            Storage::new(
+                self.instance.as_ptr().cast(),
+                layout.properties.end(),
+                layout.size,
+            )
+        }
+    }
+
+    /// A counter's value; 0 while the device is not realized.
+    pub fn counter(&self, counter: &Counter<M>) -> u64 {
+        let value = self.model().with(|model| model.as_ref().map(counter.get));
+        value.flatten().unwrap_or_default()
+    }
+}
+
+impl<M: Trace> Device<M> {
+    /// For `PCIDeviceClass::realize`: makes the model and registers the BAR.
     ///
     /// # Safety
     ///
-    /// QEMU is realizing this device, for the first time since it was made or unrealized.
-    pub unsafe fn realize(&self, ops: &'static bindings::MemoryRegionOps) {
+    /// QEMU is realizing this device, for the first time since it was made or unrealized, and gave
+    /// `errp` for it.
+    pub unsafe fn realize(
+        &self,
+        ops: &'static bindings::MemoryRegionOps,
+        errp: *mut *mut bindings::Error,
+    ) {
         const {
             assert!(M::BAR.index < 6, "a PCI device has six BARs");
             assert!(M::BAR.size >= 16 && M::BAR.size.is_power_of_two());
         }
+        let layout = Layout::of::<M>();
+        let properties = properties::read(layout.properties, self.storage(&layout));
+        let model = match M::new(&properties) {
+            Ok(model) => model,
+            Err(error) => {
+                // SAFETY: `errp` is QEMU's by the caller's word, and nothing has set it yet.
+                unsafe { errors::set(errp, M::NAME, &error) };
+                return;
+            }
+        };
+        self.model().with(|place| *place = Some(model));
         let instance = self.instance.as_ptr();
         // SAFETY: both fields are within the live instance.
         let (pdev, mmio) = unsafe {
@@ -127,37 +230,146 @@ impl<M: PciModel> Device<M> {
 
     /// For the enter phase of a reset.
     pub fn reset(&self) {
-        self.on_model(M::reset);
-    }
-
-    /// Runs `f` on the model. A callback that comes in the middle of another on the same device is a
-    /// defect of the glue; it is told and dropped rather than let loose on a borrowed model.
-    fn on_model<R>(&self, f: impl FnOnce(&mut M) -> R) -> Option<R> {
-        let result = self.model().with(f);
-        if result.is_none() {
-            log::guest_error(M::NAME, &"re-entered, which is dropped");
-        }
-        result
+        self.on_model(|model, _| model.reset());
+        self.trace(Traced::Reset);
     }
 
     /// For `MemoryRegionOps::read`.
     pub fn read(&self, offset: u64, size: u32) -> u64 {
-        match self.on_model(|model| model.read(offset, size)) {
+        let value = match self.on_model(|model, host| model.read(host, offset, size)) {
             Some(Ok(value)) => value,
             Some(Err(error)) => {
-                log::guest_error(M::NAME, &error);
+                self.guest_error(&error);
                 0
             }
             None => 0,
-        }
+        };
+        self.trace(Traced::Read {
+            offset,
+            size,
+            value,
+        });
+        value
     }
 
     /// For `MemoryRegionOps::write`.
     pub fn write(&self, offset: u64, value: u64, size: u32) {
-        if let Some(Err(error)) = self.on_model(|model| model.write(offset, value, size)) {
-            log::guest_error(M::NAME, &error);
+        self.trace(Traced::Write {
+            offset,
+            size,
+            value,
+        });
+        if let Some(Err(error)) =
+            self.on_model(|model, host| model.write(host, offset, value, size))
+        {
+            self.guest_error(&error);
         }
     }
+
+    /// For `VMStateDescription::pre_save`.
+    fn pre_save(&self) -> c_int {
+        let Some(state) = self.on_model(|model, _| model.save()) else {
+            return -1;
+        };
+        let layout = Layout::of::<M>();
+        vmstate::write(layout.state, self.storage(&layout), state);
+        0
+    }
+
+    /// For `VMStateDescription::post_load`.
+    fn post_load(&self) -> c_int {
+        let layout = Layout::of::<M>();
+        let state = vmstate::read::<M::State>(layout.state, self.storage(&layout));
+        match self.on_model(|model, _| model.load(&state)) {
+            Some(Ok(())) => 0,
+            Some(Err(error)) => {
+                errors::report(
+                    M::NAME,
+                    &format_args!("the state that arrived is refused: {error}"),
+                );
+                -1
+            }
+            None => -1,
+        }
+    }
+
+    /// Runs `f` on the model. A callback that comes in the middle of another on the same device, or to
+    /// one that is not realized, is a defect of the glue; it is told and dropped rather than let loose
+    /// on a borrowed model.
+    fn on_model<R>(&self, f: impl FnOnce(&mut M, &mut QemuHost<M>) -> R) -> Option<R> {
+        let mut host = QemuHost {
+            path: self.path(),
+            model: PhantomData,
+        };
+        let result = self
+            .model()
+            .with(|model| model.as_mut().map(|model| f(model, &mut host)))
+            .flatten();
+        if result.is_none() {
+            self.guest_error(&"re-entered, or not realized, which is dropped");
+        }
+        result
+    }
+
+    fn guest_error(&self, what: &dyn core::fmt::Display) {
+        errors::guest_error(M::NAME, what, |what| {
+            self.trace(Traced::GuestError(what));
+        });
+    }
+
+    fn trace(&self, event: Traced<'_, M::Event>) {
+        // SAFETY: the path is a text that lives as long as the device does.
+        unsafe { M::trace(self.path(), event) };
+    }
+
+    /// The device's path in QEMU's object tree, NUL-terminated; its name before it has one.
+    fn path(&self) -> *const c_char {
+        // SAFETY: the field is within the live instance; QEMU sets it while it realizes the device,
+        // and frees it when it unrealizes it, both with the big lock held.
+        let path = unsafe { (*self.instance.as_ptr()).parent.qdev.canonical_path };
+        if path.is_null() {
+            M::NAME.as_ptr()
+        } else {
+            path
+        }
+    }
+}
+
+/// QEMU as a model sees it.
+struct QemuHost<M> {
+    path: *const c_char,
+    model: PhantomData<M>,
+}
+
+impl<M: Trace> Host<M::Event> for QemuHost<M> {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        errors::random(M::NAME, bytes)
+    }
+
+    fn trace(&mut self, event: M::Event) {
+        // SAFETY: the device that made this, and whose path it is, is alive.
+        unsafe { M::trace(self.path, Traced::Model(event)) };
+    }
+}
+
+/// `VMStateDescription::pre_save`.
+///
+/// # Safety
+///
+/// `opaque` is a device of this model.
+unsafe extern "C" fn pre_save<M: Trace>(opaque: *mut c_void) -> c_int {
+    // SAFETY: QEMU saves an initialized device, with its big lock held.
+    unsafe { Device::<M>::from_ptr(opaque) }.map_or(-1, |device| device.pre_save())
+}
+
+/// `VMStateDescription::post_load`.
+///
+/// # Safety
+///
+/// `opaque` is a device of this model.
+unsafe extern "C" fn post_load<M: Trace>(opaque: *mut c_void, _version: c_int) -> c_int {
+    // SAFETY: QEMU loads into an initialized device, with its big lock held.
+    unsafe { Device::<M>::from_ptr(opaque) }.map_or(-1, |device| device.post_load())
 }
 
 /// What the class of a device is filled with, beyond what its model says.
@@ -166,16 +378,15 @@ pub struct ClassHooks {
     pub realize: unsafe extern "C" fn(*mut bindings::PCIDevice, *mut *mut bindings::Error),
     /// Called in the enter phase of a reset.
     pub reset_enter: unsafe extern "C" fn(*mut bindings::Object, bindings::ResetType),
-    /// The description of the device's state; static.
-    pub vmsd: *const bindings::VMStateDescription,
 }
 
 /// For `TypeInfo::class_init`: fills in the class of the devices with model `M`.
 ///
 /// # Safety
 ///
-/// `class` is the new class of a type whose parent is a PCI device; `hooks` are of that type.
-pub unsafe fn class_init<M: PciModel>(class: *mut bindings::ObjectClass, hooks: &ClassHooks) {
+/// `class` is the new class of a type whose parent is a PCI device and whose instances are of
+/// `Instance::<M>::size()` bytes; `hooks` are of that type.
+pub unsafe fn class_init<M: Trace>(class: *mut bindings::ObjectClass, hooks: &ClassHooks) {
     // SAFETY: the class is one of a PCI device by the caller's word, which is all these casts ask for
     // (and check, in a QEMU built with such checks).
     let (device, pci, resettable) = unsafe {
@@ -185,6 +396,15 @@ pub unsafe fn class_init<M: PciModel>(class: *mut bindings::ObjectClass, hooks: 
             bindings::RESETTABLE_CLASS(class.cast()),
         )
     };
+    let layout = Layout::of::<M>();
+    let vmsd = vmstate::description::<M::State>(
+        M::NAME,
+        layout.state,
+        &vmstate::Hooks {
+            pre_save: pre_save::<M>,
+            post_load: post_load::<M>,
+        },
+    );
     // SAFETY: nobody else uses a class while it is being initialized. The three lie over each other,
     // so they are written through the pointers, without references. The category is a bit of its
     // bitmap.
@@ -197,10 +417,16 @@ pub unsafe fn class_init<M: PciModel>(class: *mut bindings::ObjectClass, hooks: 
         // The model's reset touches only the model, which is what the enter phase is for.
         (*resettable).phases.enter = Some(hooks.reset_enter);
         (*device).desc = M::DESCRIPTION.as_ptr();
-        (*device).vmsd = hooks.vmsd;
+        (*device).vmsd = vmsd;
         bindings::set_bit(
             bindings::DeviceCategory_DEVICE_CATEGORY_MISC.into(),
             ptr::addr_of_mut!((*device).categories).cast(),
         );
+    }
+    // SAFETY: the class is that of these devices, is being initialized, and its instances have the
+    // storage that the layout says.
+    unsafe {
+        properties::describe::<M::Properties>(device, layout.properties);
+        counters::describe::<M>(class);
     }
 }

@@ -2,135 +2,269 @@
 
 //! The device in QEMU without a guest, driven over QEMU's own test protocol.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use my_rng_e2e::{abi, built, known_answers};
-use serde_json::json;
-use tempfile::TempDir;
-
-use crate::qmp::Qmp;
+use my_rng_e2e::{Machine, Process, abi, built, known_answers};
+use serde_json::{Value, json};
 
 /// Where the tests put the device's registers.
 const BASE: u64 = 0xfebf_0000;
+/// The slot of the device on the bus.
+const SLOT: u64 = 4;
 
-/// A QEMU that runs no guest and does what it is told.
-struct Qemu {
-    child: Child,
-    commands: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-    qmp: Qmp,
-    _folder: TempDir,
+/// One device, with these properties.
+fn start(properties: &str) -> Process {
+    let device = format!("my_rng,id=rng,addr={SLOT:02x}.0{properties}");
+    let mut qemu = Machine::qtest("pc").device(&device).start();
+    enable(&mut qemu);
+    qemu
 }
 
-impl Qemu {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let socket = folder.path().join("qmp");
-        let mut child = Command::new(built("qemu"))
-            .args([
-                "-nodefaults",
-                "-display",
-                "none",
-                "-machine",
-                "pc,accel=qtest",
-            ])
-            .args(["-device", "my_rng,addr=04.0", "-qtest", "stdio"])
-            .arg("-qmp")
-            .arg(format!("unix:{},server=on,wait=off", socket.display()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("make has built QEMU");
-        let mut commands = child.stdin.take().expect("stdin");
-        let mut answers = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        // An answer says that QEMU has started, and so listens at its socket.
-        writeln!(commands, "clock_step 1").expect("QEMU takes commands");
-        answers.next().expect("an answer").expect("text");
-        let mut qemu = Self {
-            qmp: Qmp::connect(&socket),
-            child,
-            commands,
-            answers,
-            _folder: folder,
-        };
-        qemu.enable();
-        qemu
-    }
-
-    /// What the firmware would do: an address for the BAR, and memory decoding on.
-    fn enable(&mut self) {
-        let slot = 0x8000_0000_u64 | 4 << 11;
-        for (register, size, value) in [(0x10 + 4 * u64::from(abi::BAR), 'l', BASE), (0x04, 'w', 2)]
-        {
-            self.qtest(&format!("outl 0xcf8 {:#x}", slot | register));
-            self.qtest(&format!("out{size} 0xcfc {value:#x}"));
-        }
-    }
-
-    fn qtest(&mut self, command: &str) -> String {
-        writeln!(self.commands, "{command}").expect("QEMU takes commands");
-        // Interrupts are told in between.
-        let answer = self
-            .answers
-            .find(|line| line.as_ref().is_ok_and(|line| !line.starts_with("IRQ")))
-            .expect("an answer")
-            .expect("text");
-        answer
-            .strip_prefix("OK")
-            .unwrap_or_else(|| panic!("{command}: {answer}"))
-            .trim()
-            .to_owned()
-    }
-
-    fn seed(&mut self, seed: u32) {
-        self.qtest(&format!(
-            "writel {:#x} {seed:#x}",
-            BASE + abi::REG_SEED as u64
-        ));
-    }
-
-    fn number(&mut self) -> u32 {
-        let answer = self.qtest(&format!("readl {:#x}", BASE + abi::REG_RNG as u64));
-        let digits = answer.strip_prefix("0x").expect("a hexadecimal number");
-        u32::from_str_radix(digits.trim_start_matches('0'), 16).expect("a number of 32 bits")
+/// What the firmware would do: an address for the BAR, and memory decoding on.
+fn enable(qemu: &mut Process) {
+    let slot = 0x8000_0000_u64 | SLOT << 11;
+    for (register, size, value) in [(0x10 + 4 * u64::from(abi::BAR), 'l', BASE), (0x04, 'w', 2)] {
+        qemu.qtest(&format!("outl 0xcf8 {:#x}", slot | register));
+        qemu.qtest(&format!("out{size} 0xcfc {value:#x}"));
     }
 }
 
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn seed(qemu: &mut Process, seed: u32) {
+    qemu.qtest(&format!(
+        "writel {:#x} {seed:#x}",
+        BASE + abi::REG_SEED as u64
+    ));
 }
 
-#[test]
-fn a_reset_forgets_the_seed() {
-    let mut qemu = Qemu::start();
-    let seeded = &known_answers::LIBC[2];
-    qemu.seed(seeded.seed);
-    assert_eq!(qemu.number(), seeded.first[0]);
-    qemu.qmp.execute("system_reset", json!({}));
-    qemu.qmp.wait_for_event("RESET");
-    qemu.enable();
-    let unseeded = &known_answers::LIBC[1];
-    assert_eq!(unseeded.seed, abi::DEFAULT_SEED);
-    assert_eq!(qemu.number(), unseeded.first[0]);
+fn number(qemu: &mut Process) -> u32 {
+    read(qemu, 'l', abi::REG_RNG)
 }
 
-#[test]
-fn migration_is_refused_rather_than_losing_the_place() {
-    let mut qemu = Qemu::start();
-    let seeded = &known_answers::LIBC[2];
-    qemu.seed(seeded.seed);
-    assert_eq!(qemu.number(), seeded.first[0]);
-    let reason = qemu
+fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
+    let answer = qemu.qtest(&format!("read{size} {:#x}", BASE + offset as u64));
+    let digits = answer.strip_prefix("0x").expect("a hexadecimal number");
+    u32::from_str_radix(digits.trim_start_matches('0'), 16).unwrap_or_default()
+}
+
+fn numbers<const N: usize>(qemu: &mut Process) -> [u32; N] {
+    std::array::from_fn(|_| number(qemu))
+}
+
+/// A property of the device.
+fn property(qemu: &mut Process, name: &str) -> Value {
+    qemu.qmp.execute(
+        "qom-get",
+        json!({ "path": "/machine/peripheral/rng", "property": name }),
+    )
+}
+
+fn hmp(qemu: &mut Process, command: &str) -> String {
+    let text = qemu
         .qmp
-        .refused("migrate", json!({ "uri": "exec:cat >/dev/null" }));
-    assert!(
-        reason.contains("non-migratable") && reason.contains("my_rng"),
-        "{reason}"
+        .execute("human-monitor-command", json!({ "command-line": command }));
+    text.as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn a_reset_brings_back_the_initial_seed() {
+    let seeded = &known_answers::LIBC[2];
+    for (properties, unseeded) in [
+        ("", &known_answers::LIBC[1]),
+        (",seed=0xffffffff", &known_answers::LIBC[5]),
+    ] {
+        let mut qemu = start(properties);
+        assert_eq!(numbers(&mut qemu), unseeded.first);
+        seed(&mut qemu, seeded.seed);
+        assert_eq!(numbers(&mut qemu), seeded.first);
+        qemu.qmp.execute("system_reset", json!({}));
+        qemu.qmp.wait_for_event("RESET");
+        enable(&mut qemu);
+        assert_eq!(numbers(&mut qemu), unseeded.first);
+    }
+    assert_eq!(known_answers::LIBC[1].seed, abi::DEFAULT_SEED);
+}
+
+#[test]
+fn chacha20_gives_its_words() {
+    for answer in &known_answers::CHACHA20 {
+        let mut qemu = start(&format!(",generator=chacha20,seed={}", answer.seed));
+        assert_eq!(numbers(&mut qemu), answer.first);
+        seed(&mut qemu, answer.seed);
+        let words: [u32; 1000] = numbers(&mut qemu);
+        assert_eq!(words[999], answer.thousandth);
+    }
+}
+
+/// With `-seed` QEMU's own random numbers repeat, and so do those of the host that it passes on.
+#[test]
+fn the_host_s_numbers_repeat_under_seed_and_only_there() {
+    let run = |options: &[&str]| -> [u32; 8] {
+        let mut qemu = Machine::qtest("pc")
+            .device("my_rng,id=rng,addr=04.0,generator=host")
+            .args(options)
+            .start();
+        enable(&mut qemu);
+        numbers(&mut qemu)
+    };
+    let first = run(&["-seed", "7"]);
+    assert_eq!(run(&["-seed", "7"]), first);
+    assert_ne!(run(&["-seed", "8"]), first);
+    // 256 bits of entropy: never the same.
+    assert_ne!(run(&[]), run(&[]));
+}
+
+#[test]
+fn the_host_takes_no_seed() {
+    let mut qemu = start(",generator=host");
+    seed(&mut qemu, 0x42);
+    let words: [u32; 5] = numbers(&mut qemu);
+    assert_ne!(words, known_answers::LIBC[2].first);
+    assert_eq!(property(&mut qemu, "seeds"), 0);
+    assert_eq!(property(&mut qemu, "guest-errors"), 1);
+    assert_eq!(property(&mut qemu, "reads"), 5);
+}
+
+#[test]
+fn counters_count() {
+    let mut qemu = start("");
+    for name in ["reads", "seeds", "guest-errors"] {
+        assert_eq!(property(&mut qemu, name), 0, "{name}");
+        let refused = qemu.qmp.refused(
+            "qom-set",
+            json!({ "path": "/machine/peripheral/rng", "property": name, "value": 1 }),
+        );
+        assert!(refused.contains(name), "{refused}");
+    }
+    seed(&mut qemu, 1);
+    seed(&mut qemu, 2);
+    let _: [u32; 3] = numbers(&mut qemu);
+    read(&mut qemu, 'b', 0);
+    read(&mut qemu, 'l', 8);
+    read(&mut qemu, 'q', 0x10);
+    for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 4)] {
+        assert_eq!(property(&mut qemu, name), count, "{name}");
+    }
+}
+
+/// A device that is plugged in gets the same errors, and the machine goes on.
+#[test]
+fn bad_properties_are_refused_by_name() {
+    let mut qemu = start("");
+    assert_eq!(number(&mut qemu), known_answers::LIBC[1].first[0]);
+    for (properties, expected) in [
+        (
+            json!({ "generator": "foo" }),
+            "generator: there is no generator 'foo'; it is one of libc, chacha20 and host",
+        ),
+        (
+            json!({ "generator": "host", "seed": 5 }),
+            "seed: generator=host takes no seed",
+        ),
+        (json!({ "seed": 4_294_967_296_u64 }), "uint32"),
+        (json!({ "seed": -1 }), "uint32"),
+        (json!({ "seed": "x" }), "seed"),
+    ] {
+        let mut device = json!({ "driver": "my_rng", "id": "other" });
+        for (name, value) in properties.as_object().expect("properties") {
+            device[name] = value.clone();
+        }
+        let refused = qemu.qmp.refused("device_add", device);
+        assert!(refused.contains(expected), "{properties}: {refused}");
+    }
+    qemu.qmp.execute(
+        "device_add",
+        json!({ "driver": "my_rng", "id": "other", "generator": "chacha20", "seed": 5 }),
     );
-    assert_eq!(qemu.number(), seeded.first[1]);
+    assert_eq!(number(&mut qemu), known_answers::LIBC[1].first[1]);
+}
+
+#[test]
+fn properties_describe_themselves() {
+    let mut qemu = start("");
+    let list = qemu
+        .qmp
+        .execute("device-list-properties", json!({ "typename": "my_rng" }));
+    let find = |name: &str| {
+        let found = list.as_array().expect("a list");
+        let found = found.iter().find(|property| property["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name}: {list}"))
+    };
+    assert_eq!(find("seed")["type"], "uint32");
+    assert_eq!(find("seed")["default-value"], 1);
+    assert_eq!(find("generator")["type"], "str");
+    assert_eq!(find("generator")["default-value"], "libc");
+    for name in ["seed", "generator", "reads", "seeds", "guest-errors"] {
+        let description = find(name)["description"].as_str();
+        assert!(description.is_some_and(|text| text.len() > 10), "{name}");
+    }
+    for generator in ["libc", "chacha20", "host"] {
+        let description = find("generator")["description"].as_str();
+        assert!(description.is_some_and(|text| text.contains(generator)));
+    }
+    let help = std::process::Command::new(built("qemu"))
+        .args(["-device", "my_rng,help"])
+        .output()
+        .expect("QEMU can be run");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for line in ["seed=<uint32>", "generator=<str>", "(default: libc)"] {
+        assert!(help.contains(line), "{help}");
+    }
+}
+
+#[test]
+fn the_monitor_shows_sensible_names() {
+    let mut qemu = start(",seed=7,generator=chacha20");
+    let tree = hmp(&mut qemu, "info qtree");
+    for line in [
+        "dev: my_rng, id \"rng\"",
+        "seed = 7 (0x7)",
+        "generator = \"chacha20\"",
+        "class Class 00ff, addr 00:04.0, pci id 1234:cafe",
+    ] {
+        assert!(tree.contains(line), "no {line}: {tree}");
+    }
+    let memory = hmp(&mut qemu, "info mtree");
+    let line = format!("{BASE:016x}-{:016x}", BASE + abi::BAR_SIZE as u64 - 1);
+    let line = memory.lines().find(|found| found.contains(&line));
+    assert!(
+        line.is_some_and(|line| line.ends_with("i/o): my_rng")),
+        "{memory}"
+    );
+}
+
+#[test]
+fn events_are_traced_and_errors_logged() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("log");
+    let mut qemu = Machine::qtest("pc")
+        .device("my_rng,id=rng,addr=04.0")
+        .args(["-trace", "my_rng_*", "-d", "guest_errors", "-D"])
+        .arg(&log)
+        .start();
+    enable(&mut qemu);
+    seed(&mut qemu, 0x42);
+    number(&mut qemu);
+    read(&mut qemu, 'w', 0);
+    assert!(qemu.quit().is_empty());
+    let log = std::fs::read_to_string(&log).expect("the log");
+    let path = "/machine/peripheral/rng";
+    let expected = [
+        format!("my_rng_write {path} offset 0x4 size 4 value 0x42"),
+        format!("my_rng_seed {path} seed 0x42"),
+        format!(
+            "my_rng_read {path} offset 0x0 size 4 value {:#x}",
+            known_answers::LIBC[2].first[0]
+        ),
+        "my_rng: 2-byte read at offset 0x0: only 4-byte accesses do anything".to_owned(),
+        format!(
+            "my_rng_guest_error {path} 2-byte read at offset 0x0: only 4-byte accesses do anything"
+        ),
+        format!("my_rng_read {path} offset 0x0 size 2 value 0x0"),
+    ];
+    // Some backends put a time in front; resets come before.
+    let found: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("my_rng") && !line.contains("my_rng_reset"))
+        .map(|line| line.find("my_rng").map_or(line, |at| &line[at..]))
+        .collect();
+    assert_eq!(found, expected, "{log}");
+    assert!(log.contains(&format!("my_rng_reset {path}")), "{log}");
 }

@@ -2,10 +2,8 @@
 
 //! The device pulled out of a running guest that reads from it, by QMP, and put back.
 
-use my_rng_e2e::Guest;
+use my_rng_e2e::{Guest, Qmp};
 use serde_json::json;
-
-use crate::qmp::Qmp;
 
 fn unplug_on(machine: &str, root_port: bool) {
     let guest = Guest::new();

@@ -1,0 +1,1306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * QTest testcase for the my_rng PCI device. What it holds the device against
+ * is its specification, docs/my-rng.rst of the my_rng repository.
+ */
+
+#include "qemu/osdep.h"
+#include <glib/gstdio.h>
+#include "qemu/bswap.h"
+#include "libqtest.h"
+#include "libqos/pci.h"
+#include "libqos/pci-pc.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/pci_regs.h"
+
+/*
+ * As abi/my_rng_abi.rs of the my_rng repository has them, where
+ * tests/tests/constants.rs compares these and the answers below.
+ */
+#define MY_RNG_PCI_VENDOR_ID    0x1234
+#define MY_RNG_PCI_DEVICE_ID    0xcafe
+#define MY_RNG_PCI_REVISION     0x10
+#define MY_RNG_PCI_CLASS        0x00ff
+#define MY_RNG_BAR              0
+#define MY_RNG_BAR_SIZE         4096
+#define MY_RNG_REG_SIZE         4
+#define MY_RNG_REG_RNG          0x0
+#define MY_RNG_REG_SEED         0x4
+#define MY_RNG_DEFAULT_SEED     1
+
+typedef struct Answer {
+    uint32_t seed;
+    uint32_t first[5];
+    uint32_t thousandth;
+} Answer;
+
+/* As abi/known_answers.rs has them, LIBC and CHACHA20. */
+static const Answer libc_answers[] = {
+    { 0x00000000, { 1804289383, 846930886, 1681692777, 1714636915,
+                    1957747793 }, 1143565421 },
+    { 0x00000001, { 1804289383, 846930886, 1681692777, 1714636915,
+                    1957747793 }, 1143565421 },
+    { 0x00000042, { 286129175, 1594929109, 971802288, 222134722,
+                    1335014133 }, 1736912126 },
+    { 0x7fffffff, { 1065668062, 2142264300, 1066566375, 1064012770,
+                    2141034222 }, 1698607095 },
+    { 0x80000000, { 1336741213, 1210407648, 1447044896, 337392383,
+                    82502902 }, 193932953 },
+    { 0xffffffff, { 254925627, 1205188300, 366127624, 1401405153,
+                    76053476 }, 1892540048 },
+};
+static const Answer chacha20_answers[] = {
+    { 0x00000000, { 2917185654, 2419978656, 3848953152, 683509331,
+                    3088700093 }, 1767833724 },
+    { 0x00000001, { 2081084357, 2467425505, 1213188216, 2237298557,
+                    3460231490 }, 174054856 },
+    { 0x00000042, { 4196382978, 259921872, 280159507, 2604145569,
+                    2560864945 }, 579262316 },
+    { 0xffffffff, { 971038227, 675931425, 987868916, 2149347564,
+                    3760058057 }, 961875975 },
+};
+
+typedef struct Generator {
+    const char *name;
+    const Answer *answers;
+    size_t n;
+} Generator;
+
+static const Generator libc = {
+    "libc", libc_answers, ARRAY_SIZE(libc_answers)
+};
+static const Generator chacha20 = {
+    "chacha20", chacha20_answers, ARRAY_SIZE(chacha20_answers)
+};
+
+/* ---- a device in a machine ---- */
+
+#define SLOT 4
+#define ID "rng"
+
+typedef struct MyRng {
+    QTestState *qts;
+    QPCIBus *bus;
+    QPCIDevice *dev;
+    QPCIBar bar;
+    const char *id;
+} MyRng;
+
+/* What the firmware would do; has to be done again after a reset. */
+static void my_rng_map(MyRng *rng)
+{
+    qpci_device_enable(rng->dev);
+    rng->bar = qpci_iomap(rng->dev, MY_RNG_BAR, NULL);
+}
+
+static void my_rng_find(MyRng *rng, QPCIBus *bus, int devfn, const char *id)
+{
+    rng->qts = bus->qts;
+    rng->bus = bus;
+    rng->dev = qpci_device_find(bus, devfn);
+    rng->id = id;
+    g_assert_nonnull(rng->dev);
+    my_rng_map(rng);
+}
+
+static void my_rng_forget(MyRng *rng)
+{
+    g_free(rng->dev);
+    rng->dev = NULL;
+}
+
+static QPCIBus *machine_start(const char *args)
+{
+    QTestState *qts = qtest_initf("-machine pc -nodefaults %s", args);
+
+    return qpci_new_pc(qts, NULL);
+}
+
+static void machine_stop(QPCIBus *bus)
+{
+    QTestState *qts = bus->qts;
+
+    qpci_free_pc(bus);
+    qtest_quit(qts);
+}
+
+/* A machine with one device; @props begins with a comma if not empty. */
+static QPCIBus *machine_start_with(const char *props, const char *more)
+{
+    g_autofree char *args = g_strdup_printf("-device my_rng,id=" ID
+                                            ",addr=%02x.0%s %s",
+                                            SLOT, props, more);
+
+    return machine_start(args);
+}
+
+static void my_rng_start(MyRng *rng, const char *props, const char *more)
+{
+    QPCIBus *bus = machine_start_with(props, more);
+
+    my_rng_find(rng, bus, QPCI_DEVFN(SLOT, 0), ID);
+}
+
+static void my_rng_stop(MyRng *rng)
+{
+    my_rng_forget(rng);
+    machine_stop(rng->bus);
+}
+
+static uint32_t number(MyRng *rng)
+{
+    return qpci_io_readl(rng->dev, rng->bar, MY_RNG_REG_RNG);
+}
+
+static void seed(MyRng *rng, uint32_t value)
+{
+    qpci_io_writel(rng->dev, rng->bar, MY_RNG_REG_SEED, value);
+}
+
+static void skip_numbers(MyRng *rng, int n)
+{
+    for (int i = 0; i < n; i++) {
+        number(rng);
+    }
+}
+
+/* The numbers from the one that is called @from, counted from 0, to @to. */
+static void assert_first(MyRng *rng, const Answer *answer, int from, int to)
+{
+    for (int i = from; i <= to; i++) {
+        g_assert_cmpuint(number(rng), ==, answer->first[i]);
+    }
+}
+
+static const Answer *answer_of(const Generator *generator, uint32_t value)
+{
+    for (size_t i = 0; i < generator->n; i++) {
+        if (generator->answers[i].seed == value) {
+            return &generator->answers[i];
+        }
+    }
+    g_assert_not_reached();
+}
+
+static uint64_t counter(MyRng *rng, const char *name)
+{
+    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", rng->id);
+    QDict *response = qtest_qmp(rng->qts,
+                                "{'execute': 'qom-get', 'arguments':"
+                                " {'path': %s, 'property': %s}}", path, name);
+    uint64_t value;
+
+    g_assert(qdict_haskey(response, "return"));
+    value = qdict_get_int(response, "return");
+    qobject_unref(response);
+    return value;
+}
+
+static void assert_counters(MyRng *rng, uint64_t reads, uint64_t seeds,
+                            uint64_t guest_errors)
+{
+    g_assert_cmpuint(counter(rng, "reads"), ==, reads);
+    g_assert_cmpuint(counter(rng, "seeds"), ==, seeds);
+    g_assert_cmpuint(counter(rng, "guest-errors"), ==, guest_errors);
+}
+
+static void reset(MyRng *rng)
+{
+    qtest_qmp_assert_success(rng->qts, "{'execute': 'system_reset'}");
+    qtest_qmp_eventwait(rng->qts, "RESET");
+    my_rng_map(rng);
+}
+
+/* Consumes @error, what a command that failed gave. */
+static void assert_error(QDict *error, const char *expected)
+{
+    g_assert_cmpstr(qdict_get_str(error, "desc"), ==, expected);
+    qobject_unref(error);
+}
+
+/* ---- files ---- */
+
+static char *folder_make(void)
+{
+    GError *error = NULL;
+    char *folder = g_dir_make_tmp("my-rng-test-XXXXXX", &error);
+
+    g_assert_no_error(error);
+    return folder;
+}
+
+/* Consumes @folder, in which there are only files. */
+static void folder_remove(char *folder)
+{
+    GDir *dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    g_assert_nonnull(dir);
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+
+        g_assert_cmpint(g_unlink(path), ==, 0);
+    }
+    g_dir_close(dir);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+    g_free(folder);
+}
+
+static char *file_read(const char *path, gsize *size)
+{
+    GError *error = NULL;
+    char *text = NULL;
+
+    g_file_get_contents(path, &text, size, &error);
+    g_assert_no_error(error);
+    return text;
+}
+
+/* The lines of a file that begin with @prefix, and only they. */
+static char *file_lines(const char *path, const char *prefix)
+{
+    g_autofree char *text = file_read(path, NULL);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    GString *found = g_string_new(NULL);
+
+    for (int i = 0; lines[i]; i++) {
+        if (g_str_has_prefix(lines[i], prefix)) {
+            g_string_append_printf(found, "%s\n", lines[i]);
+        }
+    }
+    return g_string_free(found, false);
+}
+
+/* ---- configuration space ---- */
+
+static void test_config_space(void)
+{
+    QPCIBus *bus = machine_start_with("", "");
+    QPCIDevice *dev = qpci_device_find(bus, QPCI_DEVFN(SLOT, 0));
+    uint64_t size = 0;
+
+    g_assert_nonnull(dev);
+    g_assert_cmphex(qpci_config_readw(dev, PCI_VENDOR_ID), ==,
+                    MY_RNG_PCI_VENDOR_ID);
+    g_assert_cmphex(qpci_config_readw(dev, PCI_DEVICE_ID), ==,
+                    MY_RNG_PCI_DEVICE_ID);
+    g_assert_cmphex(qpci_config_readb(dev, PCI_REVISION_ID), ==,
+                    MY_RNG_PCI_REVISION);
+    g_assert_cmphex(qpci_config_readw(dev, PCI_CLASS_DEVICE), ==,
+                    MY_RNG_PCI_CLASS);
+    g_assert_cmphex(qpci_config_readb(dev, PCI_CLASS_PROG), ==, 0);
+    g_assert_cmphex(qpci_config_readb(dev, PCI_HEADER_TYPE), ==,
+                    PCI_HEADER_TYPE_NORMAL);
+    g_assert_cmphex(qpci_config_readw(dev, PCI_SUBSYSTEM_VENDOR_ID), ==,
+                    PCI_SUBVENDOR_ID_REDHAT_QUMRANET);
+    g_assert_cmphex(qpci_config_readw(dev, PCI_SUBSYSTEM_ID), ==,
+                    PCI_SUBDEVICE_ID_QEMU);
+
+    /* No capability, no interrupt. */
+    g_assert_cmphex(qpci_config_readw(dev, PCI_STATUS) & PCI_STATUS_CAP_LIST,
+                    ==, 0);
+    g_assert_cmphex(qpci_config_readb(dev, PCI_CAPABILITY_LIST), ==, 0);
+    g_assert_cmphex(qpci_config_readb(dev, PCI_INTERRUPT_PIN), ==, 0);
+
+    /* One BAR, and no ROM: nothing else takes an address. */
+    for (int i = 0; i < PCI_ROM_SLOT; i++) {
+        int reg = PCI_BASE_ADDRESS_0 + 4 * i;
+
+        qpci_config_writel(dev, reg, 0xffffffff);
+        g_assert_cmphex(qpci_config_readl(dev, reg), ==,
+                        i == MY_RNG_BAR ? ~(MY_RNG_BAR_SIZE - 1U) : 0);
+    }
+    qpci_config_writel(dev, PCI_ROM_ADDRESS, 0xffffffff);
+    g_assert_cmphex(qpci_config_readl(dev, PCI_ROM_ADDRESS), ==, 0);
+
+    qpci_device_enable(dev);
+    g_assert_false(qpci_iomap(dev, MY_RNG_BAR, &size).is_io);
+    g_assert_cmpuint(size, ==, MY_RNG_BAR_SIZE);
+
+    g_free(dev);
+    machine_stop(bus);
+}
+
+/* Nothing is taken from the stream while memory decoding is off. */
+static void test_memory_decoding(void)
+{
+    const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
+    uint16_t command;
+    MyRng rng;
+
+    my_rng_start(&rng, "", "");
+    assert_first(&rng, answer, 0, 1);
+
+    command = qpci_config_readw(rng.dev, PCI_COMMAND);
+    qpci_config_writew(rng.dev, PCI_COMMAND, command & ~PCI_COMMAND_MEMORY);
+    number(&rng);
+    seed(&rng, 7);
+    assert_counters(&rng, 2, 0, 0);
+
+    qpci_config_writew(rng.dev, PCI_COMMAND, command);
+    assert_first(&rng, answer, 2, 4);
+    assert_counters(&rng, 5, 0, 0);
+    my_rng_stop(&rng);
+}
+
+/* ---- the stream ---- */
+
+static void test_known_answers(const void *data)
+{
+    const Generator *generator = data;
+    g_autofree char *props = g_strdup_printf(",generator=%s", generator->name);
+    MyRng rng;
+
+    my_rng_start(&rng, props, "");
+    /* As if it had been seeded. */
+    assert_first(&rng, answer_of(generator, MY_RNG_DEFAULT_SEED), 0, 4);
+    for (size_t i = 0; i < generator->n; i++) {
+        const Answer *answer = &generator->answers[i];
+
+        seed(&rng, answer->seed);
+        assert_first(&rng, answer, 0, 4);
+        skip_numbers(&rng, 999 - 5);
+        g_assert_cmpuint(number(&rng), ==, answer->thousandth);
+    }
+    assert_counters(&rng, 5 + generator->n * 1000, generator->n, 0);
+    my_rng_stop(&rng);
+}
+
+static void test_two_devices(void)
+{
+    const Answer *one_answer = answer_of(&libc, 0x42);
+    const Answer *other_answer = answer_of(&chacha20, 0x42);
+    QPCIBus *bus = machine_start("-device my_rng,id=one,addr=04.0 "
+                                 "-device my_rng,id=other,addr=05.0,"
+                                 "generator=chacha20,seed=0x42");
+    MyRng one, other;
+
+    my_rng_find(&one, bus, QPCI_DEVFN(4, 0), "one");
+    my_rng_find(&other, bus, QPCI_DEVFN(5, 0), "other");
+    assert_first(&other, other_answer, 0, 1);
+    seed(&one, 0x42);
+    for (int i = 0; i < 3; i++) {
+        assert_first(&one, one_answer, i, i);
+        assert_first(&other, other_answer, i + 2, i + 2);
+    }
+    /* What one did wrong is not on the other's account. */
+    qpci_io_readb(one.dev, one.bar, MY_RNG_REG_RNG);
+    seed(&other, 0xffffffff);
+    assert_first(&one, one_answer, 3, 4);
+    assert_counters(&one, 5, 1, 1);
+    assert_counters(&other, 5, 1, 0);
+    my_rng_forget(&one);
+    my_rng_forget(&other);
+    machine_stop(bus);
+}
+
+/* ---- properties ---- */
+
+static void test_property_seed(void)
+{
+    static const Generator *const generators[] = { &libc, &chacha20 };
+
+    for (int g = 0; g < ARRAY_SIZE(generators); g++) {
+        const Generator *generator = generators[g];
+
+        for (size_t i = 0; i < generator->n; i++) {
+            const Answer *answer = &generator->answers[i];
+            g_autofree char *props =
+                g_strdup_printf(",generator=%s,seed=%u", generator->name,
+                                answer->seed);
+            MyRng rng;
+
+            my_rng_start(&rng, props, "");
+            assert_first(&rng, answer, 0, 4);
+            assert_counters(&rng, 5, 0, 0);
+            my_rng_stop(&rng);
+        }
+    }
+}
+
+static QDict *device_add_refused(QTestState *qts, const char *generator,
+                                 int64_t value)
+{
+    return qtest_qmp_assert_failure_ref(qts,
+                                        "{'execute': 'device_add',"
+                                        " 'arguments': {'driver': 'my_rng',"
+                                        " 'id': 'more', 'addr': '05.0',"
+                                        " 'generator': %s, 'seed': %" PRId64
+                                        "}}", generator, value);
+}
+
+static void test_properties_refused(void)
+{
+    const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
+    const Answer *more_answer = answer_of(&chacha20, 0xffffffff);
+    MyRng rng, more;
+
+    my_rng_start(&rng, "", "");
+    assert_first(&rng, answer, 0, 0);
+    assert_error(device_add_refused(rng.qts, "rand", 7),
+                 "my_rng: generator: there is no generator 'rand'; it is one "
+                 "of libc, chacha20 and host");
+    assert_error(device_add_refused(rng.qts, "", 7),
+                 "my_rng: generator: there is no generator ''; it is one of "
+                 "libc, chacha20 and host");
+    assert_error(device_add_refused(rng.qts, "host", 7),
+                 "my_rng: seed: generator=host takes no seed; leave it out, "
+                 "or choose another generator");
+    /* QEMU's own words, which differ. */
+    qobject_unref(device_add_refused(rng.qts, "libc", 0x100000000LL));
+    qobject_unref(device_add_refused(rng.qts, "libc", -0x100000000LL));
+
+    /* The machine lives on, and the slot and the name are free. */
+    assert_first(&rng, answer, 1, 2);
+    qtest_qmp_device_add(rng.qts, "my_rng", "more",
+                         "{'addr': '05.0', 'generator': 'chacha20',"
+                         " 'seed': %" PRId64 "}", (int64_t)0xffffffff);
+    my_rng_find(&more, rng.bus, QPCI_DEVFN(5, 0), "more");
+    assert_first(&more, more_answer, 0, 4);
+    assert_first(&rng, answer, 3, 4);
+    my_rng_forget(&more);
+    my_rng_stop(&rng);
+}
+
+/* Nothing can be set on a device that is at work, and counters never. */
+static void test_properties_fixed(void)
+{
+    static const char *const names[] = {
+        "seed", "reads", "seeds", "guest-errors"
+    };
+    const Answer *answer = answer_of(&libc, 0x42);
+    MyRng rng;
+
+    my_rng_start(&rng, ",seed=0x42", "");
+    assert_first(&rng, answer, 0, 0);
+    for (int i = 0; i < ARRAY_SIZE(names); i++) {
+        qobject_unref(qtest_qmp_assert_failure_ref(
+            rng.qts, "{'execute': 'qom-set', 'arguments': {'path': %s,"
+            " 'property': %s, 'value': 7}}",
+            "/machine/peripheral/" ID, names[i]));
+    }
+    qobject_unref(qtest_qmp_assert_failure_ref(
+        rng.qts, "{'execute': 'qom-set', 'arguments': {'path': %s,"
+        " 'property': 'generator', 'value': 'chacha20'}}",
+        "/machine/peripheral/" ID));
+    g_assert_cmpuint(counter(&rng, "seed"), ==, 0x42);
+    reset(&rng);
+    assert_first(&rng, answer, 0, 4);
+    assert_counters(&rng, 6, 0, 0);
+    my_rng_stop(&rng);
+}
+
+/* ---- accesses ---- */
+
+/* Whether an access has the one width and place at which a register is. */
+static bool reaches(uint64_t offset, size_t size, uint64_t reg)
+{
+    size_t done = 0;
+
+    /* An access of 8 bytes arrives as two of them. */
+    for (; done < size; done += MY_RNG_REG_SIZE) {
+        if (size >= MY_RNG_REG_SIZE && offset + done == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Every size, around the registers and at the end of the BAR: what is not
+ * defined reads 0, takes and changes nothing, and is counted for each piece.
+ */
+static void test_accesses_refused(void)
+{
+    static const size_t sizes[] = { 1, 2, 4, 8 };
+    const Answer *answer = answer_of(&libc, 0x42);
+    uint64_t errors = 0;
+    MyRng rng;
+
+    my_rng_start(&rng, "", "");
+    seed(&rng, 0x42);
+    for (int s = 0; s < ARRAY_SIZE(sizes); s++) {
+        size_t size = sizes[s];
+        int pieces = size == 8 ? 2 : 1;
+
+        for (uint64_t at = 0; at < 48; at++) {
+            /* The first bytes, and then the last. */
+            uint64_t offset = at < 32 ? at : MY_RNG_BAR_SIZE - 48 + at;
+            uint64_t value = 0;
+
+            if (offset + size > MY_RNG_BAR_SIZE) {
+                continue;
+            }
+            if (!reaches(offset, size, MY_RNG_REG_RNG)) {
+                value = ~0ULL;
+                qpci_memread(rng.dev, rng.bar, offset, &value, size);
+                g_assert_cmphex(value, ==, size == 8 ? 0 : ~0ULL << 8 * size);
+                errors += pieces;
+            }
+            if (!reaches(offset, size, MY_RNG_REG_SEED)) {
+                value = 0x0101010101010101;
+                qpci_memwrite(rng.dev, rng.bar, offset, &value, size);
+                errors += pieces;
+            }
+            g_assert_cmpuint(counter(&rng, "guest-errors"), ==, errors);
+        }
+    }
+    assert_counters(&rng, 0, 1, errors);
+    assert_first(&rng, answer, 0, 4);
+    my_rng_stop(&rng);
+}
+
+/* An aligned access of 8 bytes is two of 4, the low half first. */
+static void test_accesses_of_8_bytes(void)
+{
+    const Answer *answer = answer_of(&libc, 0x42);
+    MyRng rng;
+
+    my_rng_start(&rng, "", "");
+    /* RNG, which is an error, and then SEED. */
+    qpci_io_writeq(rng.dev, rng.bar, 0, 0x42ULL << 32 | 7);
+    assert_counters(&rng, 0, 1, 1);
+    /* RNG, and then SEED, which is an error. */
+    g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 0), ==, answer->first[0]);
+    assert_counters(&rng, 1, 1, 2);
+    assert_first(&rng, answer, 1, 1);
+    /* SEED, and then nothing that is one. */
+    qpci_io_writeq(rng.dev, rng.bar, 4, 7ULL << 32 | 0x42);
+    assert_counters(&rng, 2, 2, 3);
+    assert_first(&rng, answer, 0, 4);
+    my_rng_stop(&rng);
+}
+
+static void test_accesses_log(void)
+{
+    char *folder = folder_make();
+    g_autofree char *log = g_build_filename(folder, "log", NULL);
+    g_autofree char *more = g_strdup_printf("-d guest_errors -D %s", log);
+    g_autofree char *said = NULL;
+    MyRng rng;
+
+    my_rng_start(&rng, "", more);
+    qpci_io_readw(rng.dev, rng.bar, 0);
+    qpci_io_writel(rng.dev, rng.bar, 2, 0x42);
+    qpci_io_readl(rng.dev, rng.bar, MY_RNG_REG_SEED);
+    qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_RNG, 0x42);
+    qpci_io_readl(rng.dev, rng.bar, 8);
+    qpci_io_readq(rng.dev, rng.bar, 8);
+    number(&rng);
+    assert_counters(&rng, 1, 0, 7);
+    my_rng_stop(&rng);
+
+    said = file_lines(log, "my_rng: ");
+    g_assert_cmpstr(said, ==,
+        "my_rng: 2-byte read at offset 0x0: only 4-byte accesses do anything\n"
+        "my_rng: 4-byte write at offset 0x2: only aligned accesses do "
+        "anything\n"
+        "my_rng: 4-byte read at offset 0x4: SEED is write-only\n"
+        "my_rng: 4-byte write at offset 0x0: RNG is read-only\n"
+        "my_rng: 4-byte read at offset 0x8: there is no register\n"
+        "my_rng: 4-byte read at offset 0x8: there is no register\n"
+        "my_rng: 4-byte read at offset 0xc: there is no register\n");
+    folder_remove(folder);
+}
+
+/* From the first event that is none of a reset, with which QEMU starts. */
+static void test_trace(void)
+{
+#ifdef CONFIG_TRACE_LOG
+    char *folder = folder_make();
+    g_autofree char *log = g_build_filename(folder, "log", NULL);
+    g_autofree char *more = g_strdup_printf("-trace 'my_rng_*' -D %s", log);
+    g_autofree char *expected = NULL;
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    g_autoptr(GString) said = g_string_new(NULL);
+    uint32_t first;
+    MyRng rng;
+
+    my_rng_start(&rng, "", more);
+    seed(&rng, 0x42);
+    first = number(&rng);
+    qpci_io_readb(rng.dev, rng.bar, 0);
+    reset(&rng);
+    my_rng_stop(&rng);
+
+    text = file_read(log, NULL);
+    lines = g_strsplit(text, "\n", -1);
+    for (int i = 0; lines[i]; i++) {
+        /* What stands before an event, if anything, differs. */
+        const char *event = strstr(lines[i], "my_rng_");
+
+        if (event && (said->len || !g_str_has_prefix(event, "my_rng_reset"))) {
+            g_string_append_printf(said, "%s\n", event);
+        }
+    }
+    expected = g_strdup_printf(
+        "my_rng_write /machine/peripheral/rng offset 0x4 size 4 value 0x42\n"
+        "my_rng_seed /machine/peripheral/rng seed 0x42\n"
+        "my_rng_read /machine/peripheral/rng offset 0x0 size 4 value 0x%x\n"
+        "my_rng_guest_error /machine/peripheral/rng 1-byte read at offset "
+        "0x0: only 4-byte accesses do anything\n"
+        "my_rng_read /machine/peripheral/rng offset 0x0 size 1 value 0x0\n"
+        "my_rng_reset /machine/peripheral/rng\n", first);
+    g_assert_cmpstr(said->str, ==, expected);
+    folder_remove(folder);
+#else
+    g_test_skip("this QEMU is configured without the trace backend log");
+#endif
+}
+
+/* ---- the host's entropy ---- */
+
+static void test_host(void)
+{
+    MyRng rng;
+
+    my_rng_start(&rng, ",generator=host", "");
+    skip_numbers(&rng, 100);
+    assert_counters(&rng, 100, 0, 0);
+    seed(&rng, 0x42);
+    assert_counters(&rng, 100, 0, 1);
+    reset(&rng);
+    skip_numbers(&rng, 1);
+    assert_counters(&rng, 101, 0, 1);
+    my_rng_stop(&rng);
+}
+
+/* QEMU's -seed stands in for the host's entropy. */
+static void test_host_seed_option(void)
+{
+    static const char *const options[] = { "-seed 1", "-seed 1", "-seed 2" };
+    uint32_t numbers[ARRAY_SIZE(options)][8];
+
+    for (int i = 0; i < ARRAY_SIZE(options); i++) {
+        MyRng rng;
+
+        my_rng_start(&rng, ",generator=host", options[i]);
+        for (int j = 0; j < ARRAY_SIZE(numbers[i]); j++) {
+            numbers[i][j] = number(&rng);
+        }
+        my_rng_stop(&rng);
+    }
+    g_assert_cmpmem(numbers[0], sizeof(numbers[0]),
+                    numbers[1], sizeof(numbers[1]));
+    g_assert_cmpint(memcmp(numbers[0], numbers[2], sizeof(numbers[0])), !=, 0);
+}
+
+/* ---- reset ---- */
+
+static void test_system_reset(void)
+{
+    const Answer *answer = answer_of(&chacha20, 0x42);
+    MyRng rng;
+
+    my_rng_start(&rng, ",generator=chacha20,seed=0x42", "");
+    assert_first(&rng, answer, 0, 2);
+    reset(&rng);
+    assert_first(&rng, answer, 0, 4);
+    seed(&rng, 7);
+    reset(&rng);
+    assert_first(&rng, answer, 0, 4);
+    /* People who look in from outside count on. */
+    assert_counters(&rng, 13, 1, 0);
+    my_rng_stop(&rng);
+}
+
+#define BRIDGE_SLOT 5
+
+/* Makes the bridge's bus number 1, and lets the first MiB through. */
+static QPCIDevice *bridge_find(QPCIBus *bus)
+{
+    QPCIDevice *bridge = qpci_device_find(bus, QPCI_DEVFN(BRIDGE_SLOT, 0));
+    uint16_t window = bus->mmio_alloc_ptr >> 16;
+
+    g_assert_nonnull(bridge);
+    qpci_config_writeb(bridge, PCI_PRIMARY_BUS, 0);
+    qpci_config_writeb(bridge, PCI_SECONDARY_BUS, 1);
+    qpci_config_writeb(bridge, PCI_SUBORDINATE_BUS, 1);
+    qpci_config_writew(bridge, PCI_MEMORY_BASE, window);
+    qpci_config_writew(bridge, PCI_MEMORY_LIMIT, window);
+    qpci_device_enable(bridge);
+    return bridge;
+}
+
+static int behind_bridge(int slot)
+{
+    return 1 << 8 | QPCI_DEVFN(slot, 0);
+}
+
+static void test_bus_reset(void)
+{
+    const Answer *answer = answer_of(&libc, 0x42);
+    QPCIDevice *bridge;
+    uint16_t control;
+    QPCIBus *bus;
+    MyRng rng;
+
+    if (!qtest_has_device("pci-bridge")) {
+        g_test_skip("this QEMU is configured without the device pci-bridge");
+        return;
+    }
+    bus = machine_start("-device pci-bridge,id=bridge,chassis_nr=1,addr=05.0 "
+                        "-device my_rng,id=" ID ",bus=bridge,addr=01.0,"
+                        "seed=0x42");
+    bridge = bridge_find(bus);
+    my_rng_find(&rng, bus, behind_bridge(1), ID);
+    seed(&rng, 7);
+    skip_numbers(&rng, 3);
+    control = qpci_config_readw(bridge, PCI_BRIDGE_CONTROL);
+    qpci_config_writew(bridge, PCI_BRIDGE_CONTROL,
+                       control | PCI_BRIDGE_CTL_BUS_RESET);
+    qpci_config_writew(bridge, PCI_BRIDGE_CONTROL, control);
+    my_rng_map(&rng);
+    assert_first(&rng, answer, 0, 4);
+    assert_counters(&rng, 8, 1, 0);
+    my_rng_forget(&rng);
+    g_free(bridge);
+    machine_stop(bus);
+}
+
+/* ---- hot-plug ---- */
+
+static void assert_gone(MyRng *rng, int devfn)
+{
+    g_assert_null(qpci_device_find(rng->bus, devfn));
+    qobject_unref(qtest_qmp_assert_failure_ref(
+        rng->qts, "{'execute': 'qom-get', 'arguments': {'path': %s,"
+        " 'property': 'reads'}}", "/machine/peripheral/plugged"));
+}
+
+static void plug(MyRng *rng, QPCIBus *bus, const Generator *generator,
+                 const Answer *answer, const char *where, const char *addr,
+                 int devfn)
+{
+    qtest_qmp_device_add(bus->qts, "my_rng", "plugged",
+                         "{'bus': %s, 'addr': %s, 'generator': %s,"
+                         " 'seed': %" PRId64 "}", where, addr,
+                         generator->name, (int64_t)answer->seed);
+    my_rng_find(rng, bus, devfn, "plugged");
+    assert_counters(rng, 0, 0, 0);
+    assert_first(rng, answer, 0, 4);
+}
+
+static void unplug_by_reset(QTestState *qts)
+{
+    qtest_qmp_device_del_send(qts, "plugged");
+    qtest_qmp_assert_success(qts, "{'execute': 'system_reset'}");
+    /* Sent when nothing refers to the device any more: after RESET. */
+    qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+}
+
+static void test_hotplug_pc(void)
+{
+    const Answer *first = answer_of(&libc, 0x42);
+    const Answer *second = answer_of(&chacha20, 0xffffffff);
+    int devfn = QPCI_DEVFN(6, 0);
+    MyRng rng, plugged;
+
+    my_rng_start(&rng, "", "");
+    for (int i = 0; i < 20; i++) {
+        plug(&plugged, rng.bus, i % 2 ? &chacha20 : &libc,
+             i % 2 ? second : first, "pci.0", "06.0", devfn);
+        my_rng_forget(&plugged);
+        /* The guest's ACPI would let it go... */
+        qpci_unplug_acpi_device_test(rng.qts, "plugged", 6);
+        assert_gone(&plugged, devfn);
+    }
+    plug(&plugged, rng.bus, &libc, first, "pci.0", "06.0", devfn);
+    my_rng_forget(&plugged);
+    /* ... and so does a reset. */
+    unplug_by_reset(rng.qts);
+    assert_gone(&plugged, devfn);
+    my_rng_map(&rng);
+    assert_first(&rng, answer_of(&libc, MY_RNG_DEFAULT_SEED), 0, 4);
+    my_rng_stop(&rng);
+}
+
+static void test_hotplug_q35(void)
+{
+    const Answer *answer = answer_of(&chacha20, 0x42);
+    QPCIDevice *bridge;
+    QTestState *qts;
+    QPCIBus *bus;
+    MyRng rng;
+
+    if (!qtest_has_machine("q35") || !qtest_has_device("pcie-root-port")) {
+        g_test_skip("this QEMU is configured without q35 or pcie-root-port");
+        return;
+    }
+    qts = qtest_init("-machine q35 -nodefaults "
+                     "-device pcie-root-port,id=root,addr=05.0");
+    bus = qpci_new_pc(qts, NULL);
+    bridge = bridge_find(bus);
+    plug(&rng, bus, &chacha20, answer, "root", "00.0", behind_bridge(0));
+    my_rng_forget(&rng);
+    unplug_by_reset(qts);
+    g_free(bridge);
+    bridge = bridge_find(bus);
+    assert_gone(&rng, behind_bridge(0));
+    plug(&rng, bus, &chacha20, answer, "root", "00.0", behind_bridge(0));
+    my_rng_forget(&rng);
+    g_free(bridge);
+    machine_stop(bus);
+}
+
+/* ---- snapshots ---- */
+
+/* Waits for a job to end; whether it did well is for what follows to find. */
+static void job_wait(QTestState *qts, const char *id)
+{
+    g_autofree char *status = NULL;
+
+    while (g_strcmp0(status, "concluded")) {
+        QDict *event = qtest_qmp_eventwait_ref(qts, "JOB_STATUS_CHANGE");
+
+        g_free(status);
+        status = g_strdup(qdict_get_str(qdict_get_qdict(event, "data"),
+                                        "status"));
+        qobject_unref(event);
+    }
+    qtest_qmp_assert_success(qts, "{'execute': 'job-dismiss', 'arguments':"
+                             " {'id': %s}}", id);
+}
+
+/* QEMU can make the disk for its snapshots itself; qemu-img may be missing. */
+static void disk_make(QTestState *qts, const char *path)
+{
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create', 'arguments':"
+                             " {'job-id': 'create', 'options':"
+                             " {'driver': 'file', 'filename': %s, 'size': 0}}}",
+                             path);
+    job_wait(qts, "create");
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-add', 'arguments':"
+                             " {'driver': 'file', 'node-name': 'file',"
+                             " 'filename': %s}}", path);
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create', 'arguments':"
+                             " {'job-id': 'format', 'options':"
+                             " {'driver': 'qcow2', 'file': 'file',"
+                             " 'size': 1048576}}}");
+    job_wait(qts, "format");
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-add', 'arguments':"
+                             " {'driver': 'qcow2', 'node-name': 'disk',"
+                             " 'file': 'file'}}");
+}
+
+static void assert_hmp(QTestState *qts, const char *command)
+{
+    g_autofree char *said = qtest_hmp(qts, "%s", command);
+
+    g_assert_cmpstr(said, ==, "");
+}
+
+static void test_snapshot(const void *data)
+{
+    const Generator *generator = data;
+    const Answer *answer = answer_of(generator, 0x42);
+    g_autofree char *props = g_strdup_printf(",generator=%s", generator->name);
+    char *folder = folder_make();
+    g_autofree char *disk = g_build_filename(folder, "disk", NULL);
+    MyRng rng;
+
+    my_rng_start(&rng, props, "");
+    disk_make(rng.qts, disk);
+    seed(&rng, 0x42);
+    assert_first(&rng, answer, 0, 2);
+    assert_hmp(rng.qts, "savevm place");
+    assert_first(&rng, answer, 3, 4);
+    seed(&rng, 7);
+    skip_numbers(&rng, 100);
+
+    /* Back, twice; the BAR is where it was, too. */
+    for (int i = 0; i < 2; i++) {
+        assert_hmp(rng.qts, "loadvm place");
+        assert_first(&rng, answer, 3, 4);
+        skip_numbers(&rng, 999 - 5);
+        g_assert_cmpuint(number(&rng), ==, answer->thousandth);
+    }
+    my_rng_stop(&rng);
+    folder_remove(folder);
+}
+
+/* Another machine's snapshot: the load fails, and the machine lives on. */
+static void test_snapshot_mismatch(void)
+{
+    const Answer *answer = answer_of(&libc, 0x42);
+    char *folder = folder_make();
+    g_autofree char *disk = g_build_filename(folder, "disk", NULL);
+    g_autofree char *more =
+        g_strdup_printf("-blockdev driver=qcow2,node-name=disk,"
+                        "file.driver=file,file.filename=%s", disk);
+    g_autofree char *said = NULL;
+    MyRng rng;
+
+    my_rng_start(&rng, ",seed=7", "");
+    disk_make(rng.qts, disk);
+    assert_hmp(rng.qts, "savevm place");
+    my_rng_stop(&rng);
+
+    my_rng_start(&rng, ",seed=0x42", more);
+    skip_numbers(&rng, 3);
+    said = qtest_hmp(rng.qts, "loadvm place");
+    g_assert_nonnull(strstr(said, "my_rng: the state that arrived is refused: "
+                            "it is of a device with seed=7, and this one has "
+                            "seed=66: give both sides the same"));
+    /* QEMU resets the machine before it loads into it. */
+    my_rng_map(&rng);
+    assert_first(&rng, answer, 0, 4);
+    my_rng_stop(&rng);
+    folder_remove(folder);
+}
+
+/* ---- migration ---- */
+
+static void migration_prepare(QTestState *qts, bool return_path)
+{
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate-set-capabilities',"
+                             " 'arguments': {'capabilities': ["
+                             " {'capability': 'events', 'state': true},"
+                             " {'capability': 'return-path', 'state': %i}]}}",
+                             return_path);
+}
+
+static void migration_wait(QTestState *qts, const char *expected)
+{
+    g_autofree char *status = NULL;
+
+    while (g_strcmp0(status, expected)) {
+        QDict *event = qtest_qmp_eventwait_ref(qts, "MIGRATION");
+
+        /* The two that nothing follows. */
+        g_assert_cmpstr(status, !=, "completed");
+        g_assert_cmpstr(status, !=, "failed");
+        g_free(status);
+        status = g_strdup(qdict_get_str(qdict_get_qdict(event, "data"),
+                                        "status"));
+        qobject_unref(event);
+    }
+}
+
+static void migrate(QTestState *qts, const char *uri)
+{
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate', 'arguments':"
+                             " {'uri': %s}}", uri);
+}
+
+static void migrate_incoming(QTestState *qts, const char *uri)
+{
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
+                             " 'arguments': {'uri': %s}}", uri);
+}
+
+/* The device of @from, where the guest has mapped it, in @to's machine. */
+static void my_rng_follow(MyRng *to, const MyRng *from, QPCIBus *bus)
+{
+    *to = *from;
+    to->qts = bus->qts;
+    to->bus = bus;
+    to->dev = qpci_device_find(bus, from->dev->devfn);
+    g_assert_nonnull(to->dev);
+}
+
+/* From @from to a machine that is made as it was; it goes on as @to. */
+static void my_rng_migrate(MyRng *to, const MyRng *from, const char *props,
+                           const char *folder)
+{
+    g_autofree char *uri = g_strdup_printf("unix:%s/socket", folder);
+    QPCIBus *bus = machine_start_with(props, "-incoming defer");
+
+    migration_prepare(from->qts, true);
+    migration_prepare(bus->qts, true);
+    migrate_incoming(bus->qts, uri);
+    migrate(from->qts, uri);
+    migration_wait(from->qts, "completed");
+    migration_wait(bus->qts, "completed");
+    my_rng_follow(to, from, bus);
+}
+
+static void test_migration(const void *data)
+{
+    const Generator *generator = data;
+    const Answer *answer = answer_of(generator, 0x42);
+    const Answer *initial = answer_of(generator, 0xffffffff);
+    g_autofree char *props = g_strdup_printf(",generator=%s,seed=0xffffffff",
+                                             generator->name);
+    char *folder = folder_make();
+    MyRng source, middle, destination;
+
+    my_rng_start(&source, props, "");
+    seed(&source, 0x42);
+    assert_first(&source, answer, 0, 2);
+    qpci_io_readb(source.dev, source.bar, 0);
+
+    my_rng_migrate(&middle, &source, props, folder);
+    my_rng_stop(&source);
+    /* What was counted stays with the QEMU that counted it. */
+    assert_counters(&middle, 0, 0, 0);
+    assert_first(&middle, answer, 3, 4);
+    skip_numbers(&middle, 999 - 5);
+
+    my_rng_migrate(&destination, &middle, props, folder);
+    my_rng_stop(&middle);
+    g_assert_cmpuint(number(&destination), ==, answer->thousandth);
+    seed(&destination, 0x42);
+    assert_first(&destination, answer, 0, 4);
+    reset(&destination);
+    assert_first(&destination, initial, 0, 4);
+    assert_counters(&destination, 11, 1, 0);
+    my_rng_stop(&destination);
+    folder_remove(folder);
+}
+
+static void test_migration_host(void)
+{
+    char *folder = folder_make();
+    MyRng source, destination;
+
+    my_rng_start(&source, ",generator=host", "");
+    skip_numbers(&source, 3);
+    my_rng_migrate(&destination, &source, ",generator=host", folder);
+    my_rng_stop(&source);
+    skip_numbers(&destination, 3);
+    seed(&destination, 0x42);
+    assert_counters(&destination, 3, 0, 1);
+    my_rng_stop(&destination);
+    folder_remove(folder);
+}
+
+/* A QEMU that is to refuse what arrives, and what it has to say then. */
+typedef struct Refusal {
+    QTestState *qts;
+    char *said;
+} Refusal;
+
+static void refusal_start(Refusal *refusal, const char *props,
+                          const char *folder)
+{
+    g_autofree char *more = NULL;
+
+    refusal->said = g_build_filename(folder, "said", NULL);
+    more = g_strdup_printf("-device my_rng,id=" ID ",addr=%02x.0%s "
+                           "-incoming defer 2>%s", SLOT, props, refusal->said);
+    refusal->qts = qtest_initf("-machine pc -nodefaults %s", more);
+    qtest_set_expected_status(refusal->qts, EXIT_FAILURE);
+}
+
+static void refusal_check(Refusal *refusal, const char *why)
+{
+    g_autofree char *expected =
+        g_strdup_printf("my_rng: the state that arrived is refused: %s\n",
+                        why);
+    g_autofree char *said = NULL;
+
+    qtest_wait_qemu(refusal->qts);
+    qtest_quit(refusal->qts);
+    said = file_read(refusal->said, NULL);
+    if (!strstr(said, expected)) {
+        g_test_message("not said: %s", expected);
+        g_test_message("but: %s", said);
+        g_test_fail();
+    }
+    g_free(refusal->said);
+}
+
+typedef struct Mismatch {
+    const char *props;
+    const char *why;
+} Mismatch;
+
+static const Mismatch mismatches[] = {
+    { ",generator=chacha20,seed=5",
+      "it is of a device with generator=libc, and this one has "
+      "generator=chacha20: give both sides the same" },
+    { ",generator=host",
+      "it is of a device with generator=libc, and this one has "
+      "generator=host: give both sides the same" },
+    { "",
+      "it is of a device with seed=5, and this one has seed=1: give both "
+      "sides the same" },
+};
+
+/* The destination refuses and ends; the source goes on where it stood. */
+static void test_migration_mismatch(void)
+{
+    const Answer *answer = answer_of(&libc, 0x42);
+    char *folder = folder_make();
+    g_autofree char *uri = g_strdup_printf("unix:%s/socket", folder);
+    MyRng source, destination;
+
+    my_rng_start(&source, ",seed=5", "2>/dev/null");
+    migration_prepare(source.qts, true);
+    seed(&source, 0x42);
+    for (int i = 0; i < ARRAY_SIZE(mismatches); i++) {
+        Refusal refusal;
+
+        assert_first(&source, answer, i, i);
+        refusal_start(&refusal, mismatches[i].props, folder);
+        migration_prepare(refusal.qts, true);
+        migrate_incoming(refusal.qts, uri);
+        migrate(source.qts, uri);
+        migration_wait(source.qts, "failed");
+        qtest_qmp_eventwait(source.qts, "RESUME");
+        refusal_check(&refusal, mismatches[i].why);
+    }
+    assert_first(&source, answer, 3, 3);
+    my_rng_migrate(&destination, &source, ",seed=5", folder);
+    my_rng_stop(&source);
+    assert_first(&destination, answer, 4, 4);
+    my_rng_stop(&destination);
+    folder_remove(folder);
+}
+
+/* A place in a saved state, counted from the field called generator. */
+enum {
+    STATE_GENERATOR = 0,
+    STATE_INITIAL_SEED = 1,
+    STATE_SEED = 5,
+    STATE_POSITION = 9,
+    STATE_TABLE = 17,
+};
+
+/*
+ * Where the device's own state begins in a saved machine: it is found by its
+ * seeds, which the test has chosen to be found.
+ */
+static gsize state_find(const char *machine, gsize size, uint32_t initial_seed,
+                        uint32_t value)
+{
+    uint32_t seeds[2] = { cpu_to_be32(initial_seed), cpu_to_be32(value) };
+    gsize found = 0;
+    int n = 0;
+
+    for (gsize at = 1; at + sizeof(seeds) <= size; at++) {
+        if (!memcmp(machine + at, seeds, sizeof(seeds))) {
+            found = at - STATE_INITIAL_SEED;
+            n++;
+        }
+    }
+    g_assert_cmpint(n, ==, 1);
+    return found;
+}
+
+typedef struct Damage {
+    int at;
+    char mask;
+    const char *why;
+} Damage;
+
+static const Damage damages[] = {
+    { STATE_GENERATOR, 0x40,
+      "it names generator 65, which is not known here" },
+    { STATE_GENERATOR, 1,
+      "it is of a device with generator=libc, and this one has "
+      "generator=chacha20: give both sides the same" },
+    { STATE_INITIAL_SEED + 3, 1,
+      "it is of a device with seed=1592594997, and this one has "
+      "seed=1592594996: give both sides the same" },
+    /* A key stream is long, but not that long. */
+    { STATE_POSITION, 0x40,
+      "the generator chacha20 cannot stand where it says" },
+    /* It has no table. */
+    { STATE_TABLE + 31 * 4 - 1, 1,
+      "the generator chacha20 cannot stand where it says" },
+};
+
+/*
+ * A machine that is saved to a file, and what comes of a file that nobody
+ * saved: no state is so bad that QEMU does more than refuse it.
+ */
+static void test_migration_file(void)
+{
+    const Answer *answer = answer_of(&chacha20, 0x42);
+    const uint32_t initial_seed = 0x5eed1234, value = 0xfeedf00d;
+    const char *props = ",generator=chacha20,seed=0x5eed1234";
+    char *folder = folder_make();
+    g_autofree char *path = g_build_filename(folder, "machine", NULL);
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    g_autofree char *machine = NULL;
+    uint32_t expected[20];
+    gsize size, state;
+    QPCIBus *bus;
+    MyRng source, destination;
+
+    my_rng_start(&source, props, "");
+    seed(&source, 0x42);
+    assert_first(&source, answer, 0, 4);
+    seed(&source, value);
+    skip_numbers(&source, 3);
+    migration_prepare(source.qts, false);
+    migrate(source.qts, uri);
+    migration_wait(source.qts, "completed");
+    /* Its file is saved; it goes on. */
+    qtest_qmp_assert_success(source.qts, "{'execute': 'cont'}");
+    for (int i = 0; i < ARRAY_SIZE(expected); i++) {
+        expected[i] = number(&source);
+    }
+
+    bus = machine_start_with(props, "-incoming defer");
+    migration_prepare(bus->qts, false);
+    migrate_incoming(bus->qts, uri);
+    migration_wait(bus->qts, "completed");
+    my_rng_follow(&destination, &source, bus);
+    for (int i = 0; i < ARRAY_SIZE(expected); i++) {
+        g_assert_cmpuint(number(&destination), ==, expected[i]);
+    }
+    my_rng_stop(&destination);
+    my_rng_stop(&source);
+
+    machine = file_read(path, &size);
+    state = state_find(machine, size, initial_seed, value);
+    for (int i = 0; i < ARRAY_SIZE(damages); i++) {
+        const Damage *damage = &damages[i];
+        Refusal refusal;
+
+        machine[state + damage->at] ^= damage->mask;
+        g_assert(g_file_set_contents(path, machine, size, NULL));
+        machine[state + damage->at] ^= damage->mask;
+        refusal_start(&refusal, props, folder);
+        migrate_incoming(refusal.qts, uri);
+        refusal_check(&refusal, damage->why);
+    }
+    folder_remove(folder);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    if (!qtest_has_device("my_rng") || !qtest_has_machine("pc")) {
+        g_test_skip("this QEMU is configured without my_rng or pc");
+        return g_test_run();
+    }
+
+    qtest_add_func("/my-rng/config-space", test_config_space);
+    qtest_add_func("/my-rng/memory-decoding", test_memory_decoding);
+    qtest_add_data_func("/my-rng/known-answers/libc", &libc,
+                        test_known_answers);
+    qtest_add_data_func("/my-rng/known-answers/chacha20", &chacha20,
+                        test_known_answers);
+    qtest_add_func("/my-rng/two-devices", test_two_devices);
+    qtest_add_func("/my-rng/properties/seed", test_property_seed);
+    qtest_add_func("/my-rng/properties/refused", test_properties_refused);
+    qtest_add_func("/my-rng/properties/fixed", test_properties_fixed);
+    qtest_add_func("/my-rng/accesses/refused", test_accesses_refused);
+    qtest_add_func("/my-rng/accesses/of-8-bytes", test_accesses_of_8_bytes);
+    qtest_add_func("/my-rng/accesses/log", test_accesses_log);
+    qtest_add_func("/my-rng/trace", test_trace);
+    qtest_add_func("/my-rng/host/reads", test_host);
+    qtest_add_func("/my-rng/host/seed-option", test_host_seed_option);
+    qtest_add_func("/my-rng/reset/system", test_system_reset);
+    qtest_add_func("/my-rng/reset/bus", test_bus_reset);
+    qtest_add_func("/my-rng/hotplug/pc", test_hotplug_pc);
+    qtest_add_func("/my-rng/hotplug/q35", test_hotplug_q35);
+    qtest_add_data_func("/my-rng/snapshot/libc", &libc, test_snapshot);
+    qtest_add_data_func("/my-rng/snapshot/chacha20", &chacha20, test_snapshot);
+    qtest_add_func("/my-rng/snapshot/mismatch", test_snapshot_mismatch);
+    qtest_add_data_func("/my-rng/migration/libc", &libc, test_migration);
+    qtest_add_data_func("/my-rng/migration/chacha20", &chacha20,
+                        test_migration);
+    qtest_add_func("/my-rng/migration/host", test_migration_host);
+    qtest_add_func("/my-rng/migration/mismatch", test_migration_mismatch);
+    qtest_add_func("/my-rng/migration/file", test_migration_file);
+
+    return g_test_run();
+}

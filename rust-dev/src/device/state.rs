@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What of the device travels in a migration and is kept in a snapshot.
+
+use core::fmt;
+
+use crate::generator::{Kind, Place, TABLE_WORDS};
+use crate::pci::{State, StateVisitor};
+
+/// What travels: how the device was made, and where its stream stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedState {
+    /// The generator's number.
+    pub generator: u8,
+    /// The property `seed`.
+    pub initial_seed: u32,
+    /// Where the stream stands.
+    pub place: Place,
+}
+
+impl State for SavedState {
+    const VERSION: u8 = 1;
+
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        const { assert!(TABLE_WORDS == 31, "the state's format has so many words") };
+        visitor.u8(c"generator", &mut self.generator);
+        visitor.u32(c"initial_seed", &mut self.initial_seed);
+        visitor.u32(c"seed", &mut self.place.seed);
+        visitor.u64(c"position", &mut self.place.position);
+        visitor.u32_array(c"table", &mut self.place.table);
+    }
+}
+
+/// Why a state that arrived is none for this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateError {
+    /// It names a generator that this version does not know.
+    UnknownGenerator(u8),
+    /// It is of a device with another generator.
+    Generator {
+        /// What arrived.
+        theirs: Kind,
+        /// What this device has.
+        ours: Kind,
+    },
+    /// It is of a device with another initial seed.
+    InitialSeed {
+        /// What arrived.
+        theirs: u32,
+        /// What this device has.
+        ours: u32,
+    },
+    /// The generator cannot stand where it says.
+    ImpossiblePlace(Kind),
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownGenerator(id) => {
+                write!(f, "it names generator {id}, which is not known here")
+            }
+            Self::Generator { theirs, ours } => write!(
+                f,
+                "it is of a device with generator={theirs}, and this one has generator={ours}: give \
+                 both sides the same"
+            ),
+            Self::InitialSeed { theirs, ours } => write!(
+                f,
+                "it is of a device with seed={theirs}, and this one has seed={ours}: give both sides \
+                 the same"
+            ),
+            Self::ImpossiblePlace(kind) => {
+                write!(f, "the generator {kind} cannot stand where it says")
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The stream of ChaCha20 (RFC 8439) under a key that is made of the seed.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// How many words a place may be away from the start. No reader gets there, and it keeps every place
+/// that is reached from a lawful one within 64 bits.
+const POSITIONS: u64 = 1 << 63;
+
+/// The words of ChaCha20's key stream, little-endian. The key is the seed as four little-endian bytes
+/// followed by 28 zero bytes; nonce and block counter start at 0.
+///
+/// Words are 32 bits wide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChaCha20 {
+    seed: u32,
+    stream: ChaCha20Rng,
+}
+
+impl ChaCha20 {
+    /// The stream of `seed`, at its start.
+    #[must_use]
+    pub fn new(seed: u32) -> Self {
+        let mut key = [0; 32];
+        for (byte, of_seed) in key.iter_mut().zip(seed.to_le_bytes()) {
+            *byte = of_seed;
+        }
+        Self {
+            seed,
+            stream: ChaCha20Rng::from_seed(key),
+        }
+    }
+
+    /// The stream of `seed` after its first `position` words; `None` where no reader can be.
+    #[must_use]
+    pub fn at(seed: u32, position: u64) -> Option<Self> {
+        let mut random = Self::new(seed);
+        random.stream.set_word_pos(position.into());
+        (position < POSITIONS).then_some(random)
+    }
+
+    /// Where the stream stands: its seed, and how many words it has given.
+    #[must_use]
+    pub fn place(&self) -> (u32, u64) {
+        // Below 2^64 as `at` refuses what is not far below it.
+        (self.seed, self.stream.get_word_pos() as u64)
+    }
+
+    /// The next word.
+    pub fn next_u32(&mut self) -> u32 {
+        self.stream.next_u32()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChaCha20, POSITIONS};
+    use crate::known_answers;
+
+    #[test]
+    fn known_answers() {
+        for answer in &known_answers::CHACHA20 {
+            let mut random = ChaCha20::new(answer.seed);
+            let stream: Vec<u32> = (0..1000).map(|_| random.next_u32()).collect();
+            assert_eq!(stream[..5], answer.first, "seed {:#x}", answer.seed);
+            assert_eq!(stream[999], answer.thousandth, "seed {:#x}", answer.seed);
+        }
+    }
+
+    /// RFC 8439, appendix A.1, test vectors 1 and 2: the key of zeros, blocks 0 and 1.
+    #[test]
+    fn the_blocks_of_the_rfc() {
+        let mut random = ChaCha20::new(0);
+        let stream: Vec<u8> = (0..32)
+            .flat_map(|_| random.next_u32().to_le_bytes())
+            .collect();
+        assert_eq!(
+            stream[..16],
+            [
+                0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86,
+                0xbd, 0x28
+            ]
+        );
+        assert_eq!(
+            stream[64..80],
+            [
+                0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a, 0x98, 0xba, 0x97, 0x7c, 0x73, 0x2d,
+                0x08, 0x0d
+            ]
+        );
+    }
+
+    #[test]
+    fn a_place_is_where_the_stream_goes_on() {
+        let mut random = ChaCha20::new(0x42);
+        for position in 0..600 {
+            let (seed, at) = random.place();
+            assert_eq!((seed, at), (0x42, position));
+            let mut resumed = ChaCha20::at(seed, at).unwrap();
+            assert_eq!(resumed.place(), (seed, at));
+            let word = random.next_u32();
+            assert_eq!(resumed.next_u32(), word, "position {position}");
+        }
+    }
+
+    #[test]
+    fn far_places_are_exact_and_impossible_ones_refused() {
+        for position in [u64::from(u32::MAX) * 16, POSITIONS - 1] {
+            let mut random = ChaCha20::at(7, position).unwrap();
+            assert_eq!(random.place(), (7, position));
+            random.next_u32();
+            assert_eq!(random.place(), (7, position + 1));
+        }
+        assert_eq!(ChaCha20::at(7, POSITIONS), None);
+        assert_eq!(ChaCha20::at(7, u64::MAX), None);
+    }
+}

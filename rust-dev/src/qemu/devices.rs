@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The devices of this library. The one file of the glue that names them.
+
+use super::hooks::pci_device;
+use crate::device::{Event, MyRng};
+
+pci_device! {
+    MyRng {
+        instance_size: my_rng_instance_size,
+        instance_init: my_rng_instance_init,
+        instance_finalize: my_rng_instance_finalize,
+        class_init: my_rng_class_init,
+        realize: my_rng_realize,
+        reset_enter: my_rng_reset_enter,
+        mmio_read: my_rng_mmio_read,
+        mmio_write: my_rng_mmio_write,
+    }
+    trace {
+        read: trace_my_rng_read,
+        write: trace_my_rng_write,
+        reset: trace_my_rng_reset,
+        guest_error: trace_my_rng_guest_error,
+        Event::Seeded(seed) => trace_my_rng_seed(seed),
+    }
+}

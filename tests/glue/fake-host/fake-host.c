@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "my-rng/seams.h"
+#include "my-rng.h"
+#include "fake-host.h"
+
+/* A device is the only thing there is: one type, one class. */
+
+struct ObjectProperty {
+    const char *name;
+    char *description;
+    const Property *field;          /* a qdev property... */
+    const char *default_text;
+    ObjectPropertyAccessor *get;    /* ... or a counter */
+    void *opaque;
+};
+
+struct TypeImpl {
+    TypeInfo info;
+    /* Exactly as large as QEMU makes them: what is beyond is noticed. */
+    PCIDeviceClass *class;
+    InterfaceClass *resettable;
+    ObjectProperty properties[16];
+    size_t count;
+};
+
+struct Error {
+    char *text;
+};
+
+struct Visitor {
+    uint64_t *value;
+};
+
+static struct TypeImpl the_type;
+static void (*register_types)(void);
+
+static char log_text[1 << 20];
+static size_t log_length;
+static char error_text[1 << 20];
+
+static unsigned entropy_left, entropy_given;
+static Object *reentered;
+
+/* ---- what fails here is a defect of the glue, or of this file ---- */
+
+#define DEMAND(condition)                                               \
+    do {                                                                \
+        if (!(condition)) {                                             \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__,      \
+                    __LINE__, #condition);                              \
+            abort();                                                    \
+        }                                                               \
+    } while (0)
+
+static char *copy(const char *text)
+{
+    char *result = strdup(text);
+
+    DEMAND(result);
+    return result;
+}
+
+static void *zeroes(size_t size)
+{
+    void *result = calloc(1, size);
+
+    DEMAND(result);
+    return result;
+}
+
+/* ---- log, reports, errors ---- */
+
+int qemu_loglevel;
+
+static void G_GNUC_PRINTF(1, 0) put(const char *format, va_list arguments)
+{
+    size_t room = sizeof(log_text) - log_length;
+    int length = vsnprintf(log_text + log_length, room, format, arguments);
+
+    DEMAND(length >= 0 && (size_t)length < room);
+    log_length += length;
+}
+
+void qemu_log(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    put(format, arguments);
+    va_end(arguments);
+}
+
+void error_report(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    put(format, arguments);
+    va_end(arguments);
+    qemu_log("\n");
+}
+
+void error_setg_internal(Error **errp, const char *src, int line,
+                         const char *func, const char *format, ...)
+{
+    va_list arguments;
+    Error *error;
+    int length;
+
+    DEMAND(src && line > 0 && func);
+    if (!errp) {
+        return;
+    }
+    DEMAND(!*errp);
+    error = zeroes(sizeof(*error));
+    va_start(arguments, format);
+    length = vsnprintf(error_text, sizeof(error_text), format, arguments);
+    va_end(arguments);
+    DEMAND(length >= 0 && (size_t)length < sizeof(error_text));
+    error->text = copy(error_text);
+    *errp = error;
+}
+
+void error_free(Error *error)
+{
+    if (error) {
+        free(error->text);
+        free(error);
+    }
+}
+
+const char *fake_log(void)
+{
+    return log_text;
+}
+
+const char *fake_error(void)
+{
+    return error_text;
+}
+
+void fake_clear(void)
+{
+    log_length = 0;
+    log_text[0] = error_text[0] = '\0';
+}
+
+/* ---- tracing: what the tracing of QEMU's "log" backend looks at ---- */
+
+int trace_events_enabled_count;
+bool message_with_timestamp;
+uint16_t _TRACE_MY_RNG_READ_DSTATE;
+uint16_t _TRACE_MY_RNG_WRITE_DSTATE;
+uint16_t _TRACE_MY_RNG_SEED_DSTATE;
+uint16_t _TRACE_MY_RNG_RESET_DSTATE;
+uint16_t _TRACE_MY_RNG_GUEST_ERROR_DSTATE;
+
+void fake_switch_log(bool guest_errors, bool trace)
+{
+    qemu_loglevel = (guest_errors ? LOG_GUEST_ERROR : 0)
+                    | (trace ? LOG_TRACE : 0);
+    trace_events_enabled_count = trace ? 5 : 0;
+    _TRACE_MY_RNG_READ_DSTATE = trace;
+    _TRACE_MY_RNG_WRITE_DSTATE = trace;
+    _TRACE_MY_RNG_SEED_DSTATE = trace;
+    _TRACE_MY_RNG_RESET_DSTATE = trace;
+    _TRACE_MY_RNG_GUEST_ERROR_DSTATE = trace;
+}
+
+/* ---- entropy ---- */
+
+static MemoryRegion *region(Object *obj);
+
+int qemu_guest_getrandom(void *bytes, size_t size, Error **errp)
+{
+    uint32_t word = ++entropy_given;
+    Object *obj = reentered;
+
+    if (obj) {
+        MemoryRegion *mr = region(obj);
+        uint64_t count;
+
+        reentered = NULL;
+        DEMAND(mr->ops->read(mr->opaque, 0, 4) == 0);
+        mr->ops->write(mr->opaque, 4, 7, 4);
+        DEMAND(fake_counter(obj, "reads", &count) && count == 0);
+        fake_reset(obj);
+    }
+    if (!entropy_left) {
+        memset(bytes, 0xee, size);
+        error_setg(errp, "no entropy");
+        return -1;
+    }
+    entropy_left--;
+    DEMAND(size == sizeof(word));
+    memcpy(bytes, &word, size);
+    return 0;
+}
+
+void fake_entropy(unsigned words)
+{
+    entropy_left = words;
+    entropy_given = 0;
+}
+
+void fake_reenter(Object *obj)
+{
+    reentered = obj;
+}
+
+/* ---- types, classes, properties ---- */
+
+const PropertyInfo qdev_prop_uint32;
+const PropertyInfo qdev_prop_string;
+
+void register_module_init(void (*fn)(void), module_init_type type)
+{
+    DEMAND(type == MODULE_INIT_QOM && !register_types);
+    register_types = fn;
+}
+
+#if SEAM_QEMU_AT_LEAST(8, 2)
+Type type_register_static(const TypeInfo *info)
+#endif
+{
+    DEMAND(!the_type.class && !strcmp(info->parent, TYPE_PCI_DEVICE));
+    DEMAND(info->instance_size > sizeof(PCIDevice));
+    the_type.info = *info;
+    return &the_type;
+}
+
+ObjectClass *object_class_dynamic_cast_assert(ObjectClass *klass,
+                                              const char *name,
+                                              const char *file, int line,
+                                              const char *func)
+{
+    DEMAND(klass == (ObjectClass *)the_type.class);
+    /* What an interface asks for stands by itself. */
+    if (!strcmp(name, TYPE_RESETTABLE_INTERFACE)) {
+        return (ObjectClass *)the_type.resettable;
+    }
+    DEMAND(!strcmp(name, TYPE_DEVICE) || !strcmp(name, TYPE_PCI_DEVICE));
+    return klass;
+}
+
+ObjectProperty *object_class_property_find(ObjectClass *klass,
+                                           const char *name)
+{
+    size_t i;
+
+    DEMAND(klass->type == &the_type);
+    for (i = 0; i < the_type.count; i++) {
+        if (!strcmp(the_type.properties[i].name, name)) {
+            return &the_type.properties[i];
+        }
+    }
+    return NULL;
+}
+
+ObjectProperty *object_class_property_add(ObjectClass *klass, const char *name,
+                                          const char *type,
+                                          ObjectPropertyAccessor *get,
+                                          ObjectPropertyAccessor *set,
+                                          ObjectPropertyRelease *release,
+                                          void *opaque)
+{
+    ObjectProperty *property = &the_type.properties[the_type.count];
+
+    DEMAND(!object_class_property_find(klass, name));
+    DEMAND(the_type.count < ARRAY_SIZE(the_type.properties));
+    DEMAND(!strcmp(type, "uint64") && get && !set && !release);
+    the_type.count++;
+    /* QEMU copies the name. */
+    *property = (ObjectProperty) {
+        .name = copy(name), .get = get, .opaque = opaque,
+    };
+    return property;
+}
+
+void object_class_property_set_description(ObjectClass *klass,
+                                           const char *name,
+                                           const char *description)
+{
+    ObjectProperty *property = object_class_property_find(klass, name);
+
+    DEMAND(property && *description);
+    free(property->description);
+    property->description = copy(description);
+}
+
+void object_property_set_default_str(ObjectProperty *property,
+                                     const char *value)
+{
+    DEMAND(!property->default_text && property->field);
+    DEMAND(property->field->info == &qdev_prop_string);
+    property->default_text = copy(value);
+}
+
+static void add_field(ObjectClass *klass, const Property *field)
+{
+    DEMAND(!object_class_property_find(klass, field->name));
+    DEMAND(the_type.count < ARRAY_SIZE(the_type.properties));
+    the_type.properties[the_type.count++] = (ObjectProperty) {
+        .name = copy(field->name), .field = field,
+    };
+}
+
+#if SEAM_QEMU_AT_LEAST(10, 0)
+void device_class_set_props_n(DeviceClass *dc, const Property *props,
+                              size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        add_field(OBJECT_CLASS(dc), &props[i]);
+    }
+    DEMAND(n > 0 && !props[n].name);
+}
+#else
+void device_class_set_props(DeviceClass *dc, Property *props)
+{
+    for (; props->name; props++) {
+        add_field(OBJECT_CLASS(dc), props);
+    }
+}
+#endif
+
+void fake_start(void)
+{
+    fake_switch_log(true, false);
+    fake_clear();
+    fake_entropy(0);
+    reentered = NULL;
+    if (the_type.class) {
+        return;
+    }
+    DEMAND(register_types);
+    register_types();
+    the_type.class = zeroes(sizeof(*the_type.class));
+    OBJECT_CLASS(the_type.class)->type = &the_type;
+    the_type.resettable = zeroes(sizeof(ResettableClass));
+    the_type.info.class_init(OBJECT_CLASS(the_type.class),
+                             the_type.info.class_data);
+}
+
+/* ---- objects ---- */
+
+static void *field_pointer(Object *obj, const Property *field, size_t size)
+{
+    DEMAND(field->offset >= 0);
+    DEMAND(field->offset + size <= the_type.info.instance_size);
+    DEMAND(field->offset % size == 0);
+    return (char *)obj + field->offset;
+}
+
+bool fake_set(Object *obj, const char *name, const char *value)
+{
+    ObjectProperty *property = object_class_property_find(obj->class, name);
+
+    DEMAND(!DEVICE(obj)->realized);
+    if (!property || !property->field) {
+        return false;
+    }
+    if (property->field->info == &qdev_prop_string) {
+        char **text = field_pointer(obj, property->field, sizeof(*text));
+
+        free(*text);
+        *text = copy(value);
+    } else {
+        uint32_t *number = field_pointer(obj, property->field,
+                                         sizeof(*number));
+        char *end;
+        unsigned long long parsed = strtoull(value, &end, 0);
+
+        DEMAND(property->field->info == &qdev_prop_uint32);
+        if (!*value || *end || parsed > UINT32_MAX) {
+            return false;
+        }
+        *number = parsed;
+    }
+    return true;
+}
+
+Object *object_dynamic_cast_assert(Object *obj, const char *name,
+                                   const char *file, int line,
+                                   const char *func)
+{
+    DEMAND(obj->class == (ObjectClass *)the_type.class);
+    return obj;
+}
+
+Object *fake_new(void)
+{
+    Object *obj = zeroes(the_type.info.instance_size);
+    size_t i;
+
+    obj->class = (ObjectClass *)the_type.class;
+    /* The defaults come before any instance_init. */
+    for (i = 0; i < the_type.count; i++) {
+        const ObjectProperty *property = &the_type.properties[i];
+
+        if (property->field && property->field->set_default) {
+            uint32_t *number = field_pointer(obj, property->field,
+                                             sizeof(*number));
+
+            *number = property->field->defval.u;
+        } else if (property->default_text) {
+            DEMAND(fake_set(obj, property->name, property->default_text));
+        }
+    }
+    the_type.info.instance_init(obj);
+    return obj;
+}
+
+bool fake_realize(Object *obj)
+{
+    DeviceState *dev = DEVICE(obj);
+    Error *error = NULL;
+
+    DEMAND(!dev->realized);
+    free(dev->canonical_path);
+    dev->canonical_path = copy("/machine/fake");
+    the_type.class->realize(PCI_DEVICE(obj), &error);
+    if (error) {
+        error_free(error);
+        free(dev->canonical_path);
+        dev->canonical_path = NULL;
+        return false;
+    }
+    DEMAND(region(obj)->owner == obj);
+    dev->realized = true;
+    return true;
+}
+
+void fake_unrealize(Object *obj)
+{
+    DeviceState *dev = DEVICE(obj);
+
+    DEMAND(dev->realized);
+    if (the_type.class->exit) {
+        the_type.class->exit(PCI_DEVICE(obj));
+    }
+    dev->realized = false;
+    free(dev->canonical_path);
+    dev->canonical_path = NULL;
+    memset(PCI_DEVICE(obj)->io_regions, 0, sizeof(PCI_DEVICE(obj)->io_regions));
+}
+
+void fake_free(Object *obj)
+{
+    size_t i;
+
+    if (DEVICE(obj)->realized) {
+        fake_unrealize(obj);
+    }
+    /* As in object_finalize: the properties' values go first, and dangle. */
+    for (i = 0; i < the_type.count; i++) {
+        const Property *field = the_type.properties[i].field;
+
+        if (field && field->info == &qdev_prop_string) {
+            free(*(char **)field_pointer(obj, field, sizeof(char *)));
+        }
+    }
+    the_type.info.instance_finalize(obj);
+    free(obj);
+}
+
+void fake_reset(Object *obj)
+{
+    ResettableClass *rc = (ResettableClass *)the_type.resettable;
+
+    rc->phases.enter(obj, RESET_TYPE_COLD);
+    DEMAND(!rc->phases.hold && !rc->phases.exit);
+}
+
+bool visit_type_uint64(Visitor *v, const char *name, uint64_t *value,
+                       Error **errp)
+{
+    DEMAND(name);
+    *v->value = *value;
+    return true;
+}
+
+bool fake_counter(Object *obj, const char *name, uint64_t *value)
+{
+    ObjectProperty *property = object_class_property_find(obj->class, name);
+    struct Visitor visitor = { value };
+    Error *error = NULL;
+
+    if (!property || !property->get) {
+        return false;
+    }
+    DEMAND(property->description);
+    property->get(obj, &visitor, name, property->opaque, &error);
+    DEMAND(!error);
+    return true;
+}
+
+/* ---- memory ---- */
+
+void memory_region_init_io(MemoryRegion *mr, Object *owner,
+                           const MemoryRegionOps *ops, void *opaque,
+                           const char *name, uint64_t size)
+{
+    /* QEMU makes an object of it, which clears it. */
+    memset(mr, 0, sizeof(*mr));
+    mr->owner = owner;
+    mr->ops = ops;
+    mr->opaque = opaque;
+    mr->name = name;
+    mr->size = int128_make64(size);
+}
+
+void pci_register_bar(PCIDevice *pdev, int n, uint8_t type, MemoryRegion *mr)
+{
+    PCIIORegion *bar = &pdev->io_regions[n];
+
+    DEMAND(n >= 0 && n < PCI_NUM_REGIONS && !bar->size);
+    bar->type = type;
+    bar->memory = mr;
+    bar->size = int128_get64(mr->size);
+}
+
+static MemoryRegion *region(Object *obj)
+{
+    MemoryRegion *mr = PCI_DEVICE(obj)->io_regions[0].memory;
+
+    DEMAND(mr);
+    return mr;
+}
+
+static unsigned piece(const MemoryRegion *mr, uint64_t offset, unsigned size)
+{
+    const MemoryRegionOps *ops = mr->ops;
+
+    DEMAND(size >= ops->valid.min_access_size);
+    DEMAND(size <= ops->valid.max_access_size);
+    DEMAND(ops->valid.unaligned || offset % size == 0);
+    return MAX(MIN(size, ops->impl.max_access_size),
+               ops->impl.min_access_size);
+}
+
+uint64_t fake_read(Object *obj, uint64_t offset, unsigned size)
+{
+    MemoryRegion *mr = region(obj);
+    unsigned i, step = piece(mr, offset, size);
+    uint64_t value = 0;
+
+    for (i = 0; i < size; i += step) {
+        value |= mr->ops->read(mr->opaque, offset + i, step) << (i * 8);
+    }
+    return value;
+}
+
+void fake_write(Object *obj, uint64_t offset, uint64_t value, unsigned size)
+{
+    MemoryRegion *mr = region(obj);
+    unsigned i, step = piece(mr, offset, size);
+
+    for (i = 0; i < size; i += step) {
+        uint64_t mask = step == 8 ? UINT64_MAX : (1ull << (step * 8)) - 1;
+
+        mr->ops->write(mr->opaque, offset + i, (value >> (i * 8)) & mask,
+                       step);
+    }
+}
+
+void fake_identity(Object *obj, uint64_t identity[7])
+{
+    const PCIDeviceClass *pc = the_type.class;
+    const PCIIORegion *bar = &PCI_DEVICE(obj)->io_regions[0];
+
+    DEMAND(DEVICE_CLASS(pc)->desc && *DEVICE_CLASS(pc)->desc);
+    DEMAND(test_bit(DEVICE_CATEGORY_MISC, DEVICE_CLASS(pc)->categories));
+    identity[0] = pc->vendor_id;
+    identity[1] = pc->device_id;
+    identity[2] = pc->revision;
+    identity[3] = pc->class_id;
+    identity[4] = 0;
+    identity[5] = bar->type;
+    identity[6] = bar->size;
+}
+
+/* ---- migration: vmstate_save_state and vmstate_load_state in small ---- */
+
+const VMStateInfo vmstate_info_uint8, vmstate_info_uint32, vmstate_info_uint64;
+const VMStateDescription vmstate_pci_device = { .name = "PCIDevice" };
+
+/* Goes over the fields; how many bytes they take on the wire, or -1. */
+static long copy_fields(Object *obj, const VMStateDescription *vmsd,
+                        uint8_t *out, const uint8_t *in, size_t size)
+{
+    const VMStateField *field;
+    size_t at = 0;
+
+    for (field = vmsd->fields; field->name; field++) {
+        size_t width, i, count = 1;
+        uint8_t *first = (uint8_t *)obj + field->offset;
+
+        if (field->flags == VMS_STRUCT) {
+            DEMAND(field == vmsd->fields && field->offset == 0);
+            DEMAND(field->vmsd == &vmstate_pci_device);
+            DEMAND(field->size == sizeof(PCIDevice));
+            continue;
+        }
+        if (field->flags == VMS_ARRAY) {
+            count = field->num;
+        } else {
+            DEMAND(field->flags == VMS_SINGLE);
+        }
+        width = field->info == &vmstate_info_uint8 ? 1
+                : field->info == &vmstate_info_uint32 ? 4
+                : field->info == &vmstate_info_uint64 ? 8 : 0;
+        DEMAND(width && field->size == width && field->offset % width == 0);
+        for (i = 0; i < count; i++, first += width, at += width) {
+            size_t byte;
+
+            if (at + width > size) {
+                return -1;
+            }
+            /* Big-endian on the wire, and little-endian here. */
+            for (byte = 0; byte < width; byte++) {
+                if (out) {
+                    out[at + byte] = first[width - 1 - byte];
+                } else {
+                    first[width - 1 - byte] = in[at + byte];
+                }
+            }
+        }
+    }
+    DEMAND(field->flags == VMS_END);
+    return at;
+}
+
+static const VMStateDescription *description(void)
+{
+    const VMStateDescription *vmsd = DEVICE_CLASS(the_type.class)->vmsd;
+
+    DEMAND(vmsd && !strcmp(vmsd->name, TYPE_MY_RNG) && !vmsd->unmigratable);
+    DEMAND(!vmsd->subsections && !vmsd->needed && !vmsd->pre_load);
+    return vmsd;
+}
+
+long fake_save(Object *obj, uint8_t *bytes, size_t size)
+{
+    const VMStateDescription *vmsd = description();
+
+    if (vmsd->pre_save(obj)) {
+        return -1;
+    }
+    return copy_fields(obj, vmsd, bytes, NULL, size);
+}
+
+int fake_load(Object *obj, const uint8_t *bytes, size_t size, int version)
+{
+    const VMStateDescription *vmsd = description();
+
+    if (version > vmsd->version_id || version < vmsd->minimum_version_id) {
+        return -EINVAL;
+    }
+    if (copy_fields(obj, vmsd, NULL, bytes, size) < 0) {
+        return -EIO;
+    }
+    return vmsd->post_load(obj, version);
+}

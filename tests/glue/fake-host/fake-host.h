@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * A fake QEMU around one device: what the glue calls of QEMU, done as QEMU
+ * does it where the glue could notice, and a handle on each thing that QEMU
+ * would do with the device. tests/glue/src/lib.rs has the other side of it.
+ */
+
+#ifndef FAKE_HOST_H
+#define FAKE_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Object Object;
+
+/* Registers the device's type and makes its class, once; forgets the log. */
+void fake_start(void);
+
+/* What was logged, reported and traced so far, and the last error. */
+const char *fake_log(void);
+const char *fake_error(void);
+void fake_clear(void);
+void fake_switch_log(bool guest_errors, bool trace);
+
+/* Answers this many more requests for entropy, with the words 1, 2, ... */
+void fake_entropy(unsigned words);
+/* During the next request the device is read, counted and reset. */
+void fake_reenter(Object *obj);
+
+/* Vendor, device, revision, class, BAR, its type, its size. */
+void fake_identity(Object *obj, uint64_t identity[7]);
+
+Object *fake_new(void);
+bool fake_set(Object *obj, const char *name, const char *value);
+bool fake_realize(Object *obj);
+void fake_unrealize(Object *obj);
+void fake_free(Object *obj);
+void fake_reset(Object *obj);
+bool fake_counter(Object *obj, const char *name, uint64_t *value);
+
+/* As the memory core makes a guest's access: cut to what the device takes. */
+uint64_t fake_read(Object *obj, uint64_t offset, unsigned size);
+void fake_write(Object *obj, uint64_t offset, uint64_t value, unsigned size);
+
+/* The state on the wire: how long it is, or -1. */
+long fake_save(Object *obj, uint8_t *bytes, size_t size);
+/* As QEMU does: 0, or an error. */
+int fake_load(Object *obj, const uint8_t *bytes, size_t size, int version);
+
+#endif

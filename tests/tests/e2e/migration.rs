@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Migration and snapshots in the middle of a stream, while the guest reads it.
+
+use std::path::Path;
+
+use my_rng_dev::generator::{Generator, Kind};
+use my_rng_e2e::{Console, Machine, Process, known_answers};
+use serde_json::{Value, json};
+
+/// After how many numbers the guest is moved, and how many it takes after that at the least.
+const NUMBERS: usize = 2_000;
+const SEED: u32 = 0x42;
+
+/// A guest whose shell is up, with one device.
+fn guest(properties: &str) -> Process {
+    let mut guest = machine(properties).start();
+    guest.console.shell();
+    guest
+}
+
+fn machine(properties: &str) -> Machine {
+    Machine::guest("pc")
+        .args(["-smp", "2"])
+        .device(&format!("my_rng,id=rng{properties}"))
+}
+
+/// A machine that waits for what `uri` will bring.
+fn destination(properties: &str) -> Process {
+    let mut process = machine(properties).args(["-incoming", "defer"]).start();
+    tell_of_migrations(&mut process);
+    process
+}
+
+fn tell_of_migrations(process: &mut Process) {
+    process.qmp.execute(
+        "migrate-set-capabilities",
+        json!({ "capabilities": [{ "capability": "events", "state": true }] }),
+    );
+}
+
+fn receive(process: &mut Process, uri: &str) {
+    process
+        .qmp
+        .execute("migrate-incoming", json!({ "uri": uri }));
+}
+
+fn send(process: &mut Process, uri: &str) -> Value {
+    tell_of_migrations(process);
+    process.qmp.execute("migrate", json!({ "uri": uri }));
+    process.qmp.wait_for_event_with("MIGRATION", |data| {
+        data["status"] == "completed" || data["status"] == "failed"
+    })["status"]
+        .take()
+}
+
+fn start_reading(console: &mut Console) {
+    console.shell_line(&format!("my-rng seed {SEED}; my-rng read 100000000"));
+    console.wait_for_lines(NUMBERS);
+}
+
+/// Lets the guest read on, after what it has read elsewhere, and holds all of it against the stream.
+fn go_on(kind: Kind, console: &mut Console, before: &str) {
+    console.wait_for_lines(NUMBERS);
+    console.continues(before);
+    check(kind, &words(&console.interrupt()));
+}
+
+fn words(lines: &[String]) -> Vec<u32> {
+    lines
+        .iter()
+        .map(|line| {
+            line.parse()
+                .unwrap_or_else(|_| panic!("no number: {line:?}"))
+        })
+        .collect()
+}
+
+/// Holds the numbers against the stream of the seed.
+fn check(kind: Kind, words: &[u32]) {
+    assert!(words.len() >= 2 * NUMBERS - 2, "{kind}: {}", words.len());
+    let mut expected = Generator::new(kind, SEED);
+    for (index, word) in words.iter().enumerate() {
+        assert_eq!(
+            Some(*word),
+            expected.next_u32(|| None),
+            "{kind}: number {index}"
+        );
+    }
+    match kind {
+        Kind::Libc => assert_eq!(words[999], known_answers::LIBC[2].thousandth),
+        Kind::ChaCha20 => assert_eq!(words[999], known_answers::CHACHA20[2].thousandth),
+        Kind::Host => unreachable!("the host's numbers are not known"),
+    }
+}
+
+fn with(kind: Kind) -> String {
+    format!(",generator={kind}")
+}
+
+/// Between two processes over a socket, while the guest reads.
+fn live_migration(kind: Kind) {
+    let mut source = guest(&with(kind));
+    let mut moved = destination(&with(kind));
+    let uri = format!("unix:{}", moved.folder().join("migration").display());
+    receive(&mut moved, &uri);
+    start_reading(&mut source.console);
+    assert_eq!(send(&mut source, &uri), "completed");
+    moved.qmp.wait_for_event("RESUME");
+    go_on(kind, &mut moved.console, &source.quit());
+    // A reset leads to where the stream started on the source.
+    let unseeded = match kind {
+        Kind::Libc => known_answers::LIBC[1].first,
+        _ => known_answers::CHACHA20[1].first,
+    };
+    moved.qmp.execute("system_reset", json!({}));
+    moved.console.shell();
+    assert_eq!(words(&moved.console.run("my-rng read 5")), unseeded);
+}
+
+#[test]
+fn live_migration_goes_on_in_the_stream_of_libc() {
+    live_migration(Kind::Libc);
+}
+
+#[test]
+fn live_migration_goes_on_in_the_stream_of_chacha20() {
+    live_migration(Kind::ChaCha20);
+}
+
+/// Into a file, from which the machine goes on twice.
+#[test]
+fn a_migration_to_a_file_goes_on_whenever_it_is_read() {
+    for kind in [Kind::Libc, Kind::ChaCha20] {
+        let mut source = guest(&with(kind));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let uri = format!("file:{}", folder.path().join("state").display());
+        start_reading(&mut source.console);
+        assert_eq!(send(&mut source, &uri), "completed");
+        let before = source.quit();
+        for _ in 0..2 {
+            let mut moved = destination(&with(kind));
+            receive(&mut moved, &uri);
+            moved.qmp.wait_for_event("RESUME");
+            go_on(kind, &mut moved.console, &before);
+        }
+    }
+}
+
+/// The host's numbers are new ones each time.
+#[test]
+fn restored_machines_do_not_repeat_the_host_s_numbers() {
+    let mut source = guest(&with(Kind::Host));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let uri = format!("file:{}", folder.path().join("state").display());
+    source.qmp.execute("stop", json!({}));
+    assert_eq!(send(&mut source, &uri), "completed");
+    let read = |process: &mut Process| {
+        process.qmp.execute("cont", json!({}));
+        words(&process.console.run("my-rng read 8"))
+    };
+    let mut seen = vec![];
+    for _ in 0..2 {
+        let mut moved = destination(&with(Kind::Host));
+        receive(&mut moved, &uri);
+        moved
+            .qmp
+            .wait_for_event_with("MIGRATION", |data| data["status"] == "completed");
+        seen.push(read(&mut moved));
+    }
+    seen.push(read(&mut source));
+    // 256 bits of entropy each: never the same.
+    assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[0] != seen[2]);
+}
+
+/// A destination with other properties ends with an error that names them; the source goes on.
+#[test]
+fn another_device_is_refused_and_the_source_goes_on() {
+    for (properties, expected) in [
+        (
+            ",generator=chacha20",
+            "my_rng: the state that arrived is refused: it is of a device with generator=libc, and \
+             this one has generator=chacha20: give both sides the same",
+        ),
+        (
+            ",seed=7",
+            "my_rng: the state that arrived is refused: it is of a device with seed=1, and this one \
+             has seed=7: give both sides the same",
+        ),
+    ] {
+        let mut source = guest("");
+        let mut other = destination(properties);
+        let uri = format!("unix:{}", other.folder().join("migration").display());
+        receive(&mut other, &uri);
+        start_reading(&mut source.console);
+        send(&mut source, &uri);
+        let (status, _, errors) = other.wait();
+        assert!(!status.success());
+        assert!(errors.contains(expected), "{errors}");
+        // Whether the source found out before it had stopped or after is up to QEMU.
+        source.qmp.execute("cont", json!({}));
+        let before = source.console.take();
+        go_on(Kind::Libc, &mut source.console, &before);
+    }
+}
+
+/// A disk for snapshots, made by QEMU itself.
+fn add_disk(process: &mut Process, file: &Path) {
+    let size = 512 << 20;
+    let create = |process: &mut Process, options: Value| {
+        process
+            .qmp
+            .job("blockdev-create", json!({ "options": options }))
+            .expect("a disk");
+    };
+    create(
+        process,
+        json!({ "driver": "file", "filename": file, "size": 0 }),
+    );
+    process.qmp.execute(
+        "blockdev-add",
+        json!({ "driver": "file", "filename": file, "node-name": "file" }),
+    );
+    create(
+        process,
+        json!({ "driver": "qcow2", "file": "file", "size": size }),
+    );
+    process.qmp.execute(
+        "blockdev-add",
+        json!({ "driver": "qcow2", "file": "file", "node-name": "disk" }),
+    );
+}
+
+fn snapshot(process: &mut Process, command: &str) -> Result<(), String> {
+    process.qmp.job(
+        command,
+        json!({ "tag": "middle", "vmstate": "disk", "devices": ["disk"] }),
+    )
+}
+
+/// What savevm and loadvm do, in the middle of a stream, twice.
+#[test]
+fn a_snapshot_goes_back_to_its_place_in_the_stream() {
+    for kind in [Kind::Libc, Kind::ChaCha20] {
+        let mut guest = guest(&with(kind));
+        let disk = guest.folder().join("disk");
+        add_disk(&mut guest, &disk);
+        let mut expected = Generator::new(kind, SEED);
+        let mut stream = |count: usize| -> Vec<u32> {
+            (0..count)
+                .filter_map(|_| expected.next_u32(|| None))
+                .collect()
+        };
+        let console = &mut guest.console;
+        console.run(&format!("my-rng seed {SEED}"));
+        assert_eq!(words(&console.run("my-rng read 50")), stream(50));
+        snapshot(&mut guest, "snapshot-save").expect("a snapshot");
+        let after = stream(50);
+        for _ in 0..2 {
+            assert_eq!(words(&guest.console.run("my-rng read 50")), after);
+            guest.console.run("my-rng seed 9");
+            snapshot(&mut guest, "snapshot-load").expect("the snapshot");
+        }
+        assert_eq!(words(&guest.console.run("my-rng read 50")), after);
+    }
+}
+
+/// A snapshot of a device with other properties is refused; the machine is paused, and can be reset and
+/// go on, or load another.
+#[test]
+fn a_snapshot_that_is_refused_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let disk = folder.path().join("disk");
+    let mut first = guest("");
+    add_disk(&mut first, &disk);
+    snapshot(&mut first, "snapshot-save").expect("a snapshot");
+    first.quit();
+
+    let mut other = guest(",seed=7");
+    for (driver, node, file) in [
+        ("file", "file", json!(disk)),
+        ("qcow2", "disk", json!("file")),
+    ] {
+        let mut node = json!({ "driver": driver, "node-name": node });
+        node[if driver == "file" { "filename" } else { "file" }] = file;
+        other.qmp.execute("blockdev-add", node);
+    }
+    let seven: Vec<u32> = {
+        let mut expected = Generator::new(Kind::Libc, 7);
+        (0..5).filter_map(|_| expected.next_u32(|| None)).collect()
+    };
+    assert_eq!(words(&other.console.run("my-rng read 5")), seven);
+    for _ in 0..2 {
+        snapshot(&mut other, "snapshot-load").expect_err("another device's snapshot");
+        assert!(
+            other
+                .errors()
+                .contains("it is of a device with seed=1, and this one has seed=7"),
+            "{}",
+            other.errors()
+        );
+        let status = other.qmp.execute("query-status", json!({}));
+        assert_eq!(status["running"], false, "{status}");
+    }
+    other.qmp.execute("system_reset", json!({}));
+    other.qmp.execute("cont", json!({}));
+    other.console.shell();
+    assert_eq!(words(&other.console.run("my-rng read 5")), seven);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Runs that repeat: recorded and replayed, and under `-seed`.
+//!
+//! The guest is the kernel alone: its self-test reads numbers from the device and logs them, and its init
+//! ends at once.
+
+use std::path::Path;
+
+use my_rng_e2e::{Machine, known_answers};
+
+/// Boots to the end; the numbers of the self-test.
+fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
+    let guest = Machine::guest_with(
+        "pc",
+        // With KASLR and the processor's random numbers out of the way the guest takes as many random
+        // numbers of QEMU's each time: those of the device.
+        "my_rng_selftest=1 loglevel=7 nokaslr rdinit=/bin/busybox -- false",
+    )
+    .device(&format!("my_rng,generator={generator}"))
+    .args(["-no-reboot", "-smp", "1", "-cpu", "qemu64"])
+    .args(options)
+    .start();
+    let (status, console, errors) = guest.wait();
+    assert!(status.success(), "{errors}\n{console}");
+    let numbers: Vec<u32> = console
+        .lines()
+        .filter_map(|line| line.split_once(" number ")?.1.split_once(": "))
+        .filter_map(|(_, number)| number.trim().parse().ok())
+        .collect();
+    assert_eq!(numbers.len(), 10, "{errors}\n{console}");
+    numbers
+}
+
+fn record_or_replay(mode: &str, file: &Path, generator: &str) -> Vec<u32> {
+    let icount = format!("shift=auto,rr={mode},rrfile={}", file.display());
+    boot(generator, &["-icount", &icount])
+}
+
+#[test]
+fn a_replay_gives_the_recorded_numbers() {
+    for generator in ["host", "libc"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("recording");
+        let recorded = record_or_replay("record", &file, generator);
+        for _ in 0..2 {
+            assert_eq!(record_or_replay("replay", &file, generator), recorded);
+        }
+        if generator == "host" {
+            // The self-test's seeding is refused, so the two rounds differ.
+            assert_ne!(recorded[..5], recorded[5..]);
+        } else {
+            assert_eq!(recorded[..5], known_answers::LIBC[2].first);
+        }
+    }
+}
+
+#[test]
+fn two_runs_with_a_seed_give_the_same_numbers() {
+    for generator in ["host", "chacha20"] {
+        let first = boot(generator, &["-seed", "42"]);
+        assert_eq!(boot(generator, &["-seed", "42"]), first);
+        if generator == "host" {
+            assert_ne!(first[..5], first[5..]);
+            assert_ne!(boot(generator, &["-seed", "43"]), first);
+        }
+    }
+}
