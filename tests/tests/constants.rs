@@ -75,15 +75,25 @@ fn the_ioctl_numbers_are_the_classic_ones() {
 #[test]
 fn the_specification_agrees_with_the_contract() {
     let text = fs::read_to_string(root().join("docs/my-rng.rst")).expect("the specification");
-    for answer in &known_answers::LIBC {
-        let first = answer.first.map(|word| word.to_string()).join(" ");
+    let check = |seed: u32, first: [u32; 5], later: &[u32]| {
+        let first = first.map(|word| word.to_string()).join(" ");
         let row = text
             .lines()
             .find(|line| line.contains(&first))
-            .unwrap_or_else(|| panic!("no row for seed {:#x}", answer.seed));
-        for word in [answer.thousandth, answer.millionth] {
+            .unwrap_or_else(|| panic!("no row for seed {seed:#x}"));
+        for word in later {
             assert!(row.contains(&word.to_string()), "no {word} in: {row}");
         }
+    };
+    for answer in &known_answers::LIBC {
+        check(
+            answer.seed,
+            answer.first,
+            &[answer.thousandth, answer.millionth],
+        );
+    }
+    for answer in &known_answers::CHACHA20 {
+        check(answer.seed, answer.first, &[answer.thousandth]);
     }
     for number in [
         format!("{:#06x}", abi::PCI_VENDOR_ID),
