@@ -11,6 +11,8 @@ use my_rng_e2e::{Machine, known_answers};
 
 /// Boots to the end; the numbers of the self-test.
 fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let console = folder.path().join("console");
     let guest = Machine::guest_with(
         "pc",
         // With KASLR and the processor's random numbers out of the way the guest takes as many random
@@ -18,10 +20,14 @@ fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
         "my_rng_selftest=1 loglevel=7 nokaslr rdinit=/bin/busybox -- false",
     )
     .device(&format!("my_rng,generator={generator}"))
+    // The first serial port is a file: what a socket's other end does is no part of a recording.
+    .args(["-serial", &format!("file:{}", console.display())])
     .args(["-no-reboot", "-smp", "1", "-cpu", "qemu64"])
     .args(options)
     .start();
-    let (status, console, errors) = guest.wait();
+    let (status, _, errors) = guest.wait();
+    let console = std::fs::read(&console).expect("the console");
+    let console = String::from_utf8_lossy(&console);
     assert!(status.success(), "{errors}\n{console}");
     let numbers: Vec<u32> = console
         .lines()
@@ -43,9 +49,7 @@ fn a_replay_gives_the_recorded_numbers() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("recording");
         let recorded = record_or_replay("record", &file, generator);
-        for _ in 0..2 {
-            assert_eq!(record_or_replay("replay", &file, generator), recorded);
-        }
+        assert_eq!(record_or_replay("replay", &file, generator), recorded);
         if generator == "host" {
             // The self-test's seeding is refused, so the two rounds differ.
             assert_ne!(recorded[..5], recorded[5..]);
