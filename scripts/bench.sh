@@ -16,11 +16,13 @@ now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 
 edited=$ROOT/rust-dev/src/lib.rs
 original=$BUILD/bench-lib.rs.original
-restore() { # puts the edited file back, with a time that tells cargo so
+restore() { # puts the edited file back, with a time that tells cargo so; leaves the status as it was
+    local status=$?
     if [[ -e $original ]]; then
         cat -- "$original" >"$edited"
         rm -f -- "$original"
     fi
+    return "$status"
 }
 # A bench that was killed could not.
 restore

@@ -24,3 +24,24 @@ pci_device! {
         Event::Seeded(seed) => trace_my_rng_seed(seed),
     }
 }
+
+#[cfg(feature = "my_counter")]
+pci_device! {
+    crate::my_counter::MyCounter {
+        instance_size: my_counter_instance_size,
+        instance_init: my_counter_instance_init,
+        instance_finalize: my_counter_instance_finalize,
+        class_init: my_counter_class_init,
+        realize: my_counter_realize,
+        reset_enter: my_counter_reset_enter,
+        mmio_read: my_counter_mmio_read,
+        mmio_write: my_counter_mmio_write,
+    }
+    trace {
+        read: trace_my_counter_read,
+        write: trace_my_counter_write,
+        reset: trace_my_counter_reset,
+        guest_error: trace_my_counter_guest_error,
+        crate::my_counter::Event::Wrapped(next) => trace_my_counter_wrapped(next),
+    }
+}

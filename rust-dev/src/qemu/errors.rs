@@ -4,7 +4,6 @@
 
 use core::ffi::{CStr, c_int};
 use core::fmt::Display;
-use core::ptr;
 use std::ffi::CString;
 
 use super::bindings;
@@ -57,28 +56,4 @@ pub fn guest_error(device: &CStr, what: &dyn Display, trace: impl FnOnce(&CStr))
         unsafe { bindings::qemu_log(c"%s: %s\n".as_ptr(), device.as_ptr(), what.as_ptr()) };
     }
     trace(&what);
-}
-
-/// Entropy of the host's, or, under `-seed` and in record and replay, what stands in for it. To be
-/// called where QEMU calls a device for its guest: on a virtual CPU's thread, mostly. Whether there
-/// was any; that there was none is reported, the first time.
-pub fn random(device: &CStr, bytes: &mut [u8]) -> bool {
-    static REPORTED: std::sync::Once = std::sync::Once::new();
-    let mut error: *mut bindings::Error = ptr::null_mut();
-    // SAFETY: the slice is writable for its whole length, and the error is not set yet.
-    let status = unsafe {
-        bindings::qemu_guest_getrandom(bytes.as_mut_ptr().cast(), bytes.len(), &mut error)
-    };
-    if status == 0 {
-        return true;
-    }
-    REPORTED.call_once(|| {
-        report(
-            device,
-            &"the host has no entropy to give, and the guest reads 0 (reported once)",
-        );
-    });
-    // SAFETY: QEMU gave us the error, if it is one, to free.
-    unsafe { bindings::error_free(error) };
-    false
 }

@@ -4,7 +4,7 @@
 //!
 //! - [`bindings`]: QEMU's own headers, as bindgen reads them.
 //! - [`cell`]: where the model lives while QEMU holds a pointer to it.
-//! - [`errors`]: QEMU's errors, reports and log, and the host's entropy.
+//! - [`errors`], [`random`]: QEMU's errors, reports and log, and its random numbers for guests.
 //! - [`memory`]: memory regions and their access callbacks.
 //! - [`storage`]: fields that QEMU reads and writes by their address.
 //! - [`properties`], [`vmstate`], [`counters`]: what of a model QEMU is told of, as such fields.
@@ -22,5 +22,6 @@ mod hooks;
 mod memory;
 mod pci;
 mod properties;
+mod random;
 mod storage;
 mod vmstate;

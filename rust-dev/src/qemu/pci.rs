@@ -10,8 +10,11 @@ use core::ptr::{self, NonNull};
 use super::bindings;
 use super::cell::BqlCell;
 use super::storage::{Cursor, Storage};
-use super::{counters, errors, properties, vmstate};
+use super::{counters, errors, properties, random, vmstate};
 use crate::pci::{Counter, Host, PciModel, Properties, State};
+
+/// What a callback of a state returns when it has failed.
+const INVALID: c_int = -(bindings::EINVAL as c_int);
 
 /// What QEMU allocates for each device: its own part first, as QOM demands, then ours, then the
 /// storage of properties and state (see [`Layout`]).
@@ -269,7 +272,7 @@ impl<M: Trace> Device<M> {
     /// For `VMStateDescription::pre_save`.
     fn pre_save(&self) -> c_int {
         let Some(state) = self.on_model(|model, _| model.save()) else {
-            return -1;
+            return INVALID;
         };
         let layout = Layout::of::<M>();
         vmstate::write(layout.state, self.storage(&layout), state);
@@ -287,9 +290,9 @@ impl<M: Trace> Device<M> {
                     M::NAME,
                     &format_args!("the state that arrived is refused: {error}"),
                 );
-                -1
+                INVALID
             }
-            None => -1,
+            None => INVALID,
         }
     }
 
@@ -343,7 +346,7 @@ struct QemuHost<M> {
 
 impl<M: Trace> Host<M::Event> for QemuHost<M> {
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        errors::random(M::NAME, bytes)
+        random::fill(M::NAME, bytes)
     }
 
     fn trace(&mut self, event: M::Event) {
@@ -359,7 +362,7 @@ impl<M: Trace> Host<M::Event> for QemuHost<M> {
 /// `opaque` is a device of this model.
 unsafe extern "C" fn pre_save<M: Trace>(opaque: *mut c_void) -> c_int {
     // SAFETY: QEMU saves an initialized device, with its big lock held.
-    unsafe { Device::<M>::from_ptr(opaque) }.map_or(-1, |device| device.pre_save())
+    unsafe { Device::<M>::from_ptr(opaque) }.map_or(INVALID, |device| device.pre_save())
 }
 
 /// `VMStateDescription::post_load`.
@@ -369,7 +372,29 @@ unsafe extern "C" fn pre_save<M: Trace>(opaque: *mut c_void) -> c_int {
 /// `opaque` is a device of this model.
 unsafe extern "C" fn post_load<M: Trace>(opaque: *mut c_void, _version: c_int) -> c_int {
     // SAFETY: QEMU loads into an initialized device, with its big lock held.
-    unsafe { Device::<M>::from_ptr(opaque) }.map_or(-1, |device| device.post_load())
+    unsafe { Device::<M>::from_ptr(opaque) }.map_or(INVALID, |device| device.post_load())
+}
+
+/// Gives the value of a counter; a [`counters::Getter`].
+///
+/// # Safety
+///
+/// As QEMU calls it for the properties that [`counters::describe`] added for this model.
+unsafe extern "C" fn counter<M: PciModel>(
+    object: *mut bindings::Object,
+    visitor: *mut bindings::Visitor,
+    name: *const c_char,
+    counter: *mut c_void,
+    errp: *mut *mut bindings::Error,
+) {
+    // SAFETY: `describe` gave QEMU this pointer, to a constant.
+    let counter = unsafe { &*counter.cast::<Counter<M>>() };
+    // SAFETY: the object is an initialized device of this model, alive during the call, which QEMU
+    // makes with its big lock held.
+    let device = unsafe { Device::<M>::from_ptr(object) };
+    let mut value = device.map_or(0, |device| device.counter(counter));
+    // SAFETY: the three come from QEMU for this use; the value lives through the call.
+    unsafe { bindings::visit_type_uint64(visitor, name, &mut value, errp) };
 }
 
 /// What the class of a device is filled with, beyond what its model says.
@@ -427,6 +452,6 @@ pub unsafe fn class_init<M: Trace>(class: *mut bindings::ObjectClass, hooks: &Cl
     // storage that the layout says.
     unsafe {
         properties::describe::<M::Properties>(device, layout.properties);
-        counters::describe::<M>(class);
+        counters::describe::<M>(class, counter::<M>);
     }
 }

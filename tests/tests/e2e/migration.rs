@@ -204,7 +204,7 @@ fn another_device_is_refused_and_the_source_goes_on() {
         let (status, _, errors) = other.wait();
         assert!(!status.success());
         assert!(errors.contains(expected), "{errors}");
-        // Whether the source found out before it had stopped or after is up to QEMU.
+        // Without a way back for the news the source has stopped.
         source.qmp.execute("cont", json!({}));
         let before = source.console.take();
         go_on(Kind::Libc, &mut source.console, &before);
