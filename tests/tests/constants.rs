@@ -7,7 +7,21 @@ use std::fs;
 
 use my_rng_e2e::{abi, known_answers, root};
 
-/// The numbers of `#define MY_RNG_NAME NUMBER` lines that the kernel patches add.
+/// The numbers of `#define MY_RNG_NAME NUMBER` lines, which begin with `prefix`.
+fn defined(text: &str, prefix: &str) -> Vec<(String, u64)> {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.strip_prefix(prefix)?.split_whitespace();
+            if words.next() != Some("#define") {
+                return None;
+            }
+            let name = words.next()?.strip_prefix("MY_RNG_")?;
+            Some((name.to_owned(), words.next().and_then(number)?))
+        })
+        .collect()
+}
+
+/// Those that the kernel patches add.
 fn patch_constants() -> BTreeMap<String, u64> {
     let mut constants = BTreeMap::new();
     let folder = fs::read_dir(root().join("linux-patches")).expect("linux-patches/");
@@ -20,18 +34,8 @@ fn patch_constants() -> BTreeMap<String, u64> {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a patch");
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            if words.next() != Some("+#define") {
-                continue;
-            }
-            let Some(name) = words.next().and_then(|name| name.strip_prefix("MY_RNG_")) else {
-                continue;
-            };
-            let Some(number) = words.next().and_then(number) else {
-                continue;
-            };
-            let before = constants.insert(name.to_owned(), number);
+        for (name, number) in defined(&text, "+") {
+            let before = constants.insert(name.clone(), number);
             assert!(before.is_none_or(|before| before == number), "two {name}");
         }
     }
@@ -62,6 +66,62 @@ fn the_kernel_patches_agree_with_the_contract() {
         .map(|(name, number)| (name.to_owned(), number)),
     );
     assert_eq!(patch_constants(), expected);
+}
+
+const QTEST: &str = "qemu-8.2.9-overlay/tests/qtest/my-rng-test.c";
+
+#[test]
+fn the_qtest_agrees_with_the_contract() {
+    let text = fs::read_to_string(root().join(QTEST)).expect("the qtest");
+    let expected = BTreeMap::from(
+        [
+            ("PCI_VENDOR_ID", u64::from(abi::PCI_VENDOR_ID)),
+            ("PCI_DEVICE_ID", u64::from(abi::PCI_DEVICE_ID)),
+            ("PCI_REVISION", u64::from(abi::PCI_REVISION)),
+            ("PCI_CLASS", u64::from(abi::PCI_CLASS)),
+            ("BAR", u64::from(abi::BAR)),
+            ("BAR_SIZE", abi::BAR_SIZE as u64),
+            ("REG_SIZE", abi::REG_SIZE as u64),
+            ("REG_RNG", abi::REG_RNG as u64),
+            ("REG_SEED", abi::REG_SEED as u64),
+            ("DEFAULT_SEED", u64::from(abi::DEFAULT_SEED)),
+        ]
+        .map(|(name, number)| (name.to_owned(), number)),
+    );
+    let found = defined(&text, "");
+    assert_eq!(found.len(), expected.len(), "each once: {found:?}");
+    assert_eq!(BTreeMap::from_iter(found), expected);
+}
+
+/// The numbers in the braces of a table of the qtest.
+fn table(text: &str, name: &str) -> Vec<u64> {
+    let start = format!("static const Answer {name}[] = {{\n");
+    let (_, rest) = text.split_once(&start).expect(name);
+    let (inside, _) = rest.split_once("\n};").expect("the table's end");
+    inside
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(|word| number(word).unwrap_or_else(|| panic!("{word} in {name}")))
+        .collect()
+}
+
+#[test]
+fn the_qtest_knows_the_known_answers() {
+    let text = fs::read_to_string(root().join(QTEST)).expect("the qtest");
+    let row = |seed: u32, first: &[u32; 5], thousandth: u32| -> Vec<u64> {
+        let row = [&[seed], first.as_slice(), &[thousandth]].concat();
+        row.into_iter().map(u64::from).collect()
+    };
+    let libc: Vec<_> = known_answers::LIBC
+        .iter()
+        .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
+        .collect();
+    assert_eq!(table(&text, "libc_answers"), libc);
+    let chacha20: Vec<_> = known_answers::CHACHA20
+        .iter()
+        .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
+        .collect();
+    assert_eq!(table(&text, "chacha20_answers"), chacha20);
 }
 
 /// The classic clients know these numbers by heart.

@@ -419,6 +419,21 @@ static void test_property_seed(void)
     }
 }
 
+static void test_properties_shown(void)
+{
+    static const char *const lines[] = {
+        "dev: my_rng, id \"rng\"", "seed = 66 (0x42)",
+        "generator = \"chacha20\"",
+    };
+    QPCIBus *bus = machine_start_with(",generator=chacha20,seed=0x42", "");
+    g_autofree char *qtree = qtest_hmp(bus->qts, "info qtree");
+
+    for (int i = 0; i < ARRAY_SIZE(lines); i++) {
+        g_assert_nonnull(strstr(qtree, lines[i]));
+    }
+    machine_stop(bus);
+}
+
 static QDict *device_add_refused(QTestState *qts, const char *generator,
                                  int64_t value)
 {
@@ -921,7 +936,20 @@ static void test_snapshot(const void *data)
     folder_remove(folder);
 }
 
-/* Another machine's snapshot: the load fails, and the machine lives on. */
+static bool is_running(QTestState *qts)
+{
+    QDict *status = qtest_qmp_assert_success_ref(qts,
+                                                 "{'execute': 'query-status'}");
+    bool running = qdict_get_bool(status, "running");
+
+    qobject_unref(status);
+    return running;
+}
+
+/*
+ * Another machine's snapshot: the load fails, and the machine, paused, can go
+ * on from one of its own.
+ */
 static void test_snapshot_mismatch(void)
 {
     const Answer *answer = answer_of(&libc, 0x42);
@@ -932,21 +960,30 @@ static void test_snapshot_mismatch(void)
                         "file.driver=file,file.filename=%s", disk);
     g_autofree char *said = NULL;
     MyRng rng;
+    QPCIBar bar;
 
     my_rng_start(&rng, ",seed=7", "");
     disk_make(rng.qts, disk);
-    assert_hmp(rng.qts, "savevm place");
+    assert_hmp(rng.qts, "savevm other");
     my_rng_stop(&rng);
 
     my_rng_start(&rng, ",seed=0x42", more);
-    skip_numbers(&rng, 3);
-    said = qtest_hmp(rng.qts, "loadvm place");
+    assert_first(&rng, answer, 0, 2);
+    assert_hmp(rng.qts, "savevm own");
+    assert_first(&rng, answer, 3, 3);
+    bar = rng.bar;
+    said = qtest_hmp(rng.qts, "loadvm other");
     g_assert_nonnull(strstr(said, "my_rng: the state that arrived is refused: "
                             "it is of a device with seed=7, and this one has "
                             "seed=66: give both sides the same"));
+    g_assert_false(is_running(rng.qts));
     /* QEMU resets the machine before it loads into it. */
     my_rng_map(&rng);
     assert_first(&rng, answer, 0, 4);
+
+    rng.bar = bar;
+    assert_hmp(rng.qts, "loadvm own");
+    assert_first(&rng, answer, 3, 4);
     my_rng_stop(&rng);
     folder_remove(folder);
 }
@@ -1151,28 +1188,28 @@ static void test_migration_mismatch(void)
     folder_remove(folder);
 }
 
-/* A place in a saved state, counted from the field called generator. */
+/*
+ * The device's own state in a saved machine, field by field, big-endian and
+ * packed. It is found by its first seed, which the tests choose to be found.
+ */
 enum {
     STATE_GENERATOR = 0,
     STATE_INITIAL_SEED = 1,
     STATE_SEED = 5,
     STATE_POSITION = 9,
     STATE_TABLE = 17,
+    STATE_SIZE = STATE_TABLE + 31 * 4,
 };
 
-/*
- * Where the device's own state begins in a saved machine: it is found by its
- * seeds, which the test has chosen to be found.
- */
-static gsize state_find(const char *machine, gsize size, uint32_t initial_seed,
-                        uint32_t value)
+#define FOUND_SEED 0x5eed1234
+
+static gsize state_find(const char *machine, gsize size)
 {
-    uint32_t seeds[2] = { cpu_to_be32(initial_seed), cpu_to_be32(value) };
     gsize found = 0;
     int n = 0;
 
-    for (gsize at = 1; at + sizeof(seeds) <= size; at++) {
-        if (!memcmp(machine + at, seeds, sizeof(seeds))) {
+    for (gsize at = STATE_INITIAL_SEED; at + STATE_SIZE <= size; at++) {
+        if (ldl_be_p(machine + at) == FOUND_SEED) {
             found = at - STATE_INITIAL_SEED;
             n++;
         }
@@ -1181,9 +1218,78 @@ static gsize state_find(const char *machine, gsize size, uint32_t initial_seed,
     return found;
 }
 
+/* Into a file, as "savevm" does without a disk; reads are still answered. */
+static void my_rng_save(MyRng *rng, const char *uri)
+{
+    migration_prepare(rng->qts, false);
+    migrate(rng->qts, uri);
+    migration_wait(rng->qts, "completed");
+}
+
+typedef struct Format {
+    const Generator *generator;
+    uint8_t id;
+    uint32_t seed;
+    uint64_t position;
+    uint32_t table[31];
+} Format;
+
+/*
+ * What version 1 of the state is three numbers after the seed 0x42: with libc
+ * r[341] to r[346] and r[316] to r[340] of the specification, and the place
+ * of the oldest of them; with chacha20 the seed and how many were taken.
+ */
+static const Format formats[] = {
+    { &libc, 0, 0, 6, {
+        0xf52db45b, 0xda248858, 0xbcdb13f6, 0x221bf82f, 0xbe215fab,
+        0x73d90d61, 0xf85f0b55, 0xe104063f, 0x986ff446, 0x321402cd,
+        0xd22cc472, 0x95551c40, 0x417016d3, 0xa5d23f3b, 0x046a7c31,
+        0x644fbaed, 0x492c62e9, 0x410c7aab, 0x579ae0ed, 0x8fd0bd18,
+        0xfce0f494, 0x6911e836, 0x2fe6a75b, 0xd31e1c81, 0xd19767b1,
+        0xb1c34fa0, 0xb4e58614, 0x9053f0a7, 0xbc8483f1, 0x5635da9e,
+        0xbc860f86 } },
+    { &chacha20, 1, 0x42, 3, { } },
+};
+
+static void test_migration_format(void)
+{
+    char *folder = folder_make();
+    g_autofree char *path = g_build_filename(folder, "machine", NULL);
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+
+    for (int i = 0; i < ARRAY_SIZE(formats); i++) {
+        const Format *format = &formats[i];
+        g_autofree char *props =
+            g_strdup_printf(",generator=%s,seed=%u", format->generator->name,
+                            FOUND_SEED);
+        g_autofree char *machine = NULL;
+        uint8_t expected[STATE_SIZE];
+        gsize size, state;
+        MyRng rng;
+
+        my_rng_start(&rng, props, "");
+        seed(&rng, 0x42);
+        assert_first(&rng, answer_of(format->generator, 0x42), 0, 2);
+        my_rng_save(&rng, uri);
+        my_rng_stop(&rng);
+
+        expected[STATE_GENERATOR] = format->id;
+        stl_be_p(expected + STATE_INITIAL_SEED, FOUND_SEED);
+        stl_be_p(expected + STATE_SEED, format->seed);
+        stq_be_p(expected + STATE_POSITION, format->position);
+        for (int j = 0; j < ARRAY_SIZE(format->table); j++) {
+            stl_be_p(expected + STATE_TABLE + 4 * j, format->table[j]);
+        }
+        machine = file_read(path, &size);
+        state = state_find(machine, size);
+        g_assert_cmpmem(machine + state, STATE_SIZE, expected, STATE_SIZE);
+    }
+    folder_remove(folder);
+}
+
 typedef struct Damage {
     int at;
-    char mask;
+    uint8_t mask;
     const char *why;
 } Damage;
 
@@ -1197,58 +1303,50 @@ static const Damage damages[] = {
       "it is of a device with seed=1592594997, and this one has "
       "seed=1592594996: give both sides the same" },
     /* A key stream is long, but not that long. */
-    { STATE_POSITION, 0x40,
+    { STATE_POSITION, 0x80,
       "the generator chacha20 cannot stand where it says" },
     /* It has no table. */
-    { STATE_TABLE + 31 * 4 - 1, 1,
-      "the generator chacha20 cannot stand where it says" },
+    { STATE_TABLE, 1, "the generator chacha20 cannot stand where it says" },
+    { STATE_SIZE - 1, 1, "the generator chacha20 cannot stand where it says" },
 };
 
 /*
- * A machine that is saved to a file, and what comes of a file that nobody
- * saved: no state is so bad that QEMU does more than refuse it.
+ * A machine goes on from a file; and no file is so bad that QEMU does more
+ * than refuse it.
  */
 static void test_migration_file(void)
 {
     const Answer *answer = answer_of(&chacha20, 0x42);
-    const uint32_t initial_seed = 0x5eed1234, value = 0xfeedf00d;
-    const char *props = ",generator=chacha20,seed=0x5eed1234";
+    g_autofree char *props = g_strdup_printf(",generator=chacha20,seed=%u",
+                                             FOUND_SEED);
     char *folder = folder_make();
     g_autofree char *path = g_build_filename(folder, "machine", NULL);
     g_autofree char *uri = g_strdup_printf("file:%s", path);
     g_autofree char *machine = NULL;
-    uint32_t expected[20];
     gsize size, state;
     QPCIBus *bus;
     MyRng source, destination;
 
     my_rng_start(&source, props, "");
     seed(&source, 0x42);
-    assert_first(&source, answer, 0, 4);
-    seed(&source, value);
-    skip_numbers(&source, 3);
-    migration_prepare(source.qts, false);
-    migrate(source.qts, uri);
-    migration_wait(source.qts, "completed");
-    /* Its file is saved; it goes on. */
-    qtest_qmp_assert_success(source.qts, "{'execute': 'cont'}");
-    for (int i = 0; i < ARRAY_SIZE(expected); i++) {
-        expected[i] = number(&source);
-    }
+    assert_first(&source, answer, 0, 2);
+    my_rng_save(&source, uri);
+    assert_first(&source, answer, 3, 4);
 
     bus = machine_start_with(props, "-incoming defer");
     migration_prepare(bus->qts, false);
     migrate_incoming(bus->qts, uri);
     migration_wait(bus->qts, "completed");
     my_rng_follow(&destination, &source, bus);
-    for (int i = 0; i < ARRAY_SIZE(expected); i++) {
-        g_assert_cmpuint(number(&destination), ==, expected[i]);
+    assert_first(&destination, answer, 3, 4);
+    for (int i = 0; i < 100; i++) {
+        g_assert_cmpuint(number(&destination), ==, number(&source));
     }
     my_rng_stop(&destination);
     my_rng_stop(&source);
 
     machine = file_read(path, &size);
-    state = state_find(machine, size, initial_seed, value);
+    state = state_find(machine, size);
     for (int i = 0; i < ARRAY_SIZE(damages); i++) {
         const Damage *damage = &damages[i];
         Refusal refusal;
@@ -1280,6 +1378,7 @@ int main(int argc, char **argv)
                         test_known_answers);
     qtest_add_func("/my-rng/two-devices", test_two_devices);
     qtest_add_func("/my-rng/properties/seed", test_property_seed);
+    qtest_add_func("/my-rng/properties/shown", test_properties_shown);
     qtest_add_func("/my-rng/properties/refused", test_properties_refused);
     qtest_add_func("/my-rng/properties/fixed", test_properties_fixed);
     qtest_add_func("/my-rng/accesses/refused", test_accesses_refused);
@@ -1300,6 +1399,7 @@ int main(int argc, char **argv)
                         test_migration);
     qtest_add_func("/my-rng/migration/host", test_migration_host);
     qtest_add_func("/my-rng/migration/mismatch", test_migration_mismatch);
+    qtest_add_func("/my-rng/migration/format", test_migration_format);
     qtest_add_func("/my-rng/migration/file", test_migration_file);
 
     return g_test_run();
