@@ -7,7 +7,7 @@
 .NOTPARALLEL:
 
 steps := packages toolchain programs qemu linux module initramfs
-.PHONY: all demo test check-long run shell install bench clean distclean help where guest $(steps)
+.PHONY: all demo test check-long matrix fuzz run shell install bench clean distclean help where guest $(steps)
 
 all: ## build everything that is not built as it now should be (the default)
 	@scripts/build.sh all
@@ -15,11 +15,17 @@ all: ## build everything that is not built as it now should be (the default)
 demo: ## build, boot the guest, show what it says, check it: ends with a verdict
 	@scripts/demo.sh
 
-test: ## format, lints, unit tests, overlay on and off, build, end-to-end tests
+test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests, end-to-end tests
 	@scripts/test.sh
 
-check-long: ## the checks that take longer: the kernel patches on every series of Linux
+check-long: ## what takes longer: fuzzing, libvirt, a new device, patches on every series of Linux
 	@scripts/check-long.sh
+
+matrix: ## build and test the device in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table
+	@scripts/matrix.sh
+
+fuzz: ## fuzz the device against its oracle: each target SECONDS=60 long
+	@scripts/fuzz.sh $(SECONDS)
 
 run: ## run CMD='...' in the guest (its shell reads it), as vm/run does
 	@scripts/run.sh command

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/build-qemu.sh: QEMU with the device in it, from build/qemu/src into build/qemu/prefix.
-# Its source comes from scripts/fetch.sh. QEMU's own build finds out what to do again.
+# scripts/build-qemu.sh [SERIES]: QEMU with the device in it, from build/qemu/src into
+# build/qemu/prefix. Its source comes from scripts/fetch.sh. QEMU's own build finds out what to do again.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -35,10 +35,10 @@ for target in json.load(open("meson-info/intro-targets.json")):
     ninja -j"$JOBS" "${targets[@]}"
     pyvenv/bin/meson install --no-rebuild --only-changed
     # The firmware that only stands in (see scripts/fetch.sh).
-    find "$QEMU_PREFIX/share/qemu" -maxdepth 1 -type f -size 0 -delete
+    find "$QEMU_PREFIX/share/qemu" -type f -size 0 -delete
 }
 
-sub "$ROOT/scripts/fetch.sh" qemu "$QEMU_TREE"
+sub "$ROOT/scripts/fetch.sh" qemu "$@" "$QEMU_TREE"
 LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang) # for the device's bindings of QEMU's headers
 export LIBCLANG_PATH
 

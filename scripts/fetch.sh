@@ -1,49 +1,50 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/fetch.sh qemu DIR             QEMU's source into DIR
+# scripts/fetch.sh qemu [SERIES] DIR    QEMU's source into DIR; SERIES is any, such as 10.2, and without
+#                                       one each that qemu-8.2.9-overlay/series lists will do
 # scripts/fetch.sh linux [SERIES] DIR   Linux's; SERIES is 7.3 (the default), 6.12 or 6.1
 #
 # DIR is made anew, whole or not at all; DIR.source beside it says where it came from. A DIR that is
 # there already stays, unless another source is asked for:
-#   QEMU_SRC=DIR   QEMU_TARBALL=FILE     a tree, or a tarball, of QEMU; copied, never changed
+#   QEMU_SRC=DIR   QEMU_TARBALL=FILE     a tree, or a tarball, of QEMU; copied, never changed; where a
+#                                        SERIES is asked for, only for the one that it is of
 #   LINUX_SRC=DIR  LINUX_TARBALL=FILE    likewise of Linux 7.3
-#   FORCE=1                              takes a QEMU of another series
+#   FORCE=1                              takes a QEMU of another series, if none is asked for
 # Else, the first of these that works: what the cache has; the release's tarball; the distribution's
 # source package, through apt with a configuration of its own (nothing under /etc or /var is touched).
 #
 # For tests of this script: MY_RNG_UPSTREAM=URL is where releases are looked for.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/series.sh
+. "$ROOT/scripts/series.sh"
 
-usage="usage: scripts/fetch.sh qemu DIR, or scripts/fetch.sh linux [7.3|6.12|6.1] DIR"
-what=${1:-} series=7.3
+usage="usage: scripts/fetch.sh qemu [8.2|10.0|...] DIR, or scripts/fetch.sh linux [7.3|6.12|6.1] DIR"
+what=${1:-} series=
 case $what:$# in
-    qemu:2 | linux:2) ;;
-    linux:3) series=$2 ;;
+    qemu:2) ;;
+    linux:2) series=7.3 ;;
+    qemu:3 | linux:3) series=$2 ;;
     *) die "$usage" ;;
 esac
 dest=${!#}
 [[ $dest == /* ]] || dest=$PWD/$dest
 record=$dest.source
 
-# The series of QEMU that the overlay knows, one a line.
-mapfile -t qemu_series < <(grep -v -e '^#' -e '^ *$' "$ROOT/qemu-8.2.9-overlay/series")
-known() { # known VERSION: is it one of those?
-    local one micro
-    for one in "${qemu_series[@]}"; do
-        micro=${1#"$one".}
-        # From the 50th on they lead to the next series: 8.2.50 is on the way to 9.0.
-        if [[ $micro != "$1" && $micro =~ ^[0-9]+$ ]] && ((10#$micro < 50)); then return 0; fi
-    done
-    return 1
-}
-
 case $what in
     qemu)
-        name=QEMU src=${QEMU_SRC:-} tarball=${QEMU_TARBALL:-} release=8.2.9
+        name=QEMU src=${QEMU_SRC:-} tarball=${QEMU_TARBALL:-}
+        if [[ -z $series ]]; then
+            read -r first < <(qemu_series)
+            wanted="QEMU $(qemu_wanted)"
+        elif [[ $series =~ ^[0-9]+\.[0-9]+$ ]]; then
+            wanted="QEMU $series.x"
+        else
+            die "$usage"
+        fi
+        release=$(qemu_release "${series:-$first}")
         url=${MY_RNG_UPSTREAM:-https://download.qemu.org}/qemu-$release.tar.xz
-        wanted="QEMU $(printf '%s.x or ' "${qemu_series[@]}" | sed 's/ or $//')"
         ;;
     linux)
         name=Linux src='' tarball='' wanted="Linux $series.x"
@@ -77,12 +78,19 @@ version_of() { # version_of TREE: the version that it states, if it is a tree of
     esac
 }
 
-is_wanted() { # is_wanted VERSION
-    case $what in
-        qemu) known "$1" || [[ ${FORCE:-} == 1 ]] ;;
-        linux) [[ $1 == "$series" || $1 == "$series".* ]] ;;
-    esac
+is_wanted_qemu() { # is_wanted_qemu VERSION
+    local of
+    of=$(qemu_series_of "$1")
+    if [[ -n $series ]]; then
+        [[ $of == "$series" ]]
+    else
+        qemu_is_known "$of" || [[ ${FORCE:-} == 1 ]]
+    fi
 }
+
+is_wanted_linux() { [[ $1 == "$series" || $1 == "$series".* ]]; } # is_wanted_linux VERSION
+
+is_wanted() { "is_wanted_$what" "$1"; } # is_wanted VERSION
 
 check_tree() { # check_tree TREE CALLED: its version goes to $version
     version=$(version_of "$1") || die "$2 is not a source tree of $name: give one of $wanted."
@@ -94,6 +102,18 @@ check_tree() { # check_tree TREE CALLED: its version goes to $version
     if [[ $what == qemu && ! -e $1/pc-bios/bios-256k.bin ]]; then
         die "$2 is a distribution's source, without the firmware: give the project's own release, or none."
     fi
+}
+
+is_given() { # is what the user gives of the series asked for?
+    local given
+    [[ $what == qemu && -n $series ]] || return 0
+    if [[ -n $src ]]; then
+        given=$(version_of "$src") || return 0
+    else
+        given=$(tar -x --to-stdout --occurrence=1 --wildcards --no-wildcards-match-slash -f "$tarball" \
+            '*/VERSION' 2>/dev/null) || return 0
+    fi
+    is_wanted "$given"
 }
 
 got= # becomes 1 when the source is in place
@@ -352,14 +372,17 @@ get_source() { # get_source PACKAGE VERSION...: its upstream tarball
             return 0
         fi
     done
+    printf '%s\n' "the archive lists $package $* and has none of them"
     return 1
 }
 
-get_deb() { # get_deb PACKAGE [PATTERN]: of the versions that match the shell pattern, the newest
+# get_deb PACKAGE [PATTERN [LAST]]: of the versions that match the shell pattern, up to LAST, the newest
+get_deb() {
     local version
     while read -r version; do
         # shellcheck disable=SC2053  # a pattern
         [[ $version == ${2:-*} ]] || continue
+        if [[ -n ${3:-} ]] && dpkg --compare-versions "$version" gt "$3"; then continue; fi
         if private apt-get download "$1=$version"; then
             printf '%s %s\n' "$1" "$version" >>debs
             return 0
@@ -376,15 +399,16 @@ upstream_version() { # upstream_version PACKAGE-VERSION: without the distributio
 
 download_qemu() { # into the current folder: the source, and what Debian takes out of it
     local version candidates=()
-    apt_update
+    # A mirror need not have all the suites in which any series is looked for.
+    apt_update || [[ -n $series ]]
     while read -r version; do
-        if known "$(upstream_version "$version")"; then candidates+=("$version"); fi
+        if FORCE='' is_wanted_qemu "$(upstream_version "$version")"; then candidates+=("$version"); fi
     done < <(private apt-cache showsrc --only-source qemu | sed -n 's/^Version: //p' | sort -rVu)
     ((${#candidates[@]})) || { echo "the archive has no $wanted"; return 1; }
     get_source qemu "${candidates[@]}"
     version=$(<version)
-    # Firmware that belongs to this very version, if it can be had.
-    if ! get_deb qemu-system-data "*$(upstream_version "$version")*"; then get_deb qemu-system-data; fi
+    # Firmware that belongs to this very version, or else an older one's: newer ones leave some of it out.
+    if ! get_deb qemu-system-data '*' "$version"; then get_deb qemu-system-data; fi
     get_deb seabios
     get_deb ipxe-qemu
     rm -f version
@@ -398,13 +422,19 @@ download_linux() { # into the current folder
 }
 
 from_distribution_cache() {
-    local folder=$CACHE/distribution/$what${key:+-$key}
-    is_cached "$folder" || return 0
-    unpack_distribution "$folder"
+    local folder package
+    # What was got when no series was asked for may be of the one that now is.
+    for folder in "$CACHE/distribution/$what${key:+-$key}" "$CACHE/distribution/$what"; do
+        is_cached "$folder" || continue
+        package=$(sed -n 's/^package=//p' -- "$folder/about")
+        is_wanted "$(upstream_version "$package")" || continue
+        unpack_distribution "$folder"
+        [[ -z $got ]] || return 0
+    done
 }
 
 from_distribution() {
-    local folder=$CACHE/distribution/$what${key:+-$key} apt tmp status
+    local folder=$CACHE/distribution/$what${key:+-$key} suites=(trixie) apt tmp status
     if ! find_mirror; then
         loudly "apt is not set up here for Debian's or Ubuntu's archive"
         return 0
@@ -413,8 +443,11 @@ from_distribution() {
     new_tmp "$CACHE"
     apt=$tmp
     case $distribution:$what in
-        # Debian 13 has the QEMU series that we know and the newer Linux, Debian 12 the older.
-        debian:qemu) { apt_lines deb-src trixie && apt_lines deb trixie; } ;;
+        # Debian 13 has a QEMU series that we know and the newer Linux, Debian 12 the older.
+        debian:qemu)
+            [[ -z $series ]] || suites+=(trixie-backports bookworm-backports forky sid)
+            apt_lines deb-src "${suites[@]}" && apt_lines deb "${suites[@]}"
+            ;;
         debian:linux)
             case $series in
                 7.*) apt_lines deb trixie-backports ;;
@@ -509,8 +542,11 @@ add_firmware() { # add_firmware UNPACKED TREE
                 *) : >"$2/pc-bios/$name" ;;
             esac
         fi
-    done < <(sed -n -e "s/^ *'\(edk2-[^']*\.fd\)',\$/\1.bz2/p" -e "s/^ *'\([^']*\)\.dts',\$/\1.dtb/p" \
-        -e "/^blobs = /,/^]/s/^ *'\([^']*\)',\$/\1/p" -- "$2/pc-bios/meson.build")
+    done < <(
+        sed -n -e "s/^ *'\(edk2-[^']*\.fd\)',\$/\1.bz2/p" -e "/^blobs = /,/^]/s/^ *'\([^']*\)',\$/\1/p" \
+            -- "$2/pc-bios/meson.build"
+        find "$2/pc-bios" -name '*.dts' -printf '%P\n' | sed 's/\.dts$/.dtb/'
+    )
 }
 
 # Likewise the Python packages that QEMU's configure installs for itself: those that the tree names,
@@ -549,15 +585,17 @@ get_wheels() { # get_wheels FOLDER NAME==VERSION...: into FOLDER/got
 
 # ---- which of all these ----
 
-if [[ -n $src || -n $tarball ]]; then
+if [[ -n $src || -n $tarball ]] && is_given; then
     lock_cache
     from_user
     exit 0
 fi
-if [[ -e $record && -d $dest ]]; then exit 0; fi
+if [[ -e $record && -d $dest ]] &&
+    { [[ -z $series ]] || is_wanted "$(sed -n 's/^version=//p' -- "$record")"; }; then
+    exit 0
+fi
 lock_cache
-key=
-if [[ $what == linux ]]; then key=$series; fi
+key=$series
 for way in from_upstream_cache from_distribution_cache from_upstream from_distribution; do
     # Not "$way && break": bash would take no notice of errors inside.
     "$way"

@@ -3,6 +3,8 @@
 #
 # scripts/help.sh: what make can do here, from the comments in the Makefile.
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
+# shellcheck source=scripts/series.sh
+. scripts/series.sh
 cat <<'END'
 my_rng: a random number generator as a PCI device of QEMU, and all that a guest needs to use it.
 
@@ -12,16 +14,18 @@ END
 sed -n 's/^\([a-z-]*\): ## \(.*\)/  \1\t\2/p' Makefile | while IFS=$'\t' read -r target words; do
     printf '  %-11s %s\n' "${target#  }" "$words"
 done
-cat <<'END'
+cat <<END
 
 Sources (otherwise: the cache, the releases, the distribution's source packages):
-  QEMU_SRC=DIR    QEMU_TARBALL=FILE    QEMU 8.2.x or 10.0.x (another: FORCE=1)
+  QEMU_SRC=DIR    QEMU_TARBALL=FILE    QEMU $(qemu_wanted) (another: FORCE=1)
   LINUX_SRC=DIR   LINUX_TARBALL=FILE   Linux 7.3.x
 Places:
   BUILD=DIR             where to build (default: build/ here)
   XDG_CACHE_HOME=DIR    downloads are kept in its my_rng/ (default: ~/.cache)
   PREFIX=DIR            for install; DESTDIR=DIR is put in front of it
 Other:
+  QEMU_VERSIONS=LIST    the series of QEMU for matrix, also unknown ones (default: $(qemu_series | paste -sd ' '))
   ACCEL=auto|kvm|tcg    what runs the guest (default: KVM if a guest really runs on it, else TCG)
+  SECONDS=N             how long fuzz runs each target (default: 60)
   JOBS=N                how many jobs at once (default: one for each processor)
 END

@@ -38,8 +38,8 @@ PATH=$PATH:/usr/sbin:/sbin
 # ---- messages ----
 
 # The time since the start is that of the script that was started first.
-if [[ -z ${MY_RNG_TOP:-} ]] || ! [[ -d /proc/$MY_RNG_TOP ]]; then
-    export MY_RNG_TOP=$$ MY_RNG_START=$EPOCHSECONDS
+if [[ -z ${MY_RNG_NOW:-} ]] || ! [[ -d /proc/$MY_RNG_TOP ]]; then
+    export MY_RNG_TOP=$$ MY_RNG_START=$EPOCHSECONDS MY_RNG_NOW=$BUILD/log/.now.$$
     # make passes on what ends it, except for what cannot be caught: then its end is noticed.
     export MY_RNG_MAKE=${MAKELEVEL:+$PPID}
 fi
@@ -80,9 +80,9 @@ mkdir -p "$LOG" "$STAMPS" 2>/dev/null ||
 
 # ---- being stopped ----
 
-# The script that was started first (the "top") shows how all the others are doing, and ends them
-# when it is ended itself.
-NOW=$BUILD/log/.now.$MY_RNG_TOP # a file for each step under way
+# The script that was started first (the "top") shows how all the others are doing, even what builds
+# in another folder, and ends them when it is ended itself.
+NOW=$MY_RNG_NOW                 # a file for each step under way
 running=()                      # process ids of what this script is waiting for
 groups=()                       # process groups of the steps among them
 temporary=()                    # files and folders to remove at the end
@@ -165,8 +165,8 @@ together() { # together COMMAND...: scripts at the same time, each with its word
 # ---- the runner of long steps ----
 
 start_ticker() {
-    [[ $MY_RNG_TOP == "$$" && -z $ticker ]] || return 0
     mkdir -p "$NOW"
+    [[ $MY_RNG_TOP == "$$" && -z $ticker ]] || return 0
     # Without the lock of scripts/build.sh: only what builds may hold it.
     if [[ -n ${lock:-} ]]; then
         tick {lock}>&- &

@@ -17,8 +17,8 @@ use tree::Tree;
 /// Lays the my_rng device on a QEMU source tree, and takes it off again.
 ///
 /// New files are laid as links into this repository, so that an edit on either side is the same
-/// edit; QEMU's own files get lines at their top and lose just those again. After this repository was
-/// moved, apply the overlay again.
+/// edit; QEMU's own files get lines and lose just those again. After this repository was moved, apply
+/// the overlay again.
 #[derive(Parser)]
 #[command(
     version,

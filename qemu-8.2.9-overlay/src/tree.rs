@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The series that the overlay is known to build on, one a line.
+/// The series that the overlay was tried on: on each line one, its release, and what it was tried with.
 const SERIES: &str = include_str!("../series");
 
 /// Files that every QEMU tree has and hardly any other.
@@ -80,7 +80,10 @@ impl Tree {
 }
 
 fn series() -> impl Iterator<Item = &'static str> {
-    SERIES.lines().filter(|line| !line.is_empty())
+    SERIES
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_whitespace().next())
 }
 
 /// Whether `version` (8.2.9) is of `series` (8.2). From the 50th on, micro versions are QEMU's way to
@@ -97,7 +100,11 @@ fn is_of(version: &str, series: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_of;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::{SERIES, is_of, series};
 
     #[test]
     fn versions_and_series() {
@@ -109,5 +116,85 @@ mod tests {
         assert!(!is_of("8.20.1", "8.2"));
         assert!(!is_of("18.2.9", "8.2"));
         assert!(!is_of("8.1.5", "8.2"));
+    }
+
+    #[test]
+    fn the_list_is_whole() {
+        let mut listed = BTreeSet::new();
+        for line in SERIES.lines().filter(|line| !line.starts_with('#')) {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            let [series, release, tried @ ..] = &columns[..] else {
+                panic!("`{line}` has no release");
+            };
+            assert!(is_of(release, series), "`{line}`: another series' release");
+            assert!(!tried.is_empty(), "`{line}` was tried with nothing");
+            for version in tried {
+                assert!(is_of(version, series), "`{line}`: {version} is another's");
+            }
+            assert!(listed.insert(*series), "{series} is listed twice");
+        }
+        assert_eq!(listed, series().collect());
+        assert!(!listed.is_empty());
+    }
+
+    /// The series that a word names, if it is a version: 8.2, 8.2.x, 8.2.9.
+    fn version(word: &str) -> Option<String> {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let parts: Vec<_> = word.split('.').collect();
+        let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        match parts[..] {
+            [major, minor] if number(major) && number(minor) => Some(word.to_owned()),
+            [major, minor, micro]
+                if number(major) && number(minor) && (micro == "x" || number(micro)) =>
+            {
+                Some(format!("{major}.{minor}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The series of the versions that a text names after the word QEMU.
+    fn after_qemu(text: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut words = text.split_whitespace();
+        while words.by_ref().any(|word| word == "QEMU") {
+            found.extend(
+                words
+                    .clone()
+                    .filter(|word| !["and", "or"].contains(word))
+                    .map_while(version),
+            );
+        }
+        found
+    }
+
+    #[test]
+    fn versions_are_found_in_a_text() {
+        let text = "a QEMU 8.2.x and 10.0.x, x86_64; Linux 7.3; with\nQEMU 9.1.2, or QEMU. 3.4";
+        let found = ["10.0", "8.2", "9.1"].map(String::from);
+        assert_eq!(after_qemu(text), BTreeSet::from(found));
+    }
+
+    #[test]
+    fn the_documents_name_the_series_of_the_list() {
+        let listed: BTreeSet<String> = series().map(String::from).collect();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for file in ["README.md", "docs/my-rng.rst"] {
+            // A copy of the overlay, for another device, has documents of its own.
+            let Ok(text) = fs::read_to_string(root.join(file)) else {
+                continue;
+            };
+            for series in after_qemu(&text) {
+                assert!(listed.contains(&series), "{file}: {series} is not listed");
+            }
+            if file != "README.md" {
+                continue;
+            }
+            for row in ["| the device |", "| `QEMU_SRC`"] {
+                let line = text.lines().find(|line| line.starts_with(row));
+                let words = line.expect(row).split_whitespace();
+                assert_eq!(words.filter_map(version).collect::<BTreeSet<_>>(), listed);
+            }
+        }
     }
 }
