@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/test.sh [PART...]: every test; the parts, in this order: fmt shellcheck clippy unit build overlay
-# clippy-qemu e2e. A part that fails does not keep the others from being run; the last line counts them.
+# clippy-qemu glue checkpatch qtest vmstate e2e. A part that fails does not keep the others from being run; the
+# last line counts them. A part that takes its time, and is not among them: device-crash.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
 cd -- "$ROOT"
 
+# A workspace of its own.
+fuzz=(--manifest-path fuzz/Cargo.toml --target-dir target/fuzz)
+
 check_fmt() {
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
     # The module is built by Kbuild, which cargo knows nothing of.
     rustfmt --check --edition 2021 guest-module/my_rng.rs
 }
@@ -20,16 +25,36 @@ check_shell() {
 
 check_clippy() {
     cargo clippy --workspace --all-targets --locked --jobs "$JOBS" -- -D warnings
+    cargo clippy "${fuzz[@]}" --all-targets --locked --jobs "$JOBS" -- -D warnings
 }
 
 check_clippy_qemu() { # the layer that is compiled against QEMU's headers only
     LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
     export LIBCLANG_PATH QEMU_BUILD_DIR=$QEMU_TREE/build
-    cargo clippy -p my-rng-dev --features qemu --all-targets --locked --jobs "$JOBS" -- -D warnings
+    cargo clippy -p my-rng-dev -p my-rng-glue --features qemu --all-targets --locked --jobs "$JOBS" -- -D warnings
+}
+
+glue_tests() { # that layer, and the shim, in a fake QEMU, watched by AddressSanitizer
+    local host libraries
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    libraries=("$(rustc --print sysroot)/lib/rustlib/$host/lib"/librustc*_rt.asan.a)
+    LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
+    export LIBCLANG_PATH QEMU_BUILD_DIR=$QEMU_TREE/build
+    if [[ -e ${libraries[0]} ]]; then
+        # The option is not stable. The variable makes the pinned compiler take it; a nightly one would be
+        # another compiler to install, and not the one whose output is used.
+        export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CFLAGS=-fsanitize=address
+    else
+        echo "This rustc comes without AddressSanitizer (rustup's come with it): the tests run without."
+    fi
+    # In a place of its own: crates look at that variable, and all that uses them would be built again.
+    cargo test --locked --jobs "$JOBS" --target "$host" --target-dir target/glue -p my-rng-glue --features qemu
 }
 
 unit_tests() {
     cargo test --locked --jobs "$JOBS"
+    # What the fuzzer has learnt, without the fuzzer.
+    cargo test "${fuzz[@]}" --locked --jobs "$JOBS"
 }
 
 e2e_tests() {
@@ -91,12 +116,43 @@ overlay_tests() {
     rm -rf -- "$tmp"
 }
 
+check_c() { # the overlay's C, as QEMU wants it; with what QEMU's checker cannot know left out
+    local files said status=0
+    # By their paths in QEMU's tree: it has other rules for tests.
+    cd -- "$ROOT/qemu-8.2.9-overlay"
+    mapfile -t files < <(find . -name '*.[ch]' -printf '%P\n' | sort)
+    printf '%s\n' "${files[@]}"
+    # It takes __has_include for an architecture's, which it is not; there is no other way to say where
+    # a header is that has moved from version to version.
+    said=$(perl "$QEMU_TREE/scripts/checkpatch.pl" --no-tree --terse --no-summary -f "${files[@]}") || status=$?
+    # 1: it has something to say.
+    ((status <= 1)) || { echo "checkpatch.pl ended with status $status" && return 1; }
+    ! grep -v 'my-rng/seams\.h:[0-9]*: WARNING: architecture specific defines should be avoided$' <<<"$said" | grep .
+}
+
+qtests() {
+    "$ROOT/scripts/qtest.sh" "$QEMU_TREE/build" my-rng-test device-introspect-test qom-test
+}
+
+vmstate() {
+    "$ROOT/scripts/check-vmstate.sh" "$QEMU_TREE/build"
+}
+
+device_crash() { # QEMU's own: the device in every machine that this QEMU has
+    cd -- "$QEMU_TREE/build"
+    PYTHONPATH=$QEMU_TREE/python pyvenv/bin/python3 -B "$QEMU_TREE/scripts/device-crash-test" --tcg-only \
+        -t device=my_rng -- ./qemu-system-x86_64 | tee device-crash-test.log
+    # Machines without a PCI bus are passed over in silence, and others that fail are told, but pass.
+    ! grep -q -i 'failed:' device-crash-test.log
+}
+
 passed=0 failures=()
 part() { # part NAME WHAT COMMAND...: as step, but a failure is only counted
     local status took name=$1
     run_step "$@"
     # The runners' own words and counts.
-    grep -E -e '^(test |running |test result:)|^ +(Running|Doc-tests) ' -- "$LOG/$name.log" |
+    grep -E -e '^(test |running |test result:|vmstate: )|^ +(Running|Doc-tests) ' \
+        -e '^[a-z-]+: [0-9]+ passed, |^INFO: Total: ' -- "$LOG/$name.log" |
         grep -v -e '^running 0 tests' -e '^test result: ok. 0 passed' || true
     if ((status == 0)); then
         passed=$((passed + 1))
@@ -110,7 +166,7 @@ part() { # part NAME WHAT COMMAND...: as step, but a failure is only counted
     fi
 }
 
-(($#)) || set -- fmt shellcheck clippy unit build overlay clippy-qemu e2e
+(($#)) || set -- fmt shellcheck clippy unit build overlay clippy-qemu glue checkpatch qtest vmstate e2e
 sub "$ROOT/scripts/packages.sh" test
 sub "$ROOT/scripts/toolchain.sh"
 for name; do
@@ -123,6 +179,11 @@ for name; do
         build) sub "$ROOT/scripts/build.sh" all ;;
         overlay) overlay_tests ;;
         clippy-qemu) part clippy-qemu "Checking the layer between the device and QEMU with clippy" check_clippy_qemu ;;
+        glue) part glue "Testing that layer in a fake QEMU, under AddressSanitizer" glue_tests ;;
+        checkpatch) part checkpatch "Checking the C code with QEMU's checkpatch.pl" check_c ;;
+        qtest) part qtest "Running QEMU's own kind of tests" qtests ;;
+        vmstate) part vmstate "Holding the device's saved state against what was published" vmstate ;;
+        device-crash) part device-crash "Trying the device in every machine of QEMU's" device_crash ;;
         e2e) part e2e "Running the end-to-end tests" e2e_tests ;;
         *) die "there is no part $name: see the head of scripts/test.sh." ;;
     esac

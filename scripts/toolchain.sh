@@ -4,6 +4,7 @@
 # scripts/toolchain.sh            the Rust toolchain: the one that rust-toolchain.toml pins where there is
 #                                 rustup, else the distribution's; says and does nothing where all is there
 # scripts/toolchain.sh bindgen    also bindgen, which Linux's build wants as a program; prints its path
+# scripts/toolchain.sh cargo-fuzz also cargo-fuzz; prints its path
 # scripts/toolchain.sh libclang   prints the folder of the libclang that bindgen is to use
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -11,6 +12,7 @@
 rust_wanted=1.85.0     # the oldest with which this project, and Linux 7.3, builds
 bindgen_wanted=0.71.1  # likewise
 bindgen_pinned=0.73.2  # what is built where there is no such bindgen
+cargo_fuzz_pinned=0.13.2
 libclang_wanted=17
 rustup_command="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain none"
 
@@ -112,23 +114,36 @@ bindgen() {
             return 0
         fi
     done
-    need_space "$CACHE" 600 "building bindgen"
-    new_tmp "$CACHE/tools"
     # Without optimisation, for that is the fastest in total: optimised, it costs two minutes more of
     # processor time to build, and saves half a minute in the one kernel build that it is for.
-    step bindgen "Building bindgen $bindgen_pinned, with which Linux makes its Rust bindings" \
+    build_tool bindgen bindgen-cli "$bindgen_pinned" "with which Linux makes its Rust bindings"
+    printf '%s\n' "$home/bin/bindgen"
+}
+
+cargo_fuzz() {
+    local home=$CACHE/tools/cargo-fuzz-$cargo_fuzz_pinned
+    # Only starts compilers and programs: how fast it is itself does not matter.
+    [[ -x $home/bin/cargo-fuzz ]] ||
+        build_tool cargo-fuzz cargo-fuzz "$cargo_fuzz_pinned" "with which the device is fuzzed"
+    printf '%s\n' "$home/bin/cargo-fuzz"
+}
+
+build_tool() { # build_tool NAME CRATE VERSION WHAT: into the cache, without optimisation
+    local home=$CACHE/tools/$1-$3
+    need_space "$CACHE" 600 "building $1"
+    new_tmp "$CACHE/tools"
+    step "$1" "Building $1 $3, $4" \
         env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=debuginfo \
-        cargo install bindgen-cli --locked --version "$bindgen_pinned" --root "$tmp" \
-        --target-dir "$tmp/target" --jobs "$JOBS"
+        cargo install "$2" --locked --version "$3" --root "$tmp" --target-dir "$tmp/target" --jobs "$JOBS"
     rm -rf -- "$home" "$tmp/target"
     mv -- "$tmp" "$home"
-    printf '%s\n' "$home/bin/bindgen"
 }
 
 case ${1:-} in
     '') toolchain ;;
     bindgen) bindgen ;;
+    cargo-fuzz) cargo_fuzz ;;
     libclang) libclang ;;
-    *) die "usage: scripts/toolchain.sh [bindgen|libclang]" ;;
+    *) die "usage: scripts/toolchain.sh [bindgen|cargo-fuzz|libclang]" ;;
 esac

@@ -430,8 +430,8 @@ pub unsafe fn class_init<M: Trace>(class: *mut bindings::ObjectClass, hooks: &Cl
             post_load: post_load::<M>,
         },
     );
-    // SAFETY: nobody else uses a class while it is being initialized. The three lie over each other,
-    // so they are written through the pointers, without references. The category is a bit of its
+    // SAFETY: nobody else uses a class while it is being initialized. They may lie over each other, so
+    // they are written through the pointers, without references. The category is a bit of its
     // bitmap.
     unsafe {
         (*pci).realize = Some(hooks.realize);

@@ -6,21 +6,18 @@
 
 /* A device is the only thing there is: one type, one class. */
 
-struct ObjectProperty {
-    const char *name;
-    char *description;
-    const Property *field;          /* a qdev property... */
-    const char *default_text;
-    ObjectPropertyAccessor *get;    /* ... or a counter */
-    void *opaque;
-};
+typedef struct Listed {
+    ObjectProperty property;
+    const Property *field;      /* of a qdev property */
+    char *default_text;
+} Listed;
 
 struct TypeImpl {
     TypeInfo info;
     /* Exactly as large as QEMU makes them: what is beyond is noticed. */
     PCIDeviceClass *class;
     InterfaceClass *resettable;
-    ObjectProperty properties[16];
+    Listed properties[16];
     size_t count;
 };
 
@@ -156,6 +153,11 @@ uint16_t _TRACE_MY_RNG_SEED_DSTATE;
 uint16_t _TRACE_MY_RNG_RESET_DSTATE;
 uint16_t _TRACE_MY_RNG_GUEST_ERROR_DSTATE;
 
+int qemu_get_thread_id(void)
+{
+    return 1;
+}
+
 void fake_switch_log(bool guest_errors, bool trace)
 {
     qemu_loglevel = (guest_errors ? LOG_GUEST_ERROR : 0)
@@ -220,9 +222,7 @@ void register_module_init(void (*fn)(void), module_init_type type)
     register_types = fn;
 }
 
-#if SEAM_QEMU_AT_LEAST(8, 2)
 Type type_register_static(const TypeInfo *info)
-#endif
 {
     DEMAND(!the_type.class && !strcmp(info->parent, TYPE_PCI_DEVICE));
     DEMAND(info->instance_size > sizeof(PCIDevice));
@@ -244,18 +244,34 @@ ObjectClass *object_class_dynamic_cast_assert(ObjectClass *klass,
     return klass;
 }
 
-ObjectProperty *object_class_property_find(ObjectClass *klass,
-                                           const char *name)
+static Listed *find(ObjectClass *klass, const char *name)
 {
     size_t i;
 
     DEMAND(klass->type == &the_type);
     for (i = 0; i < the_type.count; i++) {
-        if (!strcmp(the_type.properties[i].name, name)) {
+        if (!strcmp(the_type.properties[i].property.name, name)) {
             return &the_type.properties[i];
         }
     }
     return NULL;
+}
+
+static Listed *add(ObjectClass *klass, const char *name)
+{
+    Listed *listed = &the_type.properties[the_type.count];
+
+    DEMAND(the_type.count < ARRAY_SIZE(the_type.properties));
+    DEMAND(!find(klass, name));
+    listed->property.name = copy(name);
+    the_type.count++;
+    return listed;
+}
+
+ObjectProperty *object_class_property_find(ObjectClass *klass,
+                                           const char *name)
+{
+    return &find(klass, name)->property;
 }
 
 ObjectProperty *object_class_property_add(ObjectClass *klass, const char *name,
@@ -265,16 +281,11 @@ ObjectProperty *object_class_property_add(ObjectClass *klass, const char *name,
                                           ObjectPropertyRelease *release,
                                           void *opaque)
 {
-    ObjectProperty *property = &the_type.properties[the_type.count];
+    ObjectProperty *property = &add(klass, name)->property;
 
-    DEMAND(!object_class_property_find(klass, name));
-    DEMAND(the_type.count < ARRAY_SIZE(the_type.properties));
     DEMAND(!strcmp(type, "uint64") && get && !set && !release);
-    the_type.count++;
-    /* QEMU copies the name. */
-    *property = (ObjectProperty) {
-        .name = copy(name), .get = get, .opaque = opaque,
-    };
+    property->get = get;
+    property->opaque = opaque;
     return property;
 }
 
@@ -282,28 +293,21 @@ void object_class_property_set_description(ObjectClass *klass,
                                            const char *name,
                                            const char *description)
 {
-    ObjectProperty *property = object_class_property_find(klass, name);
+    Listed *listed = find(klass, name);
 
-    DEMAND(property && *description);
-    free(property->description);
-    property->description = copy(description);
+    DEMAND(listed && *description);
+    free((char *)listed->property.description);
+    listed->property.description = copy(description);
 }
 
 void object_property_set_default_str(ObjectProperty *property,
                                      const char *value)
 {
-    DEMAND(!property->default_text && property->field);
-    DEMAND(property->field->info == &qdev_prop_string);
-    property->default_text = copy(value);
-}
+    Listed *listed = container_of(property, Listed, property);
 
-static void add_field(ObjectClass *klass, const Property *field)
-{
-    DEMAND(!object_class_property_find(klass, field->name));
-    DEMAND(the_type.count < ARRAY_SIZE(the_type.properties));
-    the_type.properties[the_type.count++] = (ObjectProperty) {
-        .name = copy(field->name), .field = field,
-    };
+    DEMAND(!listed->default_text && listed->field);
+    DEMAND(listed->field->info == &qdev_prop_string);
+    listed->default_text = copy(value);
 }
 
 #if SEAM_QEMU_AT_LEAST(10, 0)
@@ -311,7 +315,7 @@ void device_class_set_props_n(DeviceClass *dc, const Property *props,
                               size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        add_field(OBJECT_CLASS(dc), &props[i]);
+        add(OBJECT_CLASS(dc), props[i].name)->field = &props[i];
     }
     DEMAND(n > 0 && !props[n].name);
 }
@@ -319,7 +323,7 @@ void device_class_set_props_n(DeviceClass *dc, const Property *props,
 void device_class_set_props(DeviceClass *dc, Property *props)
 {
     for (; props->name; props++) {
-        add_field(OBJECT_CLASS(dc), props);
+        add(OBJECT_CLASS(dc), props->name)->field = props;
     }
 }
 #endif
@@ -354,25 +358,25 @@ static void *field_pointer(Object *obj, const Property *field, size_t size)
 
 bool fake_set(Object *obj, const char *name, const char *value)
 {
-    ObjectProperty *property = object_class_property_find(obj->class, name);
+    const Listed *listed = find(obj->class, name);
 
     DEMAND(!DEVICE(obj)->realized);
-    if (!property || !property->field) {
+    if (!listed || !listed->field) {
         return false;
     }
-    if (property->field->info == &qdev_prop_string) {
-        char **text = field_pointer(obj, property->field, sizeof(*text));
+    if (listed->field->info == &qdev_prop_string) {
+        char **text = field_pointer(obj, listed->field, sizeof(*text));
 
         free(*text);
         *text = copy(value);
     } else {
-        uint32_t *number = field_pointer(obj, property->field,
-                                         sizeof(*number));
-        char *end;
-        unsigned long long parsed = strtoull(value, &end, 0);
+        uint32_t *number = field_pointer(obj, listed->field, sizeof(*number));
+        unsigned long long parsed;
+        int used;
 
-        DEMAND(property->field->info == &qdev_prop_uint32);
-        if (!*value || *end || parsed > UINT32_MAX) {
+        DEMAND(listed->field->info == &qdev_prop_uint32);
+        if (sscanf(value, "%llu%n", &parsed, &used) != 1 || value[used]
+            || parsed > UINT32_MAX) {
             return false;
         }
         *number = parsed;
@@ -396,15 +400,15 @@ Object *fake_new(void)
     obj->class = (ObjectClass *)the_type.class;
     /* The defaults come before any instance_init. */
     for (i = 0; i < the_type.count; i++) {
-        const ObjectProperty *property = &the_type.properties[i];
+        const Listed *listed = &the_type.properties[i];
 
-        if (property->field && property->field->set_default) {
-            uint32_t *number = field_pointer(obj, property->field,
+        if (listed->field && listed->field->set_default) {
+            uint32_t *number = field_pointer(obj, listed->field,
                                              sizeof(*number));
 
-            *number = property->field->defval.u;
-        } else if (property->default_text) {
-            DEMAND(fake_set(obj, property->name, property->default_text));
+            *number = listed->field->defval.u;
+        } else if (listed->default_text) {
+            DEMAND(fake_set(obj, listed->property.name, listed->default_text));
         }
     }
     the_type.info.instance_init(obj);
@@ -482,15 +486,15 @@ bool visit_type_uint64(Visitor *v, const char *name, uint64_t *value,
 
 bool fake_counter(Object *obj, const char *name, uint64_t *value)
 {
-    ObjectProperty *property = object_class_property_find(obj->class, name);
+    const Listed *listed = find(obj->class, name);
     struct Visitor visitor = { value };
     Error *error = NULL;
 
-    if (!property || !property->get) {
+    if (!listed || !listed->property.get) {
         return false;
     }
-    DEMAND(property->description);
-    property->get(obj, &visitor, name, property->opaque, &error);
+    DEMAND(listed->property.description);
+    listed->property.get(obj, &visitor, name, listed->property.opaque, &error);
     DEMAND(!error);
     return true;
 }
@@ -539,6 +543,11 @@ static unsigned piece(const MemoryRegion *mr, uint64_t offset, unsigned size)
                ops->impl.min_access_size);
 }
 
+static uint64_t mask(unsigned size)
+{
+    return MAKE_64BIT_MASK(0, size * 8);
+}
+
 uint64_t fake_read(Object *obj, uint64_t offset, unsigned size)
 {
     MemoryRegion *mr = region(obj);
@@ -546,7 +555,10 @@ uint64_t fake_read(Object *obj, uint64_t offset, unsigned size)
     uint64_t value = 0;
 
     for (i = 0; i < size; i += step) {
-        value |= mr->ops->read(mr->opaque, offset + i, step) << (i * 8);
+        uint64_t part = mr->ops->read(mr->opaque, offset + i, step);
+
+        DEMAND(part <= mask(step));
+        value |= part << (i * 8);
     }
     return value;
 }
@@ -557,9 +569,7 @@ void fake_write(Object *obj, uint64_t offset, uint64_t value, unsigned size)
     unsigned i, step = piece(mr, offset, size);
 
     for (i = 0; i < size; i += step) {
-        uint64_t mask = step == 8 ? UINT64_MAX : (1ull << (step * 8)) - 1;
-
-        mr->ops->write(mr->opaque, offset + i, (value >> (i * 8)) & mask,
+        mr->ops->write(mr->opaque, offset + i, (value >> (i * 8)) & mask(step),
                        step);
     }
 }

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A device and its oracle, driven together. Whatever differs is a panic.
+
+use my_rng_dev::device::{Event, MyRng, Properties};
+use my_rng_dev::pci::{Host, PciModel};
+
+use crate::oracle::{Fields, Model};
+use crate::wire;
+
+/// The machine around the device. Its entropy is a rule, and is missing now and then.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Bit n of it tells whether the n-th request, modulo 64, is answered.
+    available: u64,
+    asked: u32,
+    traced: Vec<u32>,
+}
+
+/// What the n-th request for entropy is answered with.
+fn entropy(available: u64, n: u32) -> Option<u32> {
+    let word = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
+    (available >> (n % 64) & 1 == 1).then_some(word)
+}
+
+impl Host<Event> for Machine {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        let word = entropy(self.available, self.asked);
+        self.asked += 1;
+        // What is not there must not be taken from here.
+        bytes.copy_from_slice(&word.unwrap_or(0xdead_beef).to_le_bytes());
+        word.is_some()
+    }
+
+    fn trace(&mut self, event: Event) {
+        let Event::Seeded(seed) = event;
+        self.traced.push(seed);
+    }
+}
+
+/// Both.
+#[derive(Clone)]
+pub struct Pair {
+    properties: Properties,
+    device: MyRng,
+    machine: Machine,
+    model: Model,
+    /// How many words of entropy the model asked for.
+    asked: u32,
+}
+
+impl Pair {
+    /// A device with these properties, or none where both say that there can be none.
+    #[must_use]
+    pub fn new(generator: &str, seed: u32, available: u64) -> Option<Self> {
+        let properties = Properties {
+            seed,
+            generator: generator.to_owned(),
+        };
+        let device = MyRng::new(&properties);
+        let model = Model::new(generator, seed);
+        assert_eq!(device.is_ok(), model.is_some(), "{properties:?}");
+        let pair = Self {
+            properties,
+            device: device.ok()?,
+            machine: Machine {
+                available,
+                asked: 0,
+                traced: Vec::new(),
+            },
+            model: model?,
+            asked: 0,
+        };
+        pair.check();
+        Some(pair)
+    }
+
+    /// Holds the one against the other.
+    pub fn check(&self) {
+        assert_eq!(
+            wire::write(self.device.save()),
+            self.model.save().to_bytes()
+        );
+        assert_eq!(
+            self.counters(),
+            [
+                ("reads", self.model.reads),
+                ("seeds", self.model.seeds),
+                ("guest-errors", self.model.guest_errors),
+            ]
+        );
+        assert_eq!(self.machine.asked, self.asked, "entropy asked for");
+        assert_eq!(self.machine.traced, self.model.traced);
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        MyRng::COUNTERS
+            .iter()
+            .map(|counter| {
+                let name = counter.name.to_str().expect("a counter's name is ASCII");
+                (name, (counter.get)(&self.device))
+            })
+            .collect()
+    }
+
+    /// The guest reads.
+    pub fn read(&mut self, offset: u64, size: u32) {
+        let (available, asked) = (self.machine.available, &mut self.asked);
+        let expected = self.model.read(offset, size, || {
+            let word = entropy(available, *asked);
+            *asked += 1;
+            // The guest reads 0 where there is none.
+            word.unwrap_or(0)
+        });
+        let got = self.device.read(&mut self.machine, offset, size);
+        assert_eq!(
+            got.map_err(|refused| refused.to_string()),
+            expected,
+            "{size}-byte read at {offset:#x}"
+        );
+    }
+
+    /// The guest writes.
+    pub fn write(&mut self, offset: u64, value: u64, size: u32) {
+        let expected = self.model.write(offset, value, size);
+        let got = self.device.write(&mut self.machine, offset, value, size);
+        assert_eq!(
+            got.map_err(|refused| refused.to_string()),
+            expected,
+            "{size}-byte write at {offset:#x}"
+        );
+    }
+
+    /// The guest takes numbers.
+    pub fn take(&mut self, count: usize) {
+        for _ in 0..count {
+            self.read(0, 4);
+        }
+    }
+
+    /// The machine is reset.
+    pub fn reset(&mut self) {
+        self.device.reset();
+        self.model.reset();
+    }
+
+    /// What travels, as bytes.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        wire::write(self.device.save())
+    }
+
+    /// A state arrives. Whether it was taken; where not, all is as it was.
+    pub fn load(&mut self, bytes: &[u8]) -> bool {
+        let untouched = self.device.clone();
+        let accepted = self.model.load(&Fields::from_bytes(bytes));
+        match self.device.load(&wire::read(bytes)) {
+            Ok(()) => assert!(accepted, "what cannot be was taken"),
+            Err(refused) => {
+                assert!(!accepted, "refused: {refused}");
+                assert_eq!(self.device, untouched);
+                let told = refused.to_string();
+                assert!(
+                    !told.is_empty() && !told.contains(char::is_control),
+                    "{told:?}"
+                );
+            }
+        }
+        self.check();
+        accepted
+    }
+
+    /// The machine moves to another host: a new device, made with the same properties, goes on. Whether
+    /// it could; where not, it is new.
+    pub fn travel(&mut self) -> bool {
+        let state = self.save();
+        self.device = MyRng::new(&self.properties).expect("these properties were good before");
+        self.model.reset();
+        // The counters do not travel.
+        (self.model.reads, self.model.seeds, self.model.guest_errors) = (0, 0, 0);
+        self.check();
+        self.load(&state)
+    }
+}
