@@ -29,6 +29,8 @@ mod qemu {
     /// What the names of the shim's hooks begin with.
     const PREFIX: &str = "my_rng";
     const HEADER: &str = "src/qemu/wrapper.h";
+    /// Where the shims of the other devices are, from the folder of that one.
+    const DEVICES: &str = "my-rng/devices";
 
     /// An entry of `compile_commands.json`, which meson writes.
     #[derive(Deserialize)]
@@ -36,6 +38,16 @@ mod qemu {
         directory: PathBuf,
         command: String,
         file: PathBuf,
+    }
+
+    /// Where the shim is, and with what QEMU compiles it.
+    struct Shim {
+        folder: PathBuf,
+        compiler: String,
+        /// Include paths, defines and language standard, which bindgen needs too.
+        flags: Vec<String>,
+        /// What only a compiler that generates code is told.
+        code_generation: Vec<String>,
     }
 
     type Result<T> = std::result::Result<T, String>;
@@ -48,14 +60,26 @@ mod qemu {
                  tree with the overlay on it"
             )
         })?);
-        let (flags, code_generation) = shim_flags(&build_dir)?;
+        let Shim {
+            folder,
+            compiler,
+            flags,
+            code_generation,
+        } = shim(&build_dir)?;
+        let (mut prefixes, mut headers) = (PREFIX.to_owned(), vec![HEADER.to_owned()]);
+        for device in other_devices() {
+            let name = device.replace('_', "-");
+            let header = folder.join(DEVICES).join(&name).join(name + ".h");
+            headers.push(header.display().to_string());
+            prefixes = format!("{prefixes}|{device}");
+        }
 
         let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
         let inlines = out_dir.join("inlines.c");
         bindgen::builder()
-            .header(HEADER)
+            .headers(headers)
             .clang_args(&flags)
-            .allowlist_item(format!("(trace_)?{PREFIX}_.*|seam_.*"))
+            .allowlist_item(format!("(trace_)?({prefixes})_.*|seam_.*"))
             .allowlist_type("DeviceCategory|DeviceClass|MemoryRegionOps|PCIDevice|PCIDeviceClass")
             .allowlist_type("Property|ResettableClass|VMStateDescription|VMStateField|VMStateFlags")
             .allowlist_function("memory_region_init_io|pci_register_bar|qemu_log")
@@ -64,7 +88,7 @@ mod qemu {
             .allowlist_function("error_setg_internal|error_report|error_free|visit_type_uint64")
             .allowlist_function("object_class_property_(add|find|set_description)")
             .allowlist_function("object_property_set_default_str")
-            .allowlist_var("LOG_GUEST_ERROR|PCI_BASE_ADDRESS_SPACE_MEMORY")
+            .allowlist_var("EINVAL|LOG_GUEST_ERROR|PCI_BASE_ADDRESS_SPACE_MEMORY")
             .allowlist_var(
                 "qdev_prop_(uint32|string)|vmstate_info_uint(8|32|64)|vmstate_pci_device",
             )
@@ -83,6 +107,7 @@ mod qemu {
             .map_err(|error| format!("the bindings could not be written: {error}"))?;
 
         let mut wrappers = cc::Build::new();
+        wrappers.compiler(compiler);
         for flag in flags.iter().chain(&code_generation) {
             wrappers.flag(flag);
         }
@@ -94,9 +119,21 @@ mod qemu {
             .map_err(|error| format!("QEMU's inline functions could not be compiled: {error}"))
     }
 
-    /// With what QEMU compiles the shim: include paths, defines and language standard, which bindgen
-    /// needs too, and what only a compiler that generates code is told.
-    fn shim_flags(build_dir: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    /// The devices beside the first, by what the names of their hooks begin with: the features of this
+    /// crate, but for the one that is none.
+    fn other_devices() -> Vec<String> {
+        let mut devices: Vec<_> = env::vars_os()
+            .filter_map(|(name, _)| {
+                let feature = name.to_str()?.strip_prefix("CARGO_FEATURE_")?;
+                (feature != "QEMU").then(|| feature.to_lowercase())
+            })
+            .collect();
+        devices.sort();
+        devices
+    }
+
+    /// The shim, as QEMU's build knows it.
+    fn shim(build_dir: &Path) -> Result<Shim> {
         let path = build_dir.join("compile_commands.json");
         println!("cargo::rerun-if-changed={}", path.display());
         let text = std::fs::read(&path)
@@ -115,6 +152,13 @@ mod qemu {
         let words = shlex::split(&shim.command)
             .ok_or_else(|| format!("{}: the shim's command has a loose quote", path.display()))?;
 
+        // There may be a cache's name in front.
+        let compiler = words
+            .iter()
+            .take_while(|word| !word.starts_with('-'))
+            .last()
+            .ok_or("the shim's command names no compiler")?
+            .clone();
         let (mut flags, mut code_generation) = (Vec::new(), Vec::new());
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -131,6 +175,8 @@ mod qemu {
                     None if word.starts_with("-D") || word.starts_with("-std=") => {
                         flags.push(word.clone());
                     }
+                    // Sanitizers have files of their own, at places that are not ours to know.
+                    None if word.starts_with("-fsanitize") => {}
                     None if word.starts_with("-f") || word.starts_with("-m") => {
                         code_generation.push(word.clone());
                     }
@@ -139,11 +185,15 @@ mod qemu {
             }
         }
         // The shim's own header stands beside it.
-        let shim_dir = shim.directory.join(&shim.file);
-        if let Some(dir) = shim_dir.parent() {
-            flags.push(format!("-I{}", dir.display()));
-        }
-        Ok((flags, code_generation))
+        let mut folder = shim.directory.join(&shim.file);
+        folder.pop();
+        flags.push(format!("-I{}", folder.display()));
+        Ok(Shim {
+            folder,
+            compiler,
+            flags,
+            code_generation,
+        })
     }
 
     fn absolute(directory: &Path, path: &str) -> String {

@@ -14,11 +14,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::tree::Tree;
 
 /// New files and folders, by their path in the tree, which is also their path in the overlay.
-const LINKS: [&str; 4] = [
+const LINKS: [&str; 5] = [
     "hw/misc/my-rng.c",
     "hw/misc/my-rng.h",
     "hw/misc/my-rng",
     "tests/qtest/my-rng-test.c",
+    "configs/devices/x86_64-softmmu/my-counter.mak",
 ];
 
 /// Lines for a file that QEMU has: from a comment with `MARKS`' first to an empty line after one with
@@ -36,7 +37,7 @@ enum Anchor {
     After(&'static str),
 }
 
-const INSERTIONS: [Insertion; 5] = [
+const INSERTIONS: [Insertion; 7] = [
     Insertion {
         file: "hw/misc/Kconfig",
         anchor: Anchor::Top,
@@ -71,6 +72,27 @@ my_rng_write(const char *path, uint64_t offset, unsigned size, uint64_t value) \
 my_rng_seed(const char *path, uint32_t seed) \"%s seed 0x%\" PRIx32
 my_rng_reset(const char *path) \"%s\"
 my_rng_guest_error(const char *path, const char *what) \"%s %s\"
+# my_rng: end
+
+",
+    },
+    Insertion {
+        file: "hw/Kconfig",
+        anchor: Anchor::Top,
+        lines: "\
+# my_rng: begin (laid on by qemu-overlay)
+source misc/my-rng/devices/Kconfig
+# my_rng: end
+
+",
+    },
+    Insertion {
+        file: "meson.build",
+        // Which makes code of all events that it is told of by then.
+        anchor: Anchor::Before("subdir('trace')"),
+        lines: "\
+# my_rng: begin (laid on by qemu-overlay)
+subdir('hw/misc/my-rng/devices')
 # my_rng: end
 
 ",
@@ -396,6 +418,9 @@ mod tests {
         for (file, text) in [
             ("VERSION", version),
             ("include/qemu/osdep.h", "/* osdep */\n"),
+            ("meson.build", "subdir('qapi')\nsubdir('trace')\n"),
+            ("configs/devices/x86_64-softmmu/default.mak", ""),
+            ("hw/Kconfig", "source misc/Kconfig\n"),
             ("hw/misc/Kconfig", "config APPLESMC\n    bool\n"),
             ("hw/misc/meson.build", "system_ss.add(files('x.c'))"),
             ("hw/misc/trace-events", "# x.c\nx(void) \"\"\n"),

@@ -7,9 +7,10 @@
 //! - [`generator`]: seed to numbers. Knows no register and no QEMU.
 //! - [`pci`]: what a device model has to say of itself to become a PCI device. Knows no QEMU.
 //! - [`device`]: the registers and their behaviour.
+//! - `my_counter` (feature `my_counter`): the example of another device, from which to make one.
 //! - `qemu` (feature `qemu`): the glue to QEMU's C, the only place with `unsafe`.
 //!
-//! To make another device, replace `generator` and `device`.
+//! To make another device, see `docs/new-device.md`.
 
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
@@ -18,6 +19,8 @@ pub mod generator;
 #[cfg(test)]
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
+#[cfg(any(test, feature = "my_counter"))]
+pub mod my_counter;
 pub mod pci;
 #[cfg(feature = "qemu")]
 pub mod qemu;

@@ -27,6 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("cargo", "manifest", "qemu-build-dir", "target-dir", "output", "depfile"):
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--feature", action="append", default=[], help="one beside qemu")
     args = parser.parse_args()
 
     # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
@@ -48,7 +49,8 @@ def main():
     host = re.search(r"^host: (\S+)$", about.stdout, re.MULTILINE)
     if not host:
         sys.exit(f"{args.cargo} does not work here: {about.stderr.strip()}")
-    command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
+    command = [args.cargo, "build", "--quiet", "--release", "--locked"]
+    command += ["--features", ",".join(["qemu", *args.feature])]
     # The target is named, or the user's own configuration might name another.
     command += ["--target", host[1], "--manifest-path", manifest, "--target-dir", args.target_dir]
     status = subprocess.run(command, cwd=crate, env=env, check=False).returncode
