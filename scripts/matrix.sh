@@ -38,7 +38,7 @@ end_to_end() { # end_to_end FOLDER
 
 line() { # line SERIES VERSION SOURCE WORD...: adds one to the table
     local word row
-    printf -v row '%-7s %-8s %-46s' "${@:1:3}"
+    printf -v row '%-7s %-8s %-50s' "${@:1:3}"
     for word in "${@:4}"; do printf -v row '%s %-7s' "$row" "$word"; done
     table+=("${row%"${row##*[! ]}"}")
 }
