@@ -84,6 +84,13 @@ impl Properties for () {
     fn visit(&mut self, _visitor: &mut impl PropertyVisitor) {}
 }
 
+/// For a device that has nothing to carry along.
+impl State for () {
+    const VERSION: u8 = 1;
+
+    fn visit(&mut self, _visitor: &mut impl StateVisitor) {}
+}
+
 /// What a model may ask of the machine around it while the guest waits for an access.
 pub trait Host<E> {
     /// Fills `bytes` with entropy of the host's; whether there was any. That there was none has been

@@ -48,6 +48,10 @@ fn page() -> Vec<Block> {
     let mut lines = (1..).zip(text.lines());
     let mut blocks = Vec::new();
     while let Some((line, text)) = lines.next() {
+        assert!(
+            !text.starts_with(" ") || !text.contains("```"),
+            "line {line}: an indented fence"
+        );
         if let Some(info) = text.strip_prefix("```") {
             let inside = lines.by_ref().map(|(_, text)| text.to_owned());
             blocks.push(Block {
@@ -85,6 +89,19 @@ fn excerpts_are_what_the_files_say() {
                 )
             });
             rest = &rest[at + part.len()..];
+        }
+    }
+}
+
+/// Or it would be compared with nothing.
+#[test]
+fn what_is_printed_stands_below_its_commands() {
+    let blocks = page();
+    assert!(!matches!(blocks[0].kind(), Kind::Output));
+    for pair in blocks.windows(2) {
+        if matches!(pair[1].kind(), Kind::Output) {
+            let below = matches!(pair[0].kind(), Kind::Commands);
+            assert!(below, "line {}: the output of what?", pair[1].line);
         }
     }
 }
