@@ -24,3 +24,8 @@ pub mod my_counter;
 pub mod pci;
 #[cfg(feature = "qemu")]
 pub mod qemu;
+/// A part of the glue that needs no QEMU, for its own tests.
+#[cfg(all(test, not(feature = "qemu")))]
+#[path = "qemu/storage.rs"]
+#[allow(dead_code, unsafe_code)]
+mod storage;

@@ -10,6 +10,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,6 +28,11 @@ use crate::built;
 /// How long QEMU or a guest may keep silent: far more than any does, so that only one that hangs meets
 /// it.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// The same, for the kernel.
+const DEADLINE_SPEC: Timespec = Timespec {
+    tv_sec: DEADLINE.as_secs() as i64,
+    tv_nsec: 0,
+};
 
 /// A machine's command line.
 #[derive(Debug)]
@@ -102,6 +108,8 @@ pub struct Process {
     /// Its serial console.
     pub console: Console,
     qtest: Option<Lines>,
+    /// Readable when QEMU has ended.
+    ended: OwnedFd,
     folder: TempDir,
 }
 
@@ -144,10 +152,10 @@ impl Process {
                 PollFd::new(listener, PollFlags::IN),
                 PollFd::new(&ended, PollFlags::IN),
             ];
-            poll(&mut ready, None).expect("poll");
+            poll(&mut ready, Some(&DEADLINE_SPEC)).expect("poll");
             assert!(
                 ready[0].revents().contains(PollFlags::IN),
-                "QEMU ended as it started: {}",
+                "QEMU ended as it started, or did not connect: {}",
                 read(&folder.path().join("errors"))
             );
             let (stream, _) = listener.accept().expect("a connection of QEMU's");
@@ -162,6 +170,7 @@ impl Process {
             qmp,
             console,
             qtest,
+            ended,
             folder,
         }
     }
@@ -179,6 +188,15 @@ impl Process {
     /// Waits for QEMU to end by itself; its status, what the guest has written and nobody has asked
     /// for, and QEMU's standard error.
     pub fn wait(mut self) -> (ExitStatus, String, String) {
+        let mut ready = [PollFd::new(&self.ended, PollFlags::IN)];
+        poll(&mut ready, Some(&DEADLINE_SPEC)).expect("poll");
+        let [ended] = ready;
+        assert!(
+            ended.revents().contains(PollFlags::IN),
+            "QEMU does not end: {}\n{}",
+            self.console.take(),
+            self.errors()
+        );
         let status = self.child.wait().expect("QEMU ends");
         let rest = self.console.rest();
         (status, rest, self.errors())

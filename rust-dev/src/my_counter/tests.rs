@@ -67,7 +67,7 @@ fn every_other_access_is_refused_and_changes_nothing() {
 fn a_saved_device_goes_on_elsewhere() {
     let mut source = made(40, 2);
     assert_eq!(counts(&mut source), [40, 42]);
-    let mut destination = made(0, 1);
+    let mut destination = made(40, 2);
     destination.load(&source.save()).unwrap();
     assert_eq!(counts(&mut destination), [44, 46]);
     destination.reset();
@@ -78,11 +78,13 @@ fn a_saved_device_goes_on_elsewhere() {
 fn a_step_of_0_is_refused() {
     let still = Settings { start: 1, step: 0 };
     assert!(MyCounter::new(&still).is_err());
+}
+
+#[test]
+fn another_device_s_state_is_refused() {
     let mut device = made(40, 2);
-    let state = MyCounter {
-        settings: still,
-        ..device.clone()
-    };
-    assert!(device.load(&state).is_err());
-    assert_eq!(device, made(40, 2));
+    for other in [made(40, 3), made(41, 2)] {
+        assert!(device.load(&other.save()).is_err());
+        assert_eq!(device, made(40, 2));
+    }
 }

@@ -8,8 +8,9 @@
 /// the prototypes of its header, and ties its trace events (`hw/misc/trace-events`) to what happens.
 ///
 /// Beside the five events that every device has come those of the model itself, each as
-/// `PATTERN => EVENT(ARGUMENTS)`, where the pattern is of the model's `Event` and the event's first
-/// argument, the device's path, is left out.
+/// `PATTERN => EVENT(NAMES)`, where the pattern is of the model's `Event`, the names are of what it binds,
+/// and the event's first argument, the device's path, is left out. An event is one of `trace_*`, which
+/// copy what they are given.
 macro_rules! pci_device {
     (
         $model:ty {
@@ -27,7 +28,7 @@ macro_rules! pci_device {
             write: $trace_write:ident,
             reset: $trace_reset:ident,
             guest_error: $trace_guest_error:ident,
-            $($event:pat => $trace_event:ident($($argument:expr),*),)*
+            $($event:pat => $trace_event:ident($($argument:ident),*),)*
         }
     ) => {
         const _: () = {
@@ -39,7 +40,7 @@ macro_rules! pci_device {
                 self, Error, MemoryRegionOps, Object, ObjectClass, PCIDevice, ResetType, hwaddr,
             };
             use $crate::qemu::memory;
-            use $crate::qemu::pci::{self, ClassHooks, Device, Instance, Trace, Traced};
+            use $crate::qemu::pci::{self, ClassHooks, Declared, Device, Instance, Layout, Traced};
 
             // The prototypes of the shim's header, from which the left-hand functions come.
             let _: [unsafe extern "C" fn() -> usize; 2] =
@@ -173,7 +174,12 @@ macro_rules! pci_device {
                 }
             }
 
-            impl Trace for $model {
+            impl Declared for $model {
+                fn layout() -> &'static Layout {
+                    static LAYOUT: OnceCell<Layout> = OnceCell::new();
+                    LAYOUT.get_or_init(Layout::of::<$model>)
+                }
+
                 unsafe fn trace(path: *const c_char, event: Traced<'_, Self::Event>) {
                     // SAFETY: `path` and the text of an error are NUL-terminated, by the caller's word
                     // and by type; the events copy them.

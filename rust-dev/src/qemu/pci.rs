@@ -9,7 +9,7 @@ use core::ptr::{self, NonNull};
 
 use super::bindings;
 use super::cell::BqlCell;
-use super::storage::{Cursor, Storage};
+use super::storage::{Plan, Storage};
 use super::{counters, errors, properties, random, vmstate};
 use crate::pci::{Counter, Host, PciModel, Properties, State};
 
@@ -26,11 +26,10 @@ pub struct Instance<M> {
     model: BqlCell<Option<M>>,
 }
 
-/// Where things are in the storage behind an `Instance<M>`.
-struct Layout {
-    properties: Cursor,
-    state: Cursor,
-    size: usize,
+/// What is in the storage behind an `Instance<M>`: the properties, then the state.
+pub struct Layout {
+    properties: Plan,
+    state: Plan,
 }
 
 /// A device that QEMU made, by its address.
@@ -73,8 +72,11 @@ pub enum Traced<'a, E> {
     Model(E),
 }
 
-/// A model's trace events. `pci_device!` writes this.
-pub trait Trace: PciModel {
+/// A model of which `pci_device!` has made a device of QEMU's.
+pub trait Declared: PciModel {
+    /// Its layout, always the same.
+    fn layout() -> &'static Layout;
+
     /// Gives an event to QEMU's tracing.
     ///
     /// # Safety
@@ -84,28 +86,23 @@ pub trait Trace: PciModel {
 }
 
 impl Layout {
-    fn of<M: PciModel>() -> Self {
-        let properties = Cursor::new(size_of::<Instance<M>>());
-        let mut measure = properties::Measure(properties);
-        M::Properties::default().visit(&mut measure);
-        let state = measure.0;
-        let mut measure = vmstate::Measure(state);
-        M::State::default().visit(&mut measure);
-        Self {
-            properties,
-            state,
-            size: measure.0.end(),
-        }
+    /// That of the devices with model `M`.
+    pub fn of<M: PciModel>() -> Self {
+        let mut properties = Plan::new(size_of::<Instance<M>>());
+        M::Properties::default().visit(&mut properties);
+        let mut state = Plan::new(properties.end());
+        M::State::default().visit(&mut state);
+        Self { properties, state }
     }
 }
 
-impl<M: Trace> Instance<M> {
+impl<M: Declared> Instance<M> {
     /// For `TypeInfo::instance_size`.
     pub fn size() -> usize {
         // QOM aligns an instance as malloc does unless it is told otherwise; the storage behind it
         // wants 8.
         const { assert!(align_of::<Self>() >= 8 && align_of::<Self>() <= 16) };
-        Layout::of::<M>().size
+        M::layout().state.end()
     }
 
     /// For `TypeInfo::instance_init`: makes a new device fit to be found by `Device::from_ptr`.
@@ -155,19 +152,6 @@ impl<M: PciModel> Device<M> {
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).model) }
     }
 
-    fn storage(&self, layout: &Layout) -> Storage {
-        // SAFETY: the instance and its storage are one allocation, alive and initialized by the type's
-        // invariant (QEMU clears what it allocates); no reference to the storage is ever made, and
-        // QEMU touches it only while it sets properties, saves or loads, which is not now.
-        unsafe {
-            Storage::new(
-                self.instance.as_ptr().cast(),
-                layout.properties.end(),
-                layout.size,
-            )
-        }
-    }
-
     /// A counter's value; 0 while the device is not realized.
     pub fn counter(&self, counter: &Counter<M>) -> u64 {
         let value = self.model().with(|model| model.as_ref().map(counter.get));
@@ -175,7 +159,20 @@ impl<M: PciModel> Device<M> {
     }
 }
 
-impl<M: Trace> Device<M> {
+impl<M: Declared> Device<M> {
+    fn storage(&self) -> Storage<'_> {
+        // SAFETY: the instance and its storage are one allocation, as large as the layout says, alive and
+        // initialized by the type's invariant (QEMU clears what it allocates); no reference to the storage
+        // is ever made, and QEMU does not touch it while one of its callbacks to us runs.
+        unsafe {
+            Storage::new(
+                self.instance.as_ptr().cast(),
+                size_of::<Instance<M>>(),
+                M::layout().state.end(),
+            )
+        }
+    }
+
     /// For `PCIDeviceClass::realize`: makes the model and registers the BAR.
     ///
     /// # Safety
@@ -191,8 +188,7 @@ impl<M: Trace> Device<M> {
             assert!(M::BAR.index < 6, "a PCI device has six BARs");
             assert!(M::BAR.size >= 16 && M::BAR.size.is_power_of_two());
         }
-        let layout = Layout::of::<M>();
-        let properties = properties::read(layout.properties, self.storage(&layout));
+        let properties = properties::read(&M::layout().properties, self.storage());
         let model = match M::new(&properties) {
             Ok(model) => model,
             Err(error) => {
@@ -201,7 +197,11 @@ impl<M: Trace> Device<M> {
                 return;
             }
         };
-        self.model().with(|place| *place = Some(model));
+        if self.model().with(|place| *place = Some(model)).is_none() {
+            // SAFETY: as above.
+            unsafe { errors::set(errp, M::NAME, &"realized without QEMU's big lock") };
+            return;
+        }
         let instance = self.instance.as_ptr();
         // SAFETY: both fields are within the live instance.
         let (pdev, mmio) = unsafe {
@@ -274,16 +274,16 @@ impl<M: Trace> Device<M> {
         let Some(state) = self.on_model(|model, _| model.save()) else {
             return INVALID;
         };
-        let layout = Layout::of::<M>();
-        vmstate::write(layout.state, self.storage(&layout), state);
+        vmstate::write(&M::layout().state, self.storage(), state);
         0
     }
 
     /// For `VMStateDescription::post_load`.
     fn post_load(&self) -> c_int {
-        let layout = Layout::of::<M>();
-        let state = vmstate::read::<M::State>(layout.state, self.storage(&layout));
-        match self.on_model(|model, _| model.load(&state)) {
+        // The storage, too, is read under the lock only.
+        let loaded = self
+            .on_model(|model, _| model.load(&vmstate::read(&M::layout().state, self.storage())));
+        match loaded {
             Some(Ok(())) => 0,
             Some(Err(error)) => {
                 errors::report(
@@ -292,13 +292,19 @@ impl<M: Trace> Device<M> {
                 );
                 INVALID
             }
-            None => INVALID,
+            None => {
+                errors::report(
+                    M::NAME,
+                    &"a state arrived where none may come, and is refused",
+                );
+                INVALID
+            }
         }
     }
 
-    /// Runs `f` on the model. A callback that comes in the middle of another on the same device, or to
-    /// one that is not realized, is a defect of the glue; it is told and dropped rather than let loose
-    /// on a borrowed model.
+    /// Runs `f` on the model. A callback that comes in the middle of another on the same device, to one
+    /// that is not realized, or without QEMU's big lock, is told and dropped rather than let loose on a
+    /// borrowed model.
     fn on_model<R>(&self, f: impl FnOnce(&mut M, &mut QemuHost<M>) -> R) -> Option<R> {
         let mut host = QemuHost {
             path: self.path(),
@@ -309,7 +315,7 @@ impl<M: Trace> Device<M> {
             .with(|model| model.as_mut().map(|model| f(model, &mut host)))
             .flatten();
         if result.is_none() {
-            self.guest_error(&"re-entered, or not realized, which is dropped");
+            self.guest_error(&"re-entered, not realized or without the big lock, which is dropped");
         }
         result
     }
@@ -328,7 +334,7 @@ impl<M: Trace> Device<M> {
     /// The device's path in QEMU's object tree, NUL-terminated; its name before it has one.
     fn path(&self) -> *const c_char {
         // SAFETY: the field is within the live instance; QEMU sets it while it realizes the device,
-        // and frees it when it unrealizes it, both with the big lock held.
+        // and frees it when it takes the device out of its tree, both with the big lock held.
         let path = unsafe { (*self.instance.as_ptr()).parent.qdev.canonical_path };
         if path.is_null() {
             M::NAME.as_ptr()
@@ -344,7 +350,7 @@ struct QemuHost<M> {
     model: PhantomData<M>,
 }
 
-impl<M: Trace> Host<M::Event> for QemuHost<M> {
+impl<M: Declared> Host<M::Event> for QemuHost<M> {
     fn random(&mut self, bytes: &mut [u8]) -> bool {
         random::fill(M::NAME, bytes)
     }
@@ -360,7 +366,7 @@ impl<M: Trace> Host<M::Event> for QemuHost<M> {
 /// # Safety
 ///
 /// `opaque` is a device of this model.
-unsafe extern "C" fn pre_save<M: Trace>(opaque: *mut c_void) -> c_int {
+unsafe extern "C" fn pre_save<M: Declared>(opaque: *mut c_void) -> c_int {
     // SAFETY: QEMU saves an initialized device, with its big lock held.
     unsafe { Device::<M>::from_ptr(opaque) }.map_or(INVALID, |device| device.pre_save())
 }
@@ -370,7 +376,7 @@ unsafe extern "C" fn pre_save<M: Trace>(opaque: *mut c_void) -> c_int {
 /// # Safety
 ///
 /// `opaque` is a device of this model.
-unsafe extern "C" fn post_load<M: Trace>(opaque: *mut c_void, _version: c_int) -> c_int {
+unsafe extern "C" fn post_load<M: Declared>(opaque: *mut c_void, _version: c_int) -> c_int {
     // SAFETY: QEMU loads into an initialized device, with its big lock held.
     unsafe { Device::<M>::from_ptr(opaque) }.map_or(INVALID, |device| device.post_load())
 }
@@ -411,7 +417,7 @@ pub struct ClassHooks {
 ///
 /// `class` is the new class of a type whose parent is a PCI device and whose instances are of
 /// `Instance::<M>::size()` bytes; `hooks` are of that type.
-pub unsafe fn class_init<M: Trace>(class: *mut bindings::ObjectClass, hooks: &ClassHooks) {
+pub unsafe fn class_init<M: Declared>(class: *mut bindings::ObjectClass, hooks: &ClassHooks) {
     // SAFETY: the class is one of a PCI device by the caller's word, which is all these casts ask for
     // (and check, in a QEMU built with such checks).
     let (device, pci, resettable) = unsafe {
@@ -421,10 +427,10 @@ pub unsafe fn class_init<M: Trace>(class: *mut bindings::ObjectClass, hooks: &Cl
             bindings::RESETTABLE_CLASS(class.cast()),
         )
     };
-    let layout = Layout::of::<M>();
+    let layout = M::layout();
     let vmsd = vmstate::description::<M::State>(
         M::NAME,
-        layout.state,
+        &layout.state,
         &vmstate::Hooks {
             pre_save: pre_save::<M>,
             post_load: post_load::<M>,
@@ -451,7 +457,7 @@ pub unsafe fn class_init<M: Trace>(class: *mut bindings::ObjectClass, hooks: &Cl
     // SAFETY: the class is that of these devices, is being initialized, and its instances have the
     // storage that the layout says.
     unsafe {
-        properties::describe::<M::Properties>(device, layout.properties);
+        properties::describe::<M::Properties>(device, &layout.properties);
         counters::describe::<M>(class, counter::<M>);
     }
 }

@@ -2,53 +2,50 @@
 
 //! A model's properties as QEMU's `Property` arrays.
 
-use core::ffi::{CStr, c_char};
-use core::mem::size_of;
+use core::ffi::CStr;
 use std::ffi::CString;
 
 use super::bindings;
-use super::storage::{Cursor, Storage};
+use super::storage::{Kind, Plan, Storage, Walk};
 use crate::pci::{Properties, PropertyVisitor};
 
-const TEXT_SIZE: usize = size_of::<*const c_char>();
-
-/// Measures the storage that properties need.
-pub struct Measure(pub Cursor);
-
-impl PropertyVisitor for Measure {
-    fn u32(&mut self, _name: &'static CStr, _description: &'static CStr, _value: &mut u32) {
-        self.0.take(size_of::<u32>(), 1);
+/// Plans the storage that properties need.
+impl PropertyVisitor for Plan {
+    fn u32(&mut self, name: &'static CStr, _description: &'static CStr, _value: &mut u32) {
+        self.add(name, Kind::U32, 1);
     }
 
-    fn text(&mut self, _name: &'static CStr, _description: &'static CStr, _value: &mut String) {
-        self.0.take(TEXT_SIZE, 1);
+    fn text(&mut self, name: &'static CStr, _description: &'static CStr, _value: &mut String) {
+        self.add(name, Kind::Text, 1);
     }
 }
 
 /// Reads what QEMU has put into the storage.
-struct Read {
-    cursor: Cursor,
-    storage: Storage,
+struct Read<'a> {
+    walk: Walk<'a>,
+    storage: Storage<'a>,
 }
 
-impl PropertyVisitor for Read {
-    fn u32(&mut self, _name: &'static CStr, _description: &'static CStr, value: &mut u32) {
-        *value = self.storage.read(self.cursor.take(size_of::<u32>(), 1));
+impl PropertyVisitor for Read<'_> {
+    fn u32(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut u32) {
+        *value = self.storage.read(self.walk.next(name, Kind::U32, 1));
     }
 
-    fn text(&mut self, _name: &'static CStr, _description: &'static CStr, value: &mut String) {
-        let at = self.cursor.take(TEXT_SIZE, 1);
-        // SAFETY: the description below makes QEMU keep a text's pointer here, null until it is set.
+    fn text(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut String) {
+        let at = self.walk.next(name, Kind::Text, 1);
+        // SAFETY: the plan has a text there, and was what QEMU was told of by `describe`: so QEMU keeps a
+        // text's pointer there, null until it is set.
         if let Some(text) = unsafe { self.storage.read_text(at) } {
             *value = text;
         }
     }
 }
 
-/// What the user has set, from the storage whose first property is where `cursor` points.
-pub fn read<P: Properties>(cursor: Cursor, storage: Storage) -> P {
+/// What the user has set, from the storage that has the plan's fields.
+pub fn read<P: Properties>(plan: &Plan, storage: Storage<'_>) -> P {
     let mut properties = P::default();
-    properties.visit(&mut Read { cursor, storage });
+    let walk = plan.walk();
+    properties.visit(&mut Read { walk, storage });
     properties
 }
 
@@ -59,17 +56,17 @@ struct Described {
     default_text: Option<CString>,
 }
 
-struct Describe {
-    cursor: Cursor,
+struct Describe<'a> {
+    walk: Walk<'a>,
     found: Vec<Described>,
 }
 
-impl PropertyVisitor for Describe {
+impl PropertyVisitor for Describe<'_> {
     fn u32(&mut self, name: &'static CStr, description: &'static CStr, value: &mut u32) {
         let mut property = bindings::Property {
             name: name.as_ptr(),
             info: &raw const bindings::qdev_prop_uint32,
-            offset: self.cursor.take(size_of::<u32>(), 1) as isize,
+            offset: self.walk.next(name, Kind::U32, 1) as isize,
             set_default: true,
             ..Default::default()
         };
@@ -86,7 +83,7 @@ impl PropertyVisitor for Describe {
             property: bindings::Property {
                 name: name.as_ptr(),
                 info: &raw const bindings::qdev_prop_string,
-                offset: self.cursor.take(TEXT_SIZE, 1) as isize,
+                offset: self.walk.next(name, Kind::Text, 1) as isize,
                 ..Default::default()
             },
             description,
@@ -99,11 +96,10 @@ impl PropertyVisitor for Describe {
 ///
 /// # Safety
 ///
-/// `class` is a device's, and is being initialized; its instances have the properties' storage where
-/// `cursor` points.
-pub unsafe fn describe<P: Properties>(class: *mut bindings::DeviceClass, cursor: Cursor) {
+/// `class` is a device's, and is being initialized; its instances have a storage of the plan's.
+pub unsafe fn describe<P: Properties>(class: *mut bindings::DeviceClass, plan: &Plan) {
     let mut describe = Describe {
-        cursor,
+        walk: plan.walk(),
         found: Vec::new(),
     };
     P::default().visit(&mut describe);

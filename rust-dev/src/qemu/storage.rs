@@ -8,67 +8,150 @@
 //! before it was looked at, and nothing of the model's can be written over.
 
 use core::ffi::{CStr, c_char};
+use core::marker::PhantomData;
 use core::mem::size_of;
-use core::ptr;
+use core::{ptr, slice};
 
-/// Gives out places, one behind the other.
-#[derive(Clone, Copy, Debug)]
-pub struct Cursor {
+/// As what QEMU keeps a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Numbers of 8 bits.
+    U8,
+    /// Numbers of 32 bits.
+    U32,
+    /// Numbers of 64 bits.
+    U64,
+    /// Pointers to NUL-terminated texts, or null.
+    Text,
+}
+
+impl Kind {
+    /// The size of one, in bytes, which is also its alignment.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::U8 => size_of::<u8>(),
+            Self::U32 => size_of::<u32>(),
+            Self::U64 => size_of::<u64>(),
+            Self::Text => size_of::<*const c_char>(),
+        }
+    }
+}
+
+/// A field's place.
+#[derive(Debug)]
+struct Slot {
+    name: &'static CStr,
+    kind: Kind,
+    count: usize,
     offset: usize,
 }
 
-impl Cursor {
-    /// Starts at `offset` bytes into the instance.
-    pub const fn new(offset: usize) -> Self {
-        Self { offset }
+/// The fields that a model has shown, each with its place.
+///
+/// It is made once for each model: the storage is as large as it says, QEMU is told of the fields that it
+/// has, and these are what is copied. A model that shows others later is not believed.
+#[derive(Debug)]
+pub struct Plan {
+    slots: Vec<Slot>,
+    end: usize,
+}
+
+/// Goes along a plan, field by field.
+pub struct Walk<'a>(slice::Iter<'a, Slot>);
+
+impl Plan {
+    /// Without fields; they begin at `start` bytes into the instance.
+    pub const fn new(start: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            end: start,
+        }
     }
 
-    /// The place for `count` numbers or pointers of `size` bytes, aligned to their size.
-    pub const fn take(&mut self, size: usize, count: usize) -> usize {
-        let offset = self.offset.next_multiple_of(size);
-        self.offset = offset + size * count;
-        offset
+    /// Adds a field of `count` numbers or pointers.
+    pub fn add(&mut self, name: &'static CStr, kind: Kind, count: usize) {
+        let offset = self.end.next_multiple_of(kind.size());
+        self.end = offset + kind.size() * count;
+        self.slots.push(Slot {
+            name,
+            kind,
+            count,
+            offset,
+        });
     }
 
-    /// How much is given out, from the start of the instance, in bytes.
+    /// Where the last field ends, in bytes from the start of the instance.
     pub const fn end(&self) -> usize {
-        self.offset
+        self.end
+    }
+
+    /// From the first field on.
+    pub fn walk(&self) -> Walk<'_> {
+        Walk(self.slots.iter())
+    }
+}
+
+impl Walk<'_> {
+    /// The place of the next field. A panic, which ends QEMU, if that is not the one which is asked for.
+    pub fn next(&mut self, name: &'static CStr, kind: Kind, count: usize) -> usize {
+        match self.0.next() {
+            Some(slot) if (slot.name, slot.kind, slot.count) == (name, kind, count) => slot.offset,
+            _ => panic!("{name:?}: the fields that a model shows must always be the same ones"),
+        }
     }
 }
 
 /// A number as QEMU keeps it: any bytes of its size are one.
-pub trait Number: Copy {}
-impl Number for u8 {}
-impl Number for u32 {}
-impl Number for u64 {}
+pub trait Number: Copy {
+    /// Its kind.
+    const KIND: Kind;
+}
+
+impl Number for u8 {
+    const KIND: Kind = Kind::U8;
+}
+
+impl Number for u32 {
+    const KIND: Kind = Kind::U32;
+}
+
+impl Number for u64 {
+    const KIND: Kind = Kind::U64;
+}
 
 /// The bytes of one instance.
 ///
 /// # Invariants
 ///
-/// `start` is aligned as an instance is, to 8 at the least, and `end` bytes from it are alive and
+/// `start` is aligned as an instance is, to 8 at the least, and `end` bytes from it are alive for `'a` and
 /// initialized; from `first` on nobody holds a reference to them, and nobody else touches them while
 /// this exists.
 #[derive(Clone, Copy)]
-pub struct Storage {
+pub struct Storage<'a> {
     start: *mut u8,
     first: usize,
     end: usize,
+    device: PhantomData<&'a ()>,
 }
 
-impl Storage {
+impl Storage<'_> {
     /// The part of an instance from `first` to `end` bytes.
     ///
     /// # Safety
     ///
-    /// As the invariants of the type say, for as long as the result is used.
+    /// As the invariants of the type say.
     pub const unsafe fn new(start: *mut u8, first: usize, end: usize) -> Self {
         // INVARIANT: by the caller's word.
-        Self { start, first, end }
+        Self {
+            start,
+            first,
+            end,
+            device: PhantomData,
+        }
     }
 
-    /// The address of the number of type `T` at `offset`; a panic, which ends QEMU, where a model's
-    /// fields are not always the same ones.
+    /// The address of the number of type `T` at `offset`; a panic, which ends QEMU, where it is not
+    /// within the storage.
     fn at<T>(&self, offset: usize) -> *mut T {
         assert!(
             offset >= self.first
@@ -76,7 +159,7 @@ impl Storage {
                     .checked_add(size_of::<T>())
                     .is_some_and(|end| end <= self.end)
                 && offset % size_of::<T>() == 0,
-            "the fields that a model shows must always be the same ones"
+            "a plan that is of another storage"
         );
         self.start.wrapping_add(offset).cast()
     }
@@ -116,17 +199,40 @@ impl Storage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Storage};
+    use super::{Kind, Plan, Storage};
+
+    fn plan() -> Plan {
+        let mut plan = Plan::new(24);
+        plan.add(c"byte", Kind::U8, 1);
+        plan.add(c"word", Kind::U32, 1);
+        plan.add(c"longs", Kind::U64, 2);
+        plan.add(c"bytes", Kind::U8, 3);
+        plan.add(c"none", Kind::U32, 0);
+        plan
+    }
 
     #[test]
     fn places_are_aligned_and_apart() {
-        let mut cursor = Cursor::new(24);
-        assert_eq!(cursor.take(1, 1), 24);
-        assert_eq!(cursor.take(4, 1), 28);
-        assert_eq!(cursor.take(8, 2), 32);
-        assert_eq!(cursor.take(1, 3), 48);
-        assert_eq!(cursor.take(4, 0), 52);
-        assert_eq!(cursor.end(), 52);
+        let plan = plan();
+        let mut walk = plan.walk();
+        assert_eq!(walk.next(c"byte", Kind::U8, 1), 24);
+        assert_eq!(walk.next(c"word", Kind::U32, 1), 28);
+        assert_eq!(walk.next(c"longs", Kind::U64, 2), 32);
+        assert_eq!(walk.next(c"bytes", Kind::U8, 3), 48);
+        assert_eq!(walk.next(c"none", Kind::U32, 0), 52);
+        assert_eq!(plan.end(), 52);
+    }
+
+    #[test]
+    #[should_panic(expected = "must always be the same ones")]
+    fn a_field_of_another_kind_is_not_believed() {
+        plan().walk().next(c"byte", Kind::Text, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "must always be the same ones")]
+    fn more_fields_than_before_are_not_believed() {
+        Plan::new(0).walk().next(c"byte", Kind::U8, 1);
     }
 
     #[test]

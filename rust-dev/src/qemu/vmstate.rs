@@ -4,9 +4,10 @@
 
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::size_of;
+use core::slice;
 
 use super::bindings::{self, VMStateField, VMStateInfo};
-use super::storage::{Cursor, Number, Storage};
+use super::storage::{Kind, Number, Plan, Storage, Walk};
 use crate::pci::{State, StateVisitor};
 
 /// What QEMU calls on a device before it saves it, and after it has loaded it.
@@ -17,36 +18,34 @@ pub struct Hooks {
     pub post_load: unsafe extern "C" fn(*mut c_void, c_int) -> c_int,
 }
 
-/// Measures the storage that a state needs.
-pub struct Measure(pub Cursor);
-
-impl StateVisitor for Measure {
-    fn u8(&mut self, _name: &'static CStr, _value: &mut u8) {
-        self.0.take(size_of::<u8>(), 1);
+/// Plans the storage that a state needs.
+impl StateVisitor for Plan {
+    fn u8(&mut self, name: &'static CStr, _value: &mut u8) {
+        self.add(name, Kind::U8, 1);
     }
 
-    fn u32(&mut self, _name: &'static CStr, _value: &mut u32) {
-        self.0.take(size_of::<u32>(), 1);
+    fn u32(&mut self, name: &'static CStr, _value: &mut u32) {
+        self.add(name, Kind::U32, 1);
     }
 
-    fn u64(&mut self, _name: &'static CStr, _value: &mut u64) {
-        self.0.take(size_of::<u64>(), 1);
+    fn u64(&mut self, name: &'static CStr, _value: &mut u64) {
+        self.add(name, Kind::U64, 1);
     }
 
-    fn u32_array(&mut self, _name: &'static CStr, values: &mut [u32]) {
-        self.0.take(size_of::<u32>(), values.len());
+    fn u32_array(&mut self, name: &'static CStr, values: &mut [u32]) {
+        self.add(name, Kind::U32, values.len());
     }
 }
 
 /// Copies between a state and its storage.
-struct Copy<const TO_STORAGE: bool> {
-    cursor: Cursor,
-    storage: Storage,
+struct Transfer<'a, const TO_STORAGE: bool> {
+    walk: Walk<'a>,
+    storage: Storage<'a>,
 }
 
-impl<const TO_STORAGE: bool> Copy<TO_STORAGE> {
-    fn numbers<T: Number>(&mut self, values: &mut [T]) {
-        let start = self.cursor.take(size_of::<T>(), values.len());
+impl<const TO_STORAGE: bool> Transfer<'_, TO_STORAGE> {
+    fn numbers<T: Number>(&mut self, name: &'static CStr, values: &mut [T]) {
+        let start = self.walk.next(name, T::KIND, values.len());
         for (index, value) in values.iter_mut().enumerate() {
             let at = start + index * size_of::<T>();
             if TO_STORAGE {
@@ -58,47 +57,49 @@ impl<const TO_STORAGE: bool> Copy<TO_STORAGE> {
     }
 }
 
-impl<const TO_STORAGE: bool> StateVisitor for Copy<TO_STORAGE> {
-    fn u8(&mut self, _name: &'static CStr, value: &mut u8) {
-        self.numbers(core::slice::from_mut(value));
+impl<const TO_STORAGE: bool> StateVisitor for Transfer<'_, TO_STORAGE> {
+    fn u8(&mut self, name: &'static CStr, value: &mut u8) {
+        self.numbers(name, slice::from_mut(value));
     }
 
-    fn u32(&mut self, _name: &'static CStr, value: &mut u32) {
-        self.numbers(core::slice::from_mut(value));
+    fn u32(&mut self, name: &'static CStr, value: &mut u32) {
+        self.numbers(name, slice::from_mut(value));
     }
 
-    fn u64(&mut self, _name: &'static CStr, value: &mut u64) {
-        self.numbers(core::slice::from_mut(value));
+    fn u64(&mut self, name: &'static CStr, value: &mut u64) {
+        self.numbers(name, slice::from_mut(value));
     }
 
-    fn u32_array(&mut self, _name: &'static CStr, values: &mut [u32]) {
-        self.numbers(values);
+    fn u32_array(&mut self, name: &'static CStr, values: &mut [u32]) {
+        self.numbers(name, values);
     }
 }
 
-/// Puts a state into the storage whose first field is where `cursor` points.
-pub fn write<S: State>(cursor: Cursor, storage: Storage, mut state: S) {
-    state.visit(&mut Copy::<true> { cursor, storage });
+/// Puts a state into the storage that has the plan's fields.
+pub fn write<S: State>(plan: &Plan, storage: Storage<'_>, mut state: S) {
+    let walk = plan.walk();
+    state.visit(&mut Transfer::<true> { walk, storage });
 }
 
-/// The state that the storage holds.
-pub fn read<S: State>(cursor: Cursor, storage: Storage) -> S {
+/// The state that such a storage holds.
+pub fn read<S: State>(plan: &Plan, storage: Storage<'_>) -> S {
     let mut state = S::default();
-    state.visit(&mut Copy::<false> { cursor, storage });
+    let walk = plan.walk();
+    state.visit(&mut Transfer::<false> { walk, storage });
     state
 }
 
-struct Describe {
-    cursor: Cursor,
+struct Describe<'a> {
+    walk: Walk<'a>,
     fields: Vec<VMStateField>,
 }
 
-impl Describe {
-    fn number(&mut self, name: &'static CStr, size: usize, info: *const VMStateInfo) {
+impl Describe<'_> {
+    fn number(&mut self, name: &'static CStr, kind: Kind, info: *const VMStateInfo) {
         self.fields.push(VMStateField {
             name: name.as_ptr(),
-            offset: self.cursor.take(size, 1),
-            size,
+            offset: self.walk.next(name, kind, 1),
+            size: kind.size(),
             info,
             flags: bindings::VMStateFlags_VMS_SINGLE,
             ..Default::default()
@@ -106,26 +107,26 @@ impl Describe {
     }
 }
 
-impl StateVisitor for Describe {
+impl StateVisitor for Describe<'_> {
     fn u8(&mut self, name: &'static CStr, _value: &mut u8) {
         let info = &raw const bindings::vmstate_info_uint8;
-        self.number(name, size_of::<u8>(), info);
+        self.number(name, Kind::U8, info);
     }
 
     fn u32(&mut self, name: &'static CStr, _value: &mut u32) {
         let info = &raw const bindings::vmstate_info_uint32;
-        self.number(name, size_of::<u32>(), info);
+        self.number(name, Kind::U32, info);
     }
 
     fn u64(&mut self, name: &'static CStr, _value: &mut u64) {
         let info = &raw const bindings::vmstate_info_uint64;
-        self.number(name, size_of::<u64>(), info);
+        self.number(name, Kind::U64, info);
     }
 
     fn u32_array(&mut self, name: &'static CStr, values: &mut [u32]) {
         self.fields.push(VMStateField {
             name: name.as_ptr(),
-            offset: self.cursor.take(size_of::<u32>(), values.len()),
+            offset: self.walk.next(name, Kind::U32, values.len()),
             size: size_of::<u32>(),
             num: values.len() as c_int,
             info: &raw const bindings::vmstate_info_uint32,
@@ -136,14 +137,14 @@ impl StateVisitor for Describe {
 }
 
 /// The description of a PCI device's state: that of all PCI devices first, at the instance's start,
-/// then the fields of `S`, which stand in the storage where `cursor` points.
+/// then the fields of `S`, which the plan has.
 pub fn description<S: State>(
     name: &'static CStr,
-    cursor: Cursor,
+    plan: &Plan,
     hooks: &Hooks,
 ) -> &'static bindings::VMStateDescription {
     let mut describe = Describe {
-        cursor,
+        walk: plan.walk(),
         fields: vec![VMStateField {
             name: c"parent_obj".as_ptr(),
             vmsd: &raw const bindings::vmstate_pci_device,

@@ -415,6 +415,22 @@ Object *fake_new(void)
     return obj;
 }
 
+static bool bql = true;
+
+void fake_bql(bool held)
+{
+    bql = held;
+}
+
+#if SEAM_QEMU_AT_LEAST(9, 0)
+bool bql_locked(void)
+#else
+bool qemu_mutex_iothread_locked(void)
+#endif
+{
+    return bql;
+}
+
 bool fake_realize(Object *obj)
 {
     DeviceState *dev = DEVICE(obj);
@@ -444,8 +460,6 @@ void fake_unrealize(Object *obj)
         the_type.class->exit(PCI_DEVICE(obj));
     }
     dev->realized = false;
-    free(dev->canonical_path);
-    dev->canonical_path = NULL;
     memset(PCI_DEVICE(obj)->io_regions, 0, sizeof(PCI_DEVICE(obj)->io_regions));
 }
 
@@ -456,6 +470,9 @@ void fake_free(Object *obj)
     if (DEVICE(obj)->realized) {
         fake_unrealize(obj);
     }
+    /* As the device leaves QEMU's tree. */
+    free(DEVICE(obj)->canonical_path);
+    DEVICE(obj)->canonical_path = NULL;
     /* As in object_finalize: the properties' values go first, and dangle. */
     for (i = 0; i < the_type.count; i++) {
         const Property *field = the_type.properties[i].field;

@@ -23,6 +23,8 @@ const char *fake_log(void);
 const char *fake_error(void);
 void fake_clear(void);
 void fake_switch_log(bool guest_errors, bool trace);
+/* Does this thread hold the big lock? It does from the start. */
+void fake_bql(bool held);
 
 /* Answers this many more requests for entropy, with the words 1, 2, ... */
 void fake_entropy(unsigned words);

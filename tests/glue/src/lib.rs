@@ -40,6 +40,7 @@ unsafe extern "C" {
     safe fn fake_error() -> *const c_char;
     safe fn fake_clear();
     safe fn fake_switch_log(guest_errors: bool, trace: bool);
+    safe fn fake_bql(held: bool);
     safe fn fake_entropy(words: c_uint);
     fn fake_reenter(object: *mut Object);
     fn fake_identity(object: *mut Object, identity: *mut u64);
@@ -93,6 +94,14 @@ impl Host {
     /// Says what is logged.
     pub fn switch_log(&self, guest_errors: bool, trace: bool) {
         fake_switch_log(guest_errors, trace);
+    }
+
+    /// Runs `f` as a thread that does not hold the big lock.
+    pub fn unlocked<R>(&self, f: impl FnOnce() -> R) -> R {
+        fake_bql(false);
+        let result = f();
+        fake_bql(true);
+        result
     }
 
     /// Gives so many words of entropy: 1, 2 ...

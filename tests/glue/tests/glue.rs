@@ -173,10 +173,10 @@ fn what_happens_can_be_traced() {
          my_rng_read /machine/fake offset 0x4 size 4 value 0x0\n\
          my_rng_reset /machine/fake\n"
     );
-    // Without a path there is the name.
+    // Its path outlives its being realized.
     device.unrealize();
     device.reset();
-    assert_eq!(host.log(), "my_rng_reset my_rng\n");
+    assert_eq!(host.log(), "my_rng_reset /machine/fake\n");
 }
 
 #[test]
@@ -261,7 +261,8 @@ fn before_it_is_realized_there_is_nothing_to_save_load_or_reset() {
     assert_eq!(device.save(), None);
     assert!(!device.load(&state, 1));
     device.reset();
-    assert_eq!(host.log().lines().count(), 3);
+    // Each is logged, and the user is told of the state as well.
+    assert_eq!(host.log().lines().count(), 4);
     assert_eq!(counters(&device), [Some(0); 3]);
 }
 
@@ -297,6 +298,34 @@ fn a_device_that_is_at_work_is_left_alone() {
     assert_eq!(log.lines().count(), 3, "{log}");
     assert!(log.lines().all(|line| line.contains("re-entered")), "{log}");
     assert_eq!(counters(&device), [2, 0, 0].map(Some));
+}
+
+/// Another thread must not reach a device without QEMU's big lock; if it does, nothing is touched.
+#[test]
+fn without_the_big_lock_nothing_is_touched() {
+    let host = Host::start();
+    let device = host.realized(&[("seed", "66")]);
+    let state = device.save().expect("a state");
+    assert_eq!(numbers(&device, 1), known_answers::LIBC[2].first[..1]);
+    host.unlocked(|| {
+        assert_eq!(device.read(RNG, 4), 0);
+        device.write(SEED, 7, 4);
+        device.reset();
+        assert_eq!(device.save(), None);
+        assert!(!device.load(&state, 1));
+    });
+    let log = host.log();
+    assert!(
+        log.contains("my_rng: a state arrived where none may come, and is refused\n"),
+        "{log}"
+    );
+    assert_eq!(counters(&device), [1, 0, 0].map(Some));
+    assert_eq!(numbers(&device, 1), known_answers::LIBC[2].first[1..2]);
+    let unborn = host.device();
+    assert_eq!(
+        host.unlocked(|| unborn.realize()),
+        Err("my_rng: realized without QEMU's big lock".to_owned())
+    );
 }
 
 #[test]

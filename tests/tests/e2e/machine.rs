@@ -41,7 +41,8 @@ fn number(qemu: &mut Process) -> u32 {
 fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
     let answer = qemu.qtest(&format!("read{size} {:#x}", BASE + offset as u64));
     let digits = answer.strip_prefix("0x").expect("a hexadecimal number");
-    u32::from_str_radix(digits.trim_start_matches('0'), 16).unwrap_or_default()
+    let number = u64::from_str_radix(digits, 16).expect("a hexadecimal number");
+    number.try_into().expect("a number of 32 bits")
 }
 
 fn numbers<const N: usize>(qemu: &mut Process) -> [u32; N] {

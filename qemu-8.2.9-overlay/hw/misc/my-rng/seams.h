@@ -14,6 +14,7 @@
 #include "qemu/error-report.h"
 #include "qemu/guest-random.h"
 #include "qemu/log.h"
+#include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
@@ -50,6 +51,16 @@ static inline void seam_set_props(DeviceClass *dc, Property *props, size_t n)
     device_class_set_props_n(dc, props, n);
 #else
     device_class_set_props(dc, props);
+#endif
+}
+
+/* Does this thread hold QEMU's big lock? */
+static inline bool seam_bql_locked(void)
+{
+#if SEAM_QEMU_AT_LEAST(9, 0)
+    return bql_locked();
+#else
+    return qemu_mutex_iothread_locked();
 #endif
 }
 
