@@ -16,7 +16,7 @@ mod machine;
 use std::path::{Path, PathBuf};
 
 pub use guest::{Finished, Guest};
-pub use machine::{Console, Machine, Process, Qmp};
+pub use machine::{Console, DEADLINE, Machine, Process, Qmp};
 
 /// The folder that holds the whole project.
 pub fn root() -> &'static Path {

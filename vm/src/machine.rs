@@ -467,8 +467,10 @@ impl Vm {
 
     fn kernel_command_line(&self, console: &Console) -> String {
         // A panic reboots at once, which ends QEMU. The timer is checked by counting its ticks during
-        // a delay loop, which fails now and then when the host is busy, and ends in a panic.
-        let mut line = String::from("console=ttyS0 panic=-1 no_timer_check");
+        // a delay loop, which fails now and then when the host is busy, and ends in a panic. Linux 7.3
+        // watches the TSC from one processor for another, and while the clock is not up yet that wait
+        // can be for ever, with the other one waiting for the first.
+        let mut line = String::from("console=ttyS0 panic=-1 no_timer_check tsc=reliable");
         if !self.selftest {
             line.push_str(" my_rng_selftest=0");
         }
@@ -1604,7 +1606,7 @@ exit \"$status\"";
         assert!(values(&usual, "-device")[0].ends_with(",addr=1e"));
         assert_eq!(
             values(&usual, "-append"),
-            ["console=ttyS0 panic=-1 no_timer_check my_rng_selftest=0"]
+            ["console=ttyS0 panic=-1 no_timer_check tsc=reliable my_rng_selftest=0"]
         );
         assert!(values(&usual, "-chardev").contains(&"file,id=console,path=/c,,d"));
         assert_eq!(values(&usual, "-global").len(), 1);
@@ -1623,7 +1625,7 @@ exit \"$status\"";
         assert_eq!(devices[devices.len() - 2..], ["edu", "my_rng,id=b"]);
         assert_eq!(
             values(&special, "-append"),
-            ["console=ttyS0 panic=-1 no_timer_check a=b"]
+            ["console=ttyS0 panic=-1 no_timer_check tsc=reliable a=b"]
         );
         assert_eq!(values(&special, "-smp"), ["4"]);
         assert_eq!(values(&special, "-m"), ["1G"]);

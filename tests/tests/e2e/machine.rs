@@ -246,7 +246,7 @@ fn events_are_traced_and_errors_logged() {
     seed(&mut qemu, 0x42);
     number(&mut qemu);
     read(&mut qemu, 'w', 0);
-    assert!(qemu.quit().is_empty());
+    qemu.quit();
     let log = std::fs::read_to_string(&log).expect("the log");
     let path = "/machine/peripheral/rng";
     let expected = [

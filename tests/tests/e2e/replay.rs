@@ -25,7 +25,7 @@ fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
     .args(["-no-reboot", "-smp", "1", "-cpu", "qemu64"])
     .args(options)
     .start();
-    let (status, _, errors) = guest.wait();
+    let (status, errors) = guest.wait();
     let console = std::fs::read(&console).expect("the console");
     let console = String::from_utf8_lossy(&console);
     assert!(status.success(), "{errors}\n{console}");
