@@ -268,7 +268,12 @@ impl Lines {
     }
 
     fn send(&mut self, line: &str) {
-        writeln!(self.commands, "{line}").expect("QEMU takes commands");
+        // In one piece: QEMU carries out a command as soon as it is whole, and after `quit` there is
+        // nobody to take the end of the line.
+        let line = format!("{line}\n");
+        self.commands
+            .write_all(line.as_bytes())
+            .expect("QEMU takes commands");
     }
 
     fn next(&mut self, what: &str) -> String {
