@@ -36,6 +36,9 @@ const DEADLINE_SPEC: Timespec = Timespec {
 
 /// What the guest's shell says when it waits for a line.
 const PROMPT: &str = "guest:~#";
+/// What ends each line that the shell is given. The shell echoes what is typed, which must not be taken for
+/// what is printed.
+const END: &str = "; echo e''nd:$?";
 
 /// A machine's command line.
 #[derive(Debug)]
@@ -215,6 +218,13 @@ impl Process {
         self.console.change_prompt();
         self.qmp.execute("system_reset", json!({}));
         self.console.shell();
+    }
+
+    /// A property of the device whose id is `rng`.
+    pub fn property(&mut self, name: &str) -> Value {
+        let path = "/machine/peripheral/rng";
+        self.qmp
+            .execute("qom-get", json!({ "path": path, "property": name }))
     }
 
     /// Gives a command of the test protocol; QEMU's answer, without the OK.
@@ -429,8 +439,7 @@ impl Console {
 
     /// Gives the shell a line. What it prints at the end, `until_end` waits for.
     pub fn shell_line(&mut self, line: &str) {
-        // The shell echoes what is typed, which must not be taken for what is printed.
-        writeln!(self.input, "{line}; echo e''nd:$?").expect("QEMU takes input");
+        writeln!(self.input, "{line}{END}").expect("QEMU takes input");
     }
 
     /// What the shell's line printed, line by line, without its echo; the line must end with 0.
@@ -438,12 +447,16 @@ impl Console {
         let end = "\nend:0\r\n";
         let text = self.until(end);
         self.shell();
-        printed(text.strip_suffix(end).unwrap_or_default())
+        lines(text.strip_suffix(end).unwrap_or_default())
+            .skip_while(|line| !line.contains(END))
+            .skip(1)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Waits until the shell has echoed a line, so that none of it is still on its way.
     pub fn echo(&mut self) {
-        self.until("; echo e''nd:$?\r\n");
+        self.until(&format!("{END}\r\n"));
     }
 
     /// Gives the shell another prompt than [`Console::shell`] waits for, so that none of it can be taken for
@@ -458,9 +471,7 @@ impl Console {
         self.input.write_all(b"\x03").expect("QEMU takes input");
         self.until("^C");
         let text = self.until(PROMPT);
-        text.lines()
-            .map(|line| line.trim_end_matches('\r').to_owned())
-            .collect()
+        lines(&text).map(str::to_owned).collect()
     }
 
     /// Runs a line of the shell's, which must end with 0; what it printed.
@@ -506,12 +517,7 @@ impl Console {
     }
 }
 
-/// What a line of the shell's printed: all after the echo of the line itself.
-fn printed(text: &str) -> Vec<String> {
-    text.lines()
-        .map(|line| line.trim_end_matches('\r'))
-        .skip_while(|line| !line.contains("echo e''nd:"))
-        .skip(1)
-        .map(str::to_owned)
-        .collect()
+/// The lines of what a terminal shows.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(|line| line.trim_end_matches('\r'))
 }

@@ -3,7 +3,7 @@
 //! The device in QEMU without a guest, driven over QEMU's own test protocol.
 
 use my_rng_e2e::{Machine, Process, abi, built, known_answers};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Where the tests put the device's registers.
 const BASE: u64 = 0xfebf_0000;
@@ -47,14 +47,6 @@ fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
 
 fn numbers<const N: usize>(qemu: &mut Process) -> [u32; N] {
     std::array::from_fn(|_| number(qemu))
-}
-
-/// A property of the device.
-fn property(qemu: &mut Process, name: &str) -> Value {
-    qemu.qmp.execute(
-        "qom-get",
-        json!({ "path": "/machine/peripheral/rng", "property": name }),
-    )
 }
 
 fn hmp(qemu: &mut Process, command: &str) -> String {
@@ -118,16 +110,16 @@ fn the_host_takes_no_seed() {
     seed(&mut qemu, 0x42);
     let words: [u32; 5] = numbers(&mut qemu);
     assert_ne!(words, known_answers::LIBC[2].first);
-    assert_eq!(property(&mut qemu, "seeds"), 0);
-    assert_eq!(property(&mut qemu, "guest-errors"), 1);
-    assert_eq!(property(&mut qemu, "reads"), 5);
+    assert_eq!(qemu.property("seeds"), 0);
+    assert_eq!(qemu.property("guest-errors"), 1);
+    assert_eq!(qemu.property("reads"), 5);
 }
 
 #[test]
 fn counters_count() {
     let mut qemu = start("");
     for name in ["reads", "seeds", "guest-errors"] {
-        assert_eq!(property(&mut qemu, name), 0, "{name}");
+        assert_eq!(qemu.property(name), 0, "{name}");
         let refused = qemu.qmp.refused(
             "qom-set",
             json!({ "path": "/machine/peripheral/rng", "property": name, "value": 1 }),
@@ -141,7 +133,7 @@ fn counters_count() {
     read(&mut qemu, 'l', 8);
     read(&mut qemu, 'q', 0x10);
     for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 4)] {
-        assert_eq!(property(&mut qemu, name), count, "{name}");
+        assert_eq!(qemu.property(name), count, "{name}");
     }
 }
 

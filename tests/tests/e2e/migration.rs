@@ -83,9 +83,7 @@ fn start_reading(process: &mut Process) -> u64 {
 
 /// How many numbers the device has given in this process.
 fn reads(process: &mut Process) -> u64 {
-    let arguments = json!({ "path": "/machine/peripheral/rng", "property": "reads" });
-    let reads = process.qmp.execute("qom-get", arguments);
-    reads.as_u64().expect("a counter")
+    process.property("reads").as_u64().expect("a counter")
 }
 
 fn wait_for_reads(process: &mut Process, wanted: u64) {
