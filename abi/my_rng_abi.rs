@@ -26,6 +26,24 @@ pub const REG_SIZE: usize = 4;
 pub const REG_RNG: usize = 0x0;
 /// `SEED`, write-only: restarts the stream from the seed written.
 pub const REG_SEED: usize = 0x4;
+/// `INFO`, read-only: what the device is; reading it takes no number. See [`info`].
+pub const REG_INFO: usize = 0x8;
+
+/// Bits 31 to 16 of `INFO`. A device from before the register reads as 0 there.
+pub const INFO_SIGNATURE: u16 = 0x524e;
+/// The id, in bits 7 to 0 of `INFO`, of the generator that gives what glibc's `rand` gives: numbers of
+/// 31 bits, from a seed.
+pub const GENERATOR_LIBC: u8 = 0;
+/// The id of ChaCha20: words of 32 bits, from a seed.
+pub const GENERATOR_CHACHA20: u8 = 1;
+/// The id of the host's own source: words of 32 bits, which nothing foretells; it takes no seed.
+pub const GENERATOR_HOST: u8 = 2;
+
+/// The value of `INFO` for a generator. Bits 15 to 8 are 0 and reserved: whoever reads the register has
+/// to leave them out of account.
+pub const fn info(generator: u8) -> u32 {
+    (INFO_SIGNATURE as u32) << 16 | generator as u32
+}
 
 /// The seed that a device behaves as if it had been given, until it is given one.
 pub const DEFAULT_SEED: u32 = 1;

@@ -22,6 +22,7 @@ pub struct Script {
 enum Offset {
     Rng,
     Seed,
+    Info,
     Near(u8),
     Any(u64),
 }
@@ -58,6 +59,7 @@ impl Offset {
         match self {
             Self::Rng => 0,
             Self::Seed => 4,
+            Self::Info => 8,
             Self::Near(offset) => offset.into(),
             Self::Any(offset) => offset,
         }
@@ -103,5 +105,6 @@ pub fn run(script: &Script) {
     }
     // What is not seen in a state would be seen here.
     pair.take(40);
+    pair.read(8, 4);
     pair.check();
 }

@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// Its number in a state.
+    /// Its number in a state, and in INFO.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -254,6 +254,8 @@ impl Model {
             return Ok(u64::from(self.stream.next(entropy)));
         } else if offset == 4 {
             "SEED is write-only"
+        } else if offset == 8 {
+            return Ok(0x524e_0000 + u64::from(self.kind.number()));
         } else {
             "there is no register"
         };
@@ -273,6 +275,8 @@ impl Model {
             "only aligned accesses do anything"
         } else if offset == 0 {
             "RNG is read-only"
+        } else if offset == 8 {
+            "INFO is read-only"
         } else if offset != 4 {
             "there is no register"
         } else if self.kind == Kind::Host {
@@ -422,6 +426,21 @@ mod tests {
     }
 
     #[test]
+    fn info_is_as_the_specification_has_it() {
+        for (generator, expected) in [
+            ("libc", 0x524e_0000),
+            ("chacha20", 0x524e_0001),
+            ("host", 0x524e_0002),
+        ] {
+            let mut model = Model::new(generator, 1).unwrap();
+            let own = model.save();
+            assert_eq!(model.read(8, 4, || unreachable!()), Ok(expected));
+            assert_eq!((model.reads, model.guest_errors), (0, 0));
+            assert_eq!(model.save(), own);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         assert!(Model::new("Libc", 1).is_none());
         assert!(Model::new("host", 2).is_none());
@@ -452,11 +471,12 @@ mod tests {
             ),
             (true, 4, 4, "4-byte read at offset 0x4: SEED is write-only"),
             (false, 0, 4, "4-byte write at offset 0x0: RNG is read-only"),
+            (false, 8, 4, "4-byte write at offset 0x8: INFO is read-only"),
             (
                 true,
-                8,
+                12,
                 4,
-                "4-byte read at offset 0x8: there is no register",
+                "4-byte read at offset 0xc: there is no register",
             ),
         ] {
             let refused = if read {
@@ -466,7 +486,7 @@ mod tests {
             };
             assert_eq!(refused, expected);
         }
-        assert_eq!((model.reads, model.seeds, model.guest_errors), (0, 0, 5));
+        assert_eq!((model.reads, model.seeds, model.guest_errors), (0, 0, 6));
         assert_eq!(model.save(), own);
     }
 }

@@ -141,6 +141,7 @@ pub fn run(asked: &Asked<'_>) {
             let Some(mut pair) = Pair::new(generator, seed, u64::MAX) else {
                 panic!("{properties:?} cannot be");
             };
+            pair.read(8, 4);
             pair.take(3);
             pair.write(4, 0x42, 4);
             pair.reset();

@@ -74,6 +74,7 @@ pub fn run(arrival: &Arrival<'_>) {
     }
     // Accepted or not: the numbers are as the oracle says ...
     let mut twin = pair.clone();
+    pair.read(8, 4);
     pair.take(arrival.after.into());
     pair.check();
     // ... a reset leads to the initial seed ...

@@ -3,6 +3,7 @@
 //! The registers of `my_rng` and what they do; `docs/my-rng.rst` is the specification.
 
 mod access;
+mod generator_id;
 mod properties;
 mod state;
 
@@ -56,7 +57,8 @@ impl MyRng {
                 // Where the host has nothing to give it has said so; the guest cannot be told.
                 Ok(word.unwrap_or_default().into())
             }
-            Register::Seed => Err(access.bad(Reason::WriteOnly)),
+            register @ Register::Seed => Err(access.bad(Reason::WriteOnly(register))),
+            Register::Info => Ok(abi::info(generator_id::of(self.generator.kind())).into()),
         }
     }
 
@@ -67,7 +69,9 @@ impl MyRng {
         value: u32,
     ) -> Result<(), BadAccess> {
         match access.register()? {
-            Register::Rng => Err(access.bad(Reason::ReadOnly)),
+            register @ (Register::Rng | Register::Info) => {
+                Err(access.bad(Reason::ReadOnly(register)))
+            }
             Register::Seed => {
                 self.generator
                     .seed(value)
@@ -178,15 +182,15 @@ impl PciModel for MyRng {
 
     fn save(&self) -> SavedState {
         SavedState {
-            generator: self.generator.kind().id(),
+            generator: generator_id::of(self.generator.kind()),
             initial_seed: self.initial_seed,
             place: self.generator.place(),
         }
     }
 
     fn load(&mut self, state: &SavedState) -> Result<(), StateError> {
-        let theirs =
-            Kind::from_id(state.generator).ok_or(StateError::UnknownGenerator(state.generator))?;
+        let theirs = generator_id::find(state.generator)
+            .ok_or(StateError::UnknownGenerator(state.generator))?;
         let ours = self.generator.kind();
         if theirs != ours {
             return Err(StateError::Generator { theirs, ours });
@@ -206,13 +210,14 @@ impl PciModel for MyRng {
 #[cfg(test)]
 mod tests {
     use super::{BadAccess, Event, MyRng, Properties, SavedState, StateError};
-    use crate::abi::{BAR_SIZE, DEFAULT_SEED, REG_RNG, REG_SEED};
+    use crate::abi::{BAR_SIZE, DEFAULT_SEED, REG_INFO, REG_RNG, REG_SEED};
     use crate::generator::{Kind, Place};
     use crate::known_answers;
     use crate::pci::{Host, PciModel};
 
     const RNG: u64 = REG_RNG as u64;
     const SEED: u64 = REG_SEED as u64;
+    const INFO: u64 = REG_INFO as u64;
 
     /// A host whose entropy counts, and runs out.
     #[derive(Default)]
@@ -382,6 +387,39 @@ mod tests {
     }
 
     #[test]
+    fn info_tells_the_generator_and_nothing_else() {
+        for (kind, expected) in [
+            (Kind::Libc, 0x524e_0000),
+            (Kind::ChaCha20, 0x524e_0001),
+            (Kind::Host, 0x524e_0002),
+        ] {
+            let mut host = Machine {
+                limit: 2,
+                ..Machine::default()
+            };
+            let mut device = make(kind, DEFAULT_SEED);
+            let new = device.clone();
+            for _ in 0..3 {
+                assert_eq!(device.read(&mut host, INFO, 4), Ok(expected));
+            }
+            assert_eq!(device, new);
+            assert_eq!((host.given, host.events.len()), (0, 0));
+            // Nor does anything change what it tells.
+            device.read(&mut host, RNG, 4).unwrap();
+            assert_eq!(
+                device.write(&mut host, SEED, 0x42, 4).is_ok(),
+                kind != Kind::Host
+            );
+            assert_eq!(device.read(&mut host, INFO, 4), Ok(expected));
+            let mut destination = make(kind, DEFAULT_SEED);
+            destination.load(&device.save()).unwrap();
+            assert_eq!(destination.read(&mut host, INFO, 4), Ok(expected));
+            device.reset();
+            assert_eq!(device.read(&mut host, INFO, 4), Ok(expected));
+        }
+    }
+
+    #[test]
     fn a_saved_device_goes_on_elsewhere() {
         for kind in Kind::ALL {
             for taken in [0, 1, 31, 1000] {
@@ -451,8 +489,8 @@ mod tests {
         }
     }
 
-    /// Every size at every offset of the BAR and beyond: but for the two that are defined, each
-    /// access is refused, says where it was, and changes nothing but the count of errors.
+    /// Every size at every offset of the BAR and beyond: but for those that are defined, each access
+    /// is refused, says where it was, and changes nothing but the count of errors.
     #[test]
     fn everything_else_is_refused_and_changes_nothing() {
         let untouched = seeded(0x42);
@@ -461,7 +499,7 @@ mod tests {
         let mut errors = 0;
         for offset in offsets {
             for size in 0..=9 {
-                if (offset, size) != (RNG, 4) {
+                if ![(RNG, 4), (INFO, 4)].contains(&(offset, size)) {
                     let refused = read(&mut device, offset, size).unwrap_err().to_string();
                     let place = format!("{size}-byte read at offset {offset:#x}: ");
                     assert!(refused.starts_with(&place), "{refused}");
@@ -504,8 +542,16 @@ mod tests {
             "4-byte write at offset 0x0: RNG is read-only"
         );
         assert_eq!(
-            why(read(&mut device, 8, 4).unwrap_err()),
-            "4-byte read at offset 0x8: there is no register"
+            why(write(&mut device, INFO, 0, 4).unwrap_err()),
+            "4-byte write at offset 0x8: INFO is read-only"
+        );
+        assert_eq!(
+            why(read(&mut device, INFO, 1).unwrap_err()),
+            "1-byte read at offset 0x8: only 4-byte accesses do anything"
+        );
+        assert_eq!(
+            why(read(&mut device, 12, 4).unwrap_err()),
+            "4-byte read at offset 0xc: there is no register"
         );
     }
 

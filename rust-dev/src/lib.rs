@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The `my_rng` device model: a random-number generator behind two PCI registers.
+//! The `my_rng` device model: a random-number generator behind a few PCI registers.
 //!
 //! A map, from the inside out; each part knows only those above it:
 //!

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads and writes the BAR with every access size at every offset, through sysfs, and holds what
- * comes back, and the stream after each access, against a model of the registers. Prints how many
- * guest errors the device must have logged.
+ * comes back, and the stream after each access, against a model of the registers: RNG, SEED, and INFO,
+ * of which the caller says where it is and what it reads as. Prints how many guest errors the device
+ * must have logged.
  *
- *   access /sys/bus/pci/devices/ADDRESS/resource0
+ *   access /sys/bus/pci/devices/ADDRESS/resource0 OFFSET VALUE
  */
 #include "guest.h"
 #include <sys/mman.h>
 
 static volatile unsigned char *bar;
 static struct model model;
+static unsigned int info_offset;
+static uint32_t info;
 static unsigned long errors;
 
 /* Assembly, so that the compiler can neither split nor merge an access. */
@@ -76,6 +79,8 @@ static uint64_t expect_load(unsigned int size, unsigned int offset)
         piece = piece_size(size - done, offset + done);
         if (piece == 4 && offset + done == RNG_REG_RNG) {
             value |= (uint64_t)model_next(&model) << (8 * done);
+        } else if (piece == 4 && offset + done == info_offset) {
+            value |= (uint64_t)info << (8 * done);
         } else {
             errors++;
         }
@@ -127,7 +132,9 @@ int main(int argc, char **argv)
     uint64_t value = 0x123456789abcdef1;
     int fd;
 
-    CHECK(argc == 2, "usage: access RESOURCE0");
+    CHECK(argc == 4, "usage: access RESOURCE0 OFFSET VALUE");
+    info_offset = strtoul(argv[2], NULL, 0);
+    info = strtoul(argv[3], NULL, 0);
     fd = open(argv[1], O_RDWR | O_SYNC);
     CHECK(fd >= 0, "%s: %m", argv[1]);
     bar = mmap(NULL, RNG_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -147,14 +154,16 @@ int main(int argc, char **argv)
         }
     }
 
-    /* The words that matter, by themselves: all bits of a seed count, and none of RNG's. */
+    /* The words that matter, by themselves: all bits of a seed count, and none of RNG's or INFO's. */
     for (unsigned int bit = 0; bit < 32; bit++) {
         check_store(4, RNG_REG_SEED, UINT32_C(1) << bit);
         check_store(4, RNG_REG_RNG, UINT32_C(1) << bit);
+        check_store(4, info_offset, UINT32_C(1) << bit);
+        check_load(4, info_offset);
         check_load(4, RNG_REG_SEED);
         check_store(8, RNG_REG_RNG, UINT64_C(0x8000000100000000) << bit);
         check_load(8, RNG_REG_RNG);
-        accesses += 5;
+        accesses += 7;
     }
 
     printf("accesses: %lu\n", accesses);

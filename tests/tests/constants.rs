@@ -84,6 +84,11 @@ fn the_qtest_agrees_with_the_contract() {
             ("REG_SIZE", abi::REG_SIZE as u64),
             ("REG_RNG", abi::REG_RNG as u64),
             ("REG_SEED", abi::REG_SEED as u64),
+            ("REG_INFO", abi::REG_INFO as u64),
+            ("INFO_SIGNATURE", u64::from(abi::INFO_SIGNATURE)),
+            ("GENERATOR_LIBC", u64::from(abi::GENERATOR_LIBC)),
+            ("GENERATOR_CHACHA20", u64::from(abi::GENERATOR_CHACHA20)),
+            ("GENERATOR_HOST", u64::from(abi::GENERATOR_HOST)),
             ("DEFAULT_SEED", u64::from(abi::DEFAULT_SEED)),
         ]
         .map(|(name, number)| (name.to_owned(), number)),
@@ -158,6 +163,9 @@ fn the_specification_agrees_with_the_contract() {
     for number in [
         format!("{:#06x}", abi::PCI_VENDOR_ID),
         format!("{:#06x}", abi::PCI_DEVICE_ID),
+        format!("{:#x}", abi::info(abi::GENERATOR_LIBC)),
+        format!("{:#x}", abi::info(abi::GENERATOR_CHACHA20)),
+        format!("{:#x}", abi::info(abi::GENERATOR_HOST)),
         format!("{:#x}", abi::IOCTL_RAND),
         format!("{:#x}", abi::IOCTL_SEED),
         format!("/dev/{}", abi::NODE_NAME),

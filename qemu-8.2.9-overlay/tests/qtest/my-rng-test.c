@@ -27,6 +27,11 @@
 #define MY_RNG_REG_SIZE         4
 #define MY_RNG_REG_RNG          0x0
 #define MY_RNG_REG_SEED         0x4
+#define MY_RNG_REG_INFO         0x8
+#define MY_RNG_INFO_SIGNATURE   0x524e
+#define MY_RNG_GENERATOR_LIBC   0
+#define MY_RNG_GENERATOR_CHACHA20 1
+#define MY_RNG_GENERATOR_HOST   2
 #define MY_RNG_DEFAULT_SEED     1
 
 typedef struct Answer {
@@ -63,16 +68,20 @@ static const Answer chacha20_answers[] = {
 
 typedef struct Generator {
     const char *name;
+    uint8_t id;
     const Answer *answers;
     size_t n;
 } Generator;
 
 static const Generator libc = {
-    "libc", libc_answers, ARRAY_SIZE(libc_answers)
+    "libc", MY_RNG_GENERATOR_LIBC, libc_answers, ARRAY_SIZE(libc_answers)
 };
 static const Generator chacha20 = {
-    "chacha20", chacha20_answers, ARRAY_SIZE(chacha20_answers)
+    "chacha20", MY_RNG_GENERATOR_CHACHA20,
+    chacha20_answers, ARRAY_SIZE(chacha20_answers)
 };
+/* Nobody knows its numbers. */
+static const Generator host = { "host", MY_RNG_GENERATOR_HOST, NULL, 0 };
 
 /* ---- a device in a machine ---- */
 
@@ -156,6 +165,12 @@ static uint32_t number(MyRng *rng)
 static void seed(MyRng *rng, uint32_t value)
 {
     qpci_io_writel(rng->dev, rng->bar, MY_RNG_REG_SEED, value);
+}
+
+static void assert_info(MyRng *rng, const Generator *generator)
+{
+    g_assert_cmphex(qpci_io_readl(rng->dev, rng->bar, MY_RNG_REG_INFO), ==,
+                    MY_RNG_INFO_SIGNATURE << 16 | generator->id);
 }
 
 static void skip_numbers(MyRng *rng, int n)
@@ -395,6 +410,51 @@ static void test_two_devices(void)
     machine_stop(bus);
 }
 
+/* ---- what the device says of itself ---- */
+
+/* The same whatever happens; and asking takes and changes nothing. */
+static void test_info(const void *data)
+{
+    const Generator *generator = data;
+    const Answer *initial = NULL, *answer = NULL;
+    g_autofree char *props = g_strdup_printf(",generator=%s", generator->name);
+    MyRng rng;
+
+    if (generator->n) {
+        initial = answer_of(generator, MY_RNG_DEFAULT_SEED);
+        answer = answer_of(generator, 0x42);
+    }
+    my_rng_start(&rng, props, "");
+    assert_info(&rng, generator);
+    assert_counters(&rng, 0, 0, 0);
+    for (int i = 0; i < 5; i++) {
+        uint32_t word = number(&rng);
+
+        g_assert(!initial || word == initial->first[i]);
+        assert_info(&rng, generator);
+    }
+    assert_counters(&rng, 5, 0, 0);
+
+    /* To the generator "host" an error. */
+    seed(&rng, 0x42);
+    assert_info(&rng, generator);
+    if (answer) {
+        assert_first(&rng, answer, 0, 4);
+        assert_counters(&rng, 10, 1, 0);
+    } else {
+        assert_counters(&rng, 5, 0, 1);
+    }
+
+    qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_INFO, ~0U);
+    assert_info(&rng, generator);
+    reset(&rng);
+    assert_info(&rng, generator);
+    if (initial) {
+        assert_first(&rng, initial, 0, 4);
+    }
+    my_rng_stop(&rng);
+}
+
 /* ---- properties ---- */
 
 static void test_property_seed(void)
@@ -522,6 +582,12 @@ static bool reaches(uint64_t offset, size_t size, uint64_t reg)
     return false;
 }
 
+static bool reaches_readable(uint64_t offset, size_t size)
+{
+    return reaches(offset, size, MY_RNG_REG_RNG) ||
+           reaches(offset, size, MY_RNG_REG_INFO);
+}
+
 /*
  * Every size, around the registers and at the end of the BAR: what is not
  * defined reads 0, takes and changes nothing, and is counted for each piece.
@@ -547,7 +613,7 @@ static void test_accesses_refused(void)
             if (offset + size > MY_RNG_BAR_SIZE) {
                 continue;
             }
-            if (!reaches(offset, size, MY_RNG_REG_RNG)) {
+            if (!reaches_readable(offset, size)) {
                 value = ~0ULL;
                 qpci_memread(rng.dev, rng.bar, offset, &value, size);
                 g_assert_cmphex(value, ==, size == 8 ? 0 : ~0ULL << 8 * size);
@@ -580,10 +646,17 @@ static void test_accesses_of_8_bytes(void)
     g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 0), ==, answer->first[0]);
     assert_counters(&rng, 1, 1, 2);
     assert_first(&rng, answer, 1, 1);
-    /* SEED, and then nothing that is one. */
+    /* SEED, and then INFO, which is an error. */
     qpci_io_writeq(rng.dev, rng.bar, 4, 7ULL << 32 | 0x42);
     assert_counters(&rng, 2, 2, 3);
     assert_first(&rng, answer, 0, 4);
+    /* SEED, which is an error, and then INFO. */
+    g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 4), ==,
+                    (uint64_t)MY_RNG_INFO_SIGNATURE << 48);
+    /* INFO, and then nothing that is a register. */
+    g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 8), ==,
+                    MY_RNG_INFO_SIGNATURE << 16);
+    assert_counters(&rng, 7, 2, 5);
     my_rng_stop(&rng);
 }
 
@@ -600,10 +673,12 @@ static void test_accesses_log(void)
     qpci_io_writel(rng.dev, rng.bar, 2, 0x42);
     qpci_io_readl(rng.dev, rng.bar, MY_RNG_REG_SEED);
     qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_RNG, 0x42);
-    qpci_io_readl(rng.dev, rng.bar, 8);
+    qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_INFO, 0x42);
+    qpci_io_readb(rng.dev, rng.bar, MY_RNG_REG_INFO);
+    qpci_io_readl(rng.dev, rng.bar, 12);
     qpci_io_readq(rng.dev, rng.bar, 8);
     number(&rng);
-    assert_counters(&rng, 1, 0, 7);
+    assert_counters(&rng, 1, 0, 8);
     my_rng_stop(&rng);
 
     said = file_lines(log, "my_rng: ");
@@ -613,8 +688,9 @@ static void test_accesses_log(void)
         "anything\n"
         "my_rng: 4-byte read at offset 0x4: SEED is write-only\n"
         "my_rng: 4-byte write at offset 0x0: RNG is read-only\n"
-        "my_rng: 4-byte read at offset 0x8: there is no register\n"
-        "my_rng: 4-byte read at offset 0x8: there is no register\n"
+        "my_rng: 4-byte write at offset 0x8: INFO is read-only\n"
+        "my_rng: 1-byte read at offset 0x8: only 4-byte accesses do anything\n"
+        "my_rng: 4-byte read at offset 0xc: there is no register\n"
         "my_rng: 4-byte read at offset 0xc: there is no register\n");
     folder_remove(folder);
 }
@@ -636,6 +712,7 @@ static void test_trace(void)
     my_rng_start(&rng, "", more);
     seed(&rng, 0x42);
     first = number(&rng);
+    assert_info(&rng, &libc);
     qpci_io_readb(rng.dev, rng.bar, 0);
     reset(&rng);
     my_rng_stop(&rng);
@@ -654,10 +731,12 @@ static void test_trace(void)
         "my_rng_write /machine/peripheral/rng offset 0x4 size 4 value 0x42\n"
         "my_rng_seed /machine/peripheral/rng seed 0x42\n"
         "my_rng_read /machine/peripheral/rng offset 0x0 size 4 value 0x%x\n"
+        "my_rng_read /machine/peripheral/rng offset 0x8 size 4 value 0x%x\n"
         "my_rng_guest_error /machine/peripheral/rng 1-byte read at offset "
         "0x0: only 4-byte accesses do anything\n"
         "my_rng_read /machine/peripheral/rng offset 0x0 size 1 value 0x0\n"
-        "my_rng_reset /machine/peripheral/rng\n", first);
+        "my_rng_reset /machine/peripheral/rng\n",
+        first, MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_GENERATOR_LIBC);
     g_assert_cmpstr(said->str, ==, expected);
     folder_remove(folder);
 #else
@@ -682,7 +761,7 @@ static void test_host(void)
     my_rng_stop(&rng);
 }
 
-/* QEMU's -seed stands in for the host's entropy. */
+/* QEMU's -seed stands in for the host's entropy, and INFO does not tell. */
 static void test_host_seed_option(void)
 {
     static const char *const options[] = { "-seed 1", "-seed 1", "-seed 2" };
@@ -692,6 +771,7 @@ static void test_host_seed_option(void)
         MyRng rng;
 
         my_rng_start(&rng, ",generator=host", options[i]);
+        assert_info(&rng, &host);
         for (int j = 0; j < ARRAY_SIZE(numbers[i]); j++) {
             numbers[i][j] = number(&rng);
         }
@@ -928,6 +1008,7 @@ static void test_snapshot(const void *data)
     /* Back, twice; the BAR is where it was, too. */
     for (int i = 0; i < 2; i++) {
         assert_hmp(rng.qts, "loadvm place");
+        assert_info(&rng, generator);
         assert_first(&rng, answer, 3, 4);
         skip_numbers(&rng, 999 - 5);
         g_assert_cmpuint(number(&rng), ==, answer->thousandth);
@@ -1073,6 +1154,7 @@ static void test_migration(const void *data)
     my_rng_stop(&source);
     /* What was counted stays with the QEMU that counted it. */
     assert_counters(&middle, 0, 0, 0);
+    assert_info(&middle, generator);
     assert_first(&middle, answer, 3, 4);
     skip_numbers(&middle, 999 - 5);
 
@@ -1097,6 +1179,7 @@ static void test_migration_host(void)
     skip_numbers(&source, 3);
     my_rng_migrate(&destination, &source, ",generator=host", folder);
     my_rng_stop(&source);
+    assert_info(&destination, &host);
     skip_numbers(&destination, 3);
     seed(&destination, 0x42);
     assert_counters(&destination, 3, 0, 1);
@@ -1377,6 +1460,9 @@ int main(int argc, char **argv)
     qtest_add_data_func("/my-rng/known-answers/chacha20", &chacha20,
                         test_known_answers);
     qtest_add_func("/my-rng/two-devices", test_two_devices);
+    qtest_add_data_func("/my-rng/info/libc", &libc, test_info);
+    qtest_add_data_func("/my-rng/info/chacha20", &chacha20, test_info);
+    qtest_add_data_func("/my-rng/info/host", &host, test_info);
     qtest_add_func("/my-rng/properties/seed", test_property_seed);
     qtest_add_func("/my-rng/properties/shown", test_properties_shown);
     qtest_add_func("/my-rng/properties/refused", test_properties_refused);

@@ -13,6 +13,8 @@ pub enum Register {
     Rng,
     /// Restarts the stream; write-only.
     Seed,
+    /// What the device is; read-only.
+    Info,
 }
 
 /// Which way an access goes.
@@ -44,10 +46,10 @@ pub enum Reason {
     Unaligned,
     /// Nothing answers there.
     NoRegister,
-    /// A write to RNG.
-    ReadOnly,
-    /// A read of SEED.
-    WriteOnly,
+    /// A write to a register that is for reading.
+    ReadOnly(Register),
+    /// A read of one that is for writing.
+    WriteOnly(Register),
     /// A write to SEED, of a generator without a seed.
     NotSeedable,
 }
@@ -76,6 +78,7 @@ impl Access {
         match offset {
             abi::REG_RNG => Ok(Register::Rng),
             abi::REG_SEED => Ok(Register::Seed),
+            abi::REG_INFO => Ok(Register::Info),
             _ => Err(self.bad(Reason::NoRegister)),
         }
     }
@@ -86,6 +89,29 @@ impl Access {
         BadAccess {
             access: self,
             reason,
+        }
+    }
+}
+
+impl fmt::Display for Register {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rng => "RNG",
+            Self::Seed => "SEED",
+            Self::Info => "INFO",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size => f.write_str("only 4-byte accesses do anything"),
+            Self::Unaligned => f.write_str("only aligned accesses do anything"),
+            Self::NoRegister => f.write_str("there is no register"),
+            Self::ReadOnly(register) => write!(f, "{register} is read-only"),
+            Self::WriteOnly(register) => write!(f, "{register} is write-only"),
+            Self::NotSeedable => f.write_str("the host's entropy takes no seed"),
         }
     }
 }
@@ -101,14 +127,7 @@ impl fmt::Display for BadAccess {
             Direction::Read => "read",
             Direction::Write => "write",
         };
-        let reason = match self.reason {
-            Reason::Size => "only 4-byte accesses do anything",
-            Reason::Unaligned => "only aligned accesses do anything",
-            Reason::NoRegister => "there is no register",
-            Reason::ReadOnly => "RNG is read-only",
-            Reason::WriteOnly => "SEED is write-only",
-            Reason::NotSeedable => "the host's entropy takes no seed",
-        };
+        let reason = self.reason;
         write!(f, "{size}-byte {direction} at offset {offset:#x}: {reason}")
     }
 }

@@ -10,7 +10,7 @@ use crate::pci::{State, StateVisitor};
 /// What travels: how the device was made, and where its stream stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
-    /// The generator's number.
+    /// The generator's id.
     pub generator: u8,
     /// The property `seed`.
     pub initial_seed: u32,

@@ -42,22 +42,6 @@ impl Kind {
             Self::Host => "host",
         }
     }
-
-    /// The number by which a saved place names it. Never to be given to another one.
-    #[must_use]
-    pub const fn id(self) -> u8 {
-        match self {
-            Self::Libc => 0,
-            Self::ChaCha20 => 1,
-            Self::Host => 2,
-        }
-    }
-
-    /// The generator of that number.
-    #[must_use]
-    pub fn from_id(id: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.id() == id)
-    }
 }
 
 impl fmt::Display for Kind {
@@ -230,13 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn names_and_ids_find_their_generator() {
+    fn a_name_finds_its_generator() {
         for kind in Kind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
-            assert_eq!(Kind::from_id(kind.id()), Some(kind));
         }
-        assert_eq!(Kind::from_id(3), None);
-        assert_eq!(Kind::from_id(255), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use my_rng_glue::{Device, Host, known_answers};
 
 const RNG: u64 = 0;
 const SEED: u64 = 4;
+const INFO: u64 = 8;
 
 fn numbers(device: &Device<'_>, count: usize) -> Vec<u32> {
     (0..count)
@@ -104,16 +105,17 @@ fn every_size_at_every_offset() {
     for (size, pieces) in [(1, 1), (2, 1), (4, 1), (8, 2)] {
         for offset in (0..64).chain(4096 - 8..=4096 - u64::from(size)) {
             let device = host.realized(&[]);
-            let takes = size >= 4 && offset == RNG || size == 8 && offset + 4 == RNG;
-            let seeds = size >= 4 && offset == SEED || size == 8 && offset + 4 == SEED;
+            // Which of its pieces is all of that register, if one is.
+            let piece = |register| (0..size / 4).find(|n| offset + u64::from(4 * n) == register);
+            let takes = piece(RNG);
+            let asks = piece(INFO);
+            let seeds = piece(SEED).is_some();
 
-            let value = device.read(offset, size);
-            assert_eq!(
-                value,
-                if takes { 1_804_289_383 } else { 0 },
-                "{size} at {offset}"
-            );
-            let lines = pieces - u64::from(takes);
+            let expected = takes.map_or(0, |n| 1_804_289_383 << (32 * n))
+                | asks.map_or(0, |n| 0x524e_0000 << (32 * n));
+            assert_eq!(device.read(offset, size), expected, "{size} at {offset}");
+            let takes = takes.is_some();
+            let lines = pieces - u64::from(takes) - u64::from(asks.is_some());
             assert_eq!(
                 host.log().lines().count() as u64,
                 lines,
@@ -135,6 +137,30 @@ fn every_size_at_every_offset() {
                 assert_eq!(numbers(&device, 5), known_answers::LIBC[2].first);
             }
         }
+    }
+}
+
+#[test]
+fn info_tells_the_generator() {
+    let host = Host::start();
+    for (generator, expected) in [
+        ("libc", 0x524e_0000),
+        ("chacha20", 0x524e_0001),
+        ("host", 0x524e_0002),
+    ] {
+        let device = host.realized(&[("generator", generator)]);
+        let state = device.save();
+        // There is no entropy, so it cannot have asked for any unnoticed.
+        assert_eq!(device.read(INFO, 4), expected);
+        assert_eq!(device.save(), state);
+        assert_eq!(counters(&device), [Some(0); 3]);
+        assert_eq!(host.log(), "");
+        device.write(INFO, 0x42, 4);
+        assert_eq!(
+            host.log(),
+            "my_rng: 4-byte write at offset 0x8: INFO is read-only\n"
+        );
+        assert_eq!(device.read(INFO, 4), expected);
     }
 }
 

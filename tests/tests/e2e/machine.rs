@@ -130,7 +130,7 @@ fn counters_count() {
     seed(&mut qemu, 2);
     let _: [u32; 3] = numbers(&mut qemu);
     read(&mut qemu, 'b', 0);
-    read(&mut qemu, 'l', 8);
+    read(&mut qemu, 'l', 0xc);
     read(&mut qemu, 'q', 0x10);
     for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 4)] {
         assert_eq!(qemu.property(name), count, "{name}");

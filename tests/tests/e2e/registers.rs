@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use my_rng_e2e::{Finished, Guest};
+use my_rng_e2e::{Finished, Guest, abi};
 
 use crate::first_boot::SECTIONS;
 
@@ -31,7 +31,11 @@ fn every_access_size_at_every_offset() {
         .option("--qemu-arg", "-D")
         .option("--qemu-arg", &log)
         .program("access")
-        .sh(&format!("{SECTIONS} /access $(device)/resource0"))
+        .sh(&format!(
+            "{SECTIONS} /access $(device)/resource0 {:#x} {:#x}",
+            abi::REG_INFO,
+            abi::info(abi::GENERATOR_LIBC)
+        ))
         .success();
     assert!(count(&swept, "accesses: ") > 32_000);
     let log = fs::read_to_string(&log).expect("QEMU's log");

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which generator has which of the ids that `abi` gives out. INFO shows them to the guest, and a saved
+//! state names its generator by them.
+
+use crate::abi;
+use crate::generator::Kind;
+
+/// The id of a generator.
+pub const fn of(kind: Kind) -> u8 {
+    match kind {
+        Kind::Libc => abi::GENERATOR_LIBC,
+        Kind::ChaCha20 => abi::GENERATOR_CHACHA20,
+        Kind::Host => abi::GENERATOR_HOST,
+    }
+}
+
+/// The generator that has the id.
+pub fn find(id: u8) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| of(*kind) == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, of};
+    use crate::generator::Kind;
+
+    /// Drivers and saved states know them: an id is never given to another generator.
+    #[test]
+    fn ids_are_the_published_ones() {
+        assert_eq!(Kind::ALL.map(of), [0, 1, 2]);
+    }
+
+    #[test]
+    fn an_id_finds_its_generator() {
+        for kind in Kind::ALL {
+            assert_eq!(find(of(kind)), Some(kind));
+        }
+        assert_eq!(find(3), None);
+        assert_eq!(find(255), None);
+    }
+}
