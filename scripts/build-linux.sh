@@ -6,6 +6,8 @@
 # scripts/build-linux.sh module   the driver, guest-module/, against it: build/module/my_rng.ko
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/patches.sh
+. "$ROOT/scripts/patches.sh"
 use_rust
 unset ARCH CROSS_COMPILE LLVM KBUILD_OUTPUT KBUILD_EXTMOD O M MO
 
@@ -18,10 +20,11 @@ kbuild() { # kbuild TARGET...
 }
 
 patch_tree() { # takes off the patches that have changed, and those after them; puts on what is missing
-    local patches=() have=() patch index=0
+    local patches=() have=() patch index=0 list
+    list=$(linux_patches "$(sed -n 's/^version=//p' -- "$LINUX_TREE.source")")
+    if [[ -n $list ]]; then mapfile -t patches <<<"$list"; fi
     mkdir -p -- "$applied"
     : >"$applied/busy"
-    for patch in "$ROOT"/linux-patches/*.patch; do [[ -e $patch ]] && patches+=("$patch"); done
     for patch in "$applied"/*.patch; do [[ -e $patch ]] && have+=("$patch"); done
     while ((index < ${#have[@]} && index < ${#patches[@]})) &&
         [[ ${have[index]##*/} == "${patches[index]##*/}" ]] &&

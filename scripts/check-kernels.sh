@@ -3,15 +3,28 @@
 #
 # scripts/check-kernels.sh [SERIES...]    (default: 7.3 6.12 6.1)
 #
-# For each Linux series whose source can be had: do the patches of linux-patches/ apply without fuzz,
-# do what they touch and add compile without a warning, with the self-test and without, and is the
-# series' own checkpatch.pl content? Ends with a table and the count; the status is 0 if nothing failed
-# and something passed.
+# For each Linux series whose source can be had: do the patches that linux-patches/series has for it
+# apply without fuzz, is the series' own checkpatch.pl content, and does what they touch and add compile
+# without a warning: with the self-test and without, and where they add Rust code, that with its examples,
+# rustfmt and clippy? Ends with a table and the count; the status is 0 if nothing failed and something
+# passed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/patches.sh
+. "$ROOT/scripts/patches.sh"
+use_rust
+# Those of the series that is being checked, and the Rust files that they add.
+patches=() rust=()
 
-patches=("$ROOT"/linux-patches/[0-9]*.patch)
-[[ -e ${patches[0]} ]] || die "there is no patch in $ROOT/linux-patches: check this checkout out anew."
+choose() { # choose VERSION
+    local list
+    list=$(linux_patches "$1")
+    patches=() rust=()
+    [[ -n $list ]] || return 0
+    mapfile -t patches <<<"$list"
+    list=$(sed -n '/^--- \/dev\/null$/{n;s|^+++ b/\(rust/.*\.rs\)$|\1|p}' -- "${patches[@]}")
+    if [[ -n $list ]]; then mapfile -t rust <<<"$list"; fi
+}
 
 apply() { # apply TREE
     local patch
@@ -23,22 +36,51 @@ checkpatch() { # checkpatch TREE
     perl "$1/scripts/checkpatch.pl" --root="$1" --strict --quiet --no-summary "${patches[@]}" 2>/dev/null
 }
 
-compile() { # compile TREE OUT [CONFIG...]: on the smallest kernel that has a PCI bus
-    local tree=$1 out=$2 make option objects=(init/main.o)
+kbuild() { # kbuild TREE OUT TARGET...
+    make -C "$1" "O=$2" ARCH=x86_64 "-j$JOBS" "${@:3}"
+}
+
+configure() { # configure TREE OUT [CONFIG=VALUE...]: the smallest kernel that has a PCI bus, and these
+    local tree=$1 out=$2 option
     shift 2
-    make=(make -C "$tree" "O=$out" ARCH=x86_64 "-j$JOBS")
     mkdir -p "$out"
-    printf 'CONFIG_%s=y\n' 64BIT PCI PRINTK "$@" >"$out/wanted"
-    "${make[@]}" KCONFIG_ALLCONFIG="$out/wanted" allnoconfig
+    printf 'CONFIG_%s\n' 64BIT=y PCI=y PRINTK=y "$@" >"$out/wanted"
+    kbuild "$tree" "$out" KCONFIG_ALLCONFIG="$out/wanted" allnoconfig
     for option; do
         # One that is unknown, or lacks something, is dropped without a word.
-        grep -qx "CONFIG_$option=y" "$out/.config" ||
+        grep -qx "CONFIG_$option" "$out/.config" ||
             die "CONFIG_$option did not get into .config: does it depend on something new in this series?"
     done
+}
+
+compile() { # compile TREE OUT [CONFIG=VALUE...]
+    local tree=$1 out=$2 objects=(init/main.o)
+    shift 2
+    configure "$tree" "$out" "$@"
     if (($#)); then objects+=(init/my_rng_selftest.o); fi
     rm -f "${objects[@]/#/$out/}"
-    "${make[@]}" "${objects[@]}" 2>&1 | tee "$out/said"
+    kbuild "$tree" "$out" "${objects[@]}" 2>&1 | tee "$out/said"
     ! grep -E 'init/(main|my_rng_selftest)\.[ch]:.*warning:' "$out/said"
+}
+
+compile_rust() { # compile_rust TREE OUT: the kernel crate, and its examples
+    local tree=$1 out=$2 core bindgen file
+    bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
+    LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
+    PATH=${bindgen%/*}:$PATH
+    export LIBCLANG_PATH
+    (cd -- "$tree" && rustfmt --check --edition 2021 "${rust[@]}")
+    for core in y m; do
+        configure "$tree" "$out" MODULES=y RUST=y KUNIT=y RUST_KERNEL_DOCTESTS=y "HW_RANDOM=$core"
+        rm -f -- "$out/rust/kernel.o"
+        kbuild "$tree" "$out" CLIPPY=1 rust/ 2>&1 | tee "$out/said"
+        for file in "${rust[@]}"; do
+            # What the compiler has to say of a file comes with the place in it.
+            if grep -F -e "$file:" "$out/said"; then return 1; fi
+        done
+        # All this goes into vmlinux, which would not link if it wanted something of a module.
+        if [[ $core == m ]] && nm -u "$out"/rust/*.o | grep -w 'hwrng_[a-z]*'; then return 1; fi
+    done
 }
 
 version() { # version TREE
@@ -58,15 +100,26 @@ check() { # check SERIES: adds a line to the table
         rm -rf -- "$tmp"
         return
     fi
+    choose "$(version "$tree")"
+    ((${#patches[@]})) || die "$ROOT/linux-patches/series has no patch for Linux $series: ask for another series."
     line=$(printf '%-7s %-10s' "$series" "$(version "$tree")")
-    for what in apply checkpatch with without; do
+    for what in apply checkpatch with without rust; do
+        if [[ $what == rust ]]; then
+            if ((${#rust[@]} == 0)); then
+                line+=$(printf ' %-10s' -)
+                continue
+            fi
+            sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
+        fi
         case $what in
             apply) step_may_fail "kernel-$series-$what" "Linux $series: applying the patches" apply "$tree" ;;
             checkpatch) step_may_fail "kernel-$series-$what" "Linux $series: checkpatch.pl" checkpatch "$tree" ;;
             with) step_may_fail "kernel-$series-$what" "Linux $series: compiling with the self-test" \
-                compile "$tree" "$tmp/out" MY_RNG_SELFTEST ;;
+                compile "$tree" "$tmp/out" MY_RNG_SELFTEST=y ;;
             without) step_may_fail "kernel-$series-$what" "Linux $series: compiling without it" \
                 compile "$tree" "$tmp/out" ;;
+            rust) step_may_fail "kernel-$series-$what" "Linux $series: compiling the Rust code" \
+                compile_rust "$tree" "$tmp/out-rust" ;;
         esac
         if ((status == 0)); then
             line+=$(printf ' %-10s' ok)
@@ -86,7 +139,7 @@ check() { # check SERIES: adds a line to the table
 }
 
 passed=0 failed=0 skipped=0
-table=("$(printf '%-7s %-10s %-10s %-10s %-10s %-10s' series version applies checkpatch with without)")
+table=("$(printf '%-7s %-10s %-10s %-10s %-10s %-10s %s' series version applies checkpatch with without rust)")
 (($#)) || set -- 7.3 6.12 6.1
 for series; do check "$series"; done
 
