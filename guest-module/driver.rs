@@ -3,13 +3,14 @@
 //! The PCI driver: which devices are ours, and what happens when one comes or goes.
 
 use crate::{
-    abi,
+    abi, debugfs,
     device::Device,
     gaps::{Node, VENDOR},
+    hwrng,
     node::{NodeName, MAX_NODES},
     MODULE_NAME,
 };
-use kernel::{device::Core, pci, prelude::*, sync::Arc};
+use kernel::{debugfs::Scope, device::Core, pci, prelude::*, sync::Arc};
 
 pub(crate) struct MyRngDriver;
 
@@ -25,9 +26,12 @@ kernel::pci_device_table!(
 /// What the driver holds of a device that it is bound to.
 #[pin_data]
 pub(crate) struct Binding {
-    // Dropped in this order: the name must not be free before the node is gone.
+    // Dropped in this order: the name, which all of them go by, must not be free before they are gone.
+    hwrng: hwrng::Registered,
     #[pin]
     node: Node<Device>,
+    #[pin]
+    debugfs: Scope<Arc<Device>>,
     name: NodeName,
 }
 
@@ -53,11 +57,14 @@ impl pci::Driver for MyRngDriver {
             // Has no counterpart in 7.3: the device stays enabled after us, which does no harm.
             pdev.enable_device_mem()?;
             let bar = pdev.iomap_region_sized(abi::BAR.into(), MODULE_NAME)?;
-            let device = Arc::new(Device::new(bar)?, GFP_KERNEL)?;
+            let device = Arc::new(Device::new(bar, pdev.as_ref().name())?, GFP_KERNEL)?;
+            let generator = device.identity().generator().name();
 
             Ok(try_pin_init!(Binding {
+                debugfs <- debugfs::folder(name.as_cstr(), device.clone()),
+                hwrng: hwrng::register(name.as_cstr(), &device)?,
                 node <- Node::register(name.as_cstr(), device),
-                _: { dev_info!(pdev, "node /dev/{}\n", name.as_cstr()) },
+                _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
                 name,
             }))
         })

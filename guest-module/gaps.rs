@@ -8,10 +8,12 @@ use crate::abi;
 use core::{marker::PhantomData, mem::transmute};
 use kernel::{
     container_of,
-    fs::File,
+    fs::{File, Kiocb},
+    iov::IovIterDest,
     miscdevice::{MiscDevice, MiscDeviceOptions, MiscDeviceRegistration},
     pci,
     prelude::*,
+    seq_file::SeqFile,
     sync::{Arc, ArcBorrow},
 };
 
@@ -27,6 +29,12 @@ pub(crate) const VENDOR: pci::Vendor =
 pub(crate) trait NodeOperations: Send + Sync + 'static {
     /// Answers an ioctl whose argument is a pointer.
     fn ioctl(&self, command: u32, argument: UserPtr) -> Result<isize>;
+
+    /// Answers a read, wherever in the file; returns how many bytes were handed over.
+    fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize>;
+
+    /// Adds lines to what `/proc/PID/fdinfo` says of the file.
+    fn show_fdinfo(&self, to: &SeqFile);
 }
 
 /// A node under `/dev`, from its registration to its drop, that knows what it is the node of.
@@ -84,5 +92,13 @@ impl<T: NodeOperations> MiscDevice for OpenNode<T> {
         argument: usize,
     ) -> Result<isize> {
         target.ioctl(command, UserPtr::from_addr(argument))
+    }
+
+    fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, to: &mut IovIterDest<'_>) -> Result<usize> {
+        kiocb.file().read(to)
+    }
+
+    fn show_fdinfo(target: ArcBorrow<'_, T>, to: &SeqFile, _file: &File) {
+        target.show_fdinfo(to);
     }
 }

@@ -4,7 +4,10 @@
 //!
 //! - `driver`: which PCI devices are ours, and what happens when one comes or goes
 //! - `device`: the registers of one device, and what can be done with them
-//! - `node`: the nodes under `/dev`: their names and the ioctls they answer
+//! - `identity`: what a device says of itself, and what follows from its generator
+//! - `node`: the nodes under `/dev`: their names, and what they do for open files
+//! - `hwrng`: the device as one of the kernel's own random number generators
+//! - `debugfs`: what there is to see of a device
 //! - `gaps`: what the kernel's abstractions leave out; the only `unsafe` code
 //! - `abi`: the contract that the driver shares with the device and with its clients
 
@@ -12,9 +15,12 @@ use kernel::{driver::Registration, pci, prelude::*, InPlaceModule, ModuleMetadat
 
 #[path = "../abi/my_rng_abi.rs"]
 pub mod abi;
+mod debugfs;
 mod device;
 mod driver;
 mod gaps;
+mod hwrng;
+mod identity;
 mod node;
 
 module! {
@@ -23,6 +29,13 @@ module! {
     authors: ["my_rng developers"],
     description: "Driver of the my_rng virtual random number generator",
     license: "GPL",
+    params: {
+        seeded_hwrng: bool {
+            default: false,
+            description: "Offer generators that are seeded (chacha20) to hw_random too, which then \
+reads from their stream by itself",
+        },
+    },
 }
 
 /// The module's name as the kernel knows it.

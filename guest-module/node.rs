@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The nodes under `/dev`: their names, and the ioctls they answer.
+//! The nodes under `/dev`: their names, and what they do for the files that are open on them.
 
-use crate::{abi, device::Device, gaps::NodeOperations};
+use crate::{abi, device::Device, gaps::NodeOperations, hwrng};
 use core::mem::size_of;
 use kernel::{
+    current,
     ioctl::{_IOR, _IOW},
+    iov::IovIterDest,
     prelude::*,
+    seq_file::{seq_print, SeqFile},
     sync::atomic::{Atomic, Full, Relaxed},
     uaccess::UserSlice,
 };
@@ -96,6 +99,12 @@ const _: () = {
     assert!(abi::IOCTL_SEED == _IOW::<u32>(abi::IOCTL_TYPE, abi::IOCTL_NR));
 };
 
+/// What is read from the device at a time, in bytes: between two of these a reader can be interrupted.
+const PIECE: usize = 256;
+
+// So that only the last number of a read can be in part.
+const _: () = assert!(PIECE % abi::REG_SIZE == 0);
+
 impl NodeOperations for Device {
     fn ioctl(&self, command: u32, argument: UserPtr) -> Result<isize> {
         // Both point to one number.
@@ -106,5 +115,66 @@ impl NodeOperations for Device {
             _ => return Err(ENOTTY),
         }
         Ok(0)
+    }
+
+    fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize> {
+        let mut buffer = [0; PIECE];
+        let mut done = 0;
+        // What has been handed over is never taken back: it has left the stream.
+        while !to.is_empty() {
+            if done > 0 && current!().signal_pending() {
+                break;
+            }
+            let piece = &mut buffer[..PIECE.min(to.len())];
+            match self.fill(piece) {
+                Ok(()) => (),
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+            let copied = to.copy_to_iter(piece);
+            done += copied;
+            if copied < piece.len() {
+                if done == 0 {
+                    return Err(EFAULT);
+                }
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn show_fdinfo(&self, to: &SeqFile) {
+        let offered = if hwrng::quality(self).is_some() {
+            "yes"
+        } else {
+            "no"
+        };
+        seq_print!(to, "my_rng-device:\t{}\n", self.address());
+        seq_print!(
+            to,
+            "my_rng-generator:\t{}\n",
+            self.identity().generator().name()
+        );
+        seq_print!(to, "my_rng-hwrng:\t{offered}\n");
+        seq_print!(to, "my_rng-words:\t{}\n", self.counters().words());
+        seq_print!(to, "my_rng-seeds:\t{}\n", self.counters().seeds());
+    }
+}
+
+#[kunit_tests(my_rng_node)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_nodes() {
+        for (index, name) in [
+            (0, c"my_rng_driver"),
+            (1, c"my_rng_driver1"),
+            (9, c"my_rng_driver9"),
+            (10, c"my_rng_driver10"),
+            (63, c"my_rng_driver63"),
+        ] {
+            assert_eq!(CStr::from_bytes_until_nul(&NAME_BYTES[index]), Ok(name));
+        }
     }
 }

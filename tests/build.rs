@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=guest");
     println!("cargo::rerun-if-changed=../abi/my_rng_abi.rs");
+    println!("cargo::rerun-if-changed=../guest-app/include");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     println!("cargo::rustc-env=GUEST_PROGRAMS={}", out.display());
 

@@ -90,3 +90,31 @@ fn an_open_file_outlives_the_binding() {
         .success();
     assert_eq!(unbound.text(), "rounds: 20\n");
 }
+
+#[test]
+fn what_there_is_to_see_of_a_device() {
+    let seen = Guest::new()
+        .option("--device", "my_rng,addr=5")
+        .option("--device", "my_rng,generator=chacha20,addr=7")
+        .sh("my-rng seed 5; my-rng read 3 >/dev/null
+             exec 3<>/dev/my_rng_driver
+             dd bs=10 count=1 <&3 >/dev/null 2>&1
+             grep my_rng- /proc/self/fdinfo/3
+             cd /sys/kernel/debug; grep -r . my_rng_driver1 | sort
+             exec 3>&-; rmmod my_rng
+             ls | grep my_rng || echo none")
+        .success();
+    assert_eq!(
+        seen.text(),
+        "my_rng-device:\t0000:00:05.0\n\
+         my_rng-generator:\tlibc\n\
+         my_rng-hwrng:\tno\n\
+         my_rng-words:\t6\n\
+         my_rng-seeds:\t1\n\
+         my_rng_driver1/device:0000:00:07.0\n\
+         my_rng_driver1/generator:chacha20\n\
+         my_rng_driver1/seeds:0\n\
+         my_rng_driver1/words:0\n\
+         none\n"
+    );
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The device as one of the kernel's own random number generators (`hw_random`, `/dev/hwrng`).
+//!
+//! Linux 7.3 lets no Rust code in there; `linux-patches/` has what is missing. On a kernel without
+//! it no device is registered, and the driver is the same in all else.
+
+use crate::{device::Device, module_parameters};
+
+/// The quality as which the device is to be registered, or `None` if it is not.
+pub(crate) fn quality(device: &Device) -> Option<u16> {
+    let seeded = module_parameters::seeded_hwrng.value();
+    device
+        .identity()
+        .generator()
+        .quality(seeded)
+        .filter(|_| cfg!(MY_RNG_HWRNG))
+}
+
+#[cfg(MY_RNG_HWRNG)]
+pub(crate) use registration::{register, Registered};
+
+#[cfg(MY_RNG_HWRNG)]
+mod registration {
+    use super::*;
+    use kernel::{
+        hw_random::{HwRng, Quality, Registration},
+        prelude::*,
+        sync::Arc,
+    };
+
+    /// What `hw_random` reads from.
+    pub(crate) struct Source(Arc<Device>);
+
+    impl HwRng for Source {
+        fn read(&self, buffer: &mut [u8], _wait: bool) -> Result<usize> {
+            self.0.fill(buffer)?;
+            Ok(buffer.len())
+        }
+    }
+
+    /// Ends the registration, if there is one, when it is dropped.
+    pub(crate) type Registered = Option<Pin<KBox<Registration<Source>>>>;
+
+    /// Registers the device under this name, if it is one to be registered.
+    pub(crate) fn register(name: &'static CStr, device: &Arc<Device>) -> Result<Registered> {
+        let Some(quality) = quality(device) else {
+            return Ok(None);
+        };
+        let registration =
+            Registration::new(name, Quality::try_from(quality)?, Source(device.clone()));
+        KBox::pin_init(registration, GFP_KERNEL).map(Some)
+    }
+}
+
+#[cfg(not(MY_RNG_HWRNG))]
+pub(crate) use without_core::{register, Registered};
+
+#[cfg(not(MY_RNG_HWRNG))]
+mod without_core {
+    use super::*;
+    use kernel::{prelude::*, sync::Arc};
+
+    pub(crate) type Registered = ();
+
+    /// There is nothing to register the device with.
+    pub(crate) fn register(_name: &'static CStr, _device: &Arc<Device>) -> Result<Registered> {
+        Ok(())
+    }
+}

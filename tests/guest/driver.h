@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the programs share that look at the driver closely: the stream of whichever generator with a seed
+ * the device has, and what /proc and sysfs say.
+ */
+#ifndef MY_RNG_TESTS_DRIVER_H
+#define MY_RNG_TESTS_DRIVER_H
+
+#include "chacha20.h"
+
+/* The model of a device: its stream, and what the driver must have counted. */
+struct stream {
+    bool is_chacha20;
+    struct model libc;
+    struct chacha20 chacha20;
+    uint64_t words;
+    uint64_t seeds;
+};
+
+static inline void stream_seed(struct stream *stream, uint32_t seed)
+{
+    if (stream->is_chacha20) {
+        chacha20_seed(&stream->chacha20, seed);
+    } else {
+        model_seed(&stream->libc, seed);
+    }
+}
+
+static inline uint32_t stream_next(struct stream *stream)
+{
+    stream->words++;
+    return stream->is_chacha20 ? chacha20_next(&stream->chacha20) : model_next(&stream->libc);
+}
+
+/* The value on the line of a small text file that starts with the key, or NULL if there is none. */
+static inline char *file_value(const char *path, const char *key, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t done = 0;
+    ssize_t got;
+    char *line, *end;
+
+    if (fd < 0) {
+        return NULL;
+    }
+    while (done < size - 1 && (got = read(fd, text + done, size - 1 - done)) > 0) {
+        done += got;
+    }
+    close(fd);
+    text[done] = '\0';
+    for (line = text; *line != '\0'; line = end + 1) {
+        end = strchrnul(line, '\n');
+        if (strncmp(line, key, strlen(key)) == 0) {
+            *end = '\0';
+            return line + strlen(key);
+        }
+        if (*end == '\0') {
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* What fdinfo says of an open node. */
+static inline char *fdinfo(int fd, const char *name, char *text, size_t size)
+{
+    char path[64], key[64];
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    snprintf(key, sizeof(key), "my_rng-%s:\t", name);
+    return file_value(path, key, text, size);
+}
+
+static inline uint64_t fdinfo_number(int fd, const char *name)
+{
+    char text[1024], *end;
+    char *value = fdinfo(fd, name, text, sizeof(text));
+    uint64_t number;
+
+    CHECK(value != NULL, "fdinfo has no my_rng-%s", name);
+    number = strtoull(value, &end, 10);
+    CHECK(end != value && *end == '\0', "fdinfo says my_rng-%s: %s", name, value);
+    return number;
+}
+
+/* Writes to a file of sysfs or debugfs: 0, or the errno. */
+static inline int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int error = 0;
+
+    if (fd < 0) {
+        return errno;
+    }
+    if (write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+        error = errno;
+    }
+    close(fd);
+    return error;
+}
+
+static inline int compare_words(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A device that is pulled out without a word: from then on reads of its registers give all ones, or all
+ * zeros. Such a moment cannot be had from a real one, so the driver is bound to a device whose BAR 0 is
+ * memory, in which this program writes the registers' contents.
+ *
+ *   removal ADDRESS INFO SIGNATURE    (of that device; where INFO is; what its upper half has to be)
+ */
+#include "driver.h"
+#include <sys/mman.h>
+
+#define CURRENT "/sys/class/misc/hw_random/rng_current"
+
+static volatile uint32_t *bar;
+static unsigned int info;
+static const char *address;
+static int node = -1;
+static uint64_t words, seeds;
+
+static void set(uint32_t rng, uint32_t said)
+{
+    bar[RNG_REG_RNG / 4] = rng;
+    bar[info / 4] = said;
+}
+
+static void unbind(void)
+{
+    int error = write_file("/sys/bus/pci/drivers/my_rng/unbind", address);
+
+    CHECK(error == 0, "unbinding: %s", strerror(error));
+    close(node);
+}
+
+static void bind_expect(int expected, const char *what)
+{
+    int error = write_file("/sys/bus/pci/drivers/my_rng/bind", address);
+
+    CHECK(error == expected, "binding to %s: %s", what, error == 0 ? "success" : strerrorname_np(error));
+    words = seeds = 0;
+    if (expected == 0) {
+        node = open_node("/dev/" RNG_NODE);
+    } else {
+        CHECK(access("/dev/" RNG_NODE, F_OK) == -1 && errno == ENOENT, "there is a node for %s", what);
+    }
+}
+
+static void expect_info(const char *name, const char *expected)
+{
+    char text[1024];
+    char *value = fdinfo(node, name, text, sizeof(text));
+
+    CHECK(value != NULL && strcmp(value, expected) == 0, "fdinfo says my_rng-%s: %s, not %s", name, value,
+          expected);
+}
+
+/* Everything works, and gives the word. */
+static void expect_there(uint32_t word, const char *what)
+{
+    uint32_t got[100] = {0}, seed = 0x42;
+    int status = ioctl(node, RNG_IOCTL_RAND, got);
+
+    CHECK(status == 0 && got[0] == word, "RAND of %s: %u (%m)", what, got[0]);
+    CHECK(read(node, got, sizeof(got) - 1) == sizeof(got) - 1, "a read of %s: %m", what);
+    for (int i = 0; i < 99; i++) {
+        CHECK(got[i] == word, "a read of %s gives %u", what, got[i]);
+    }
+    bar[RNG_REG_SEED / 4] = 0;
+    CHECK(ioctl(node, RNG_IOCTL_SEED, &seed) == 0 && bar[RNG_REG_SEED / 4] == seed, "SEED of %s: %m", what);
+    words += 101;
+    seeds++;
+    CHECK(fdinfo_number(node, "words") == words && fdinfo_number(node, "seeds") == seeds,
+          "the counters of %s", what);
+}
+
+/* Everything says that the device is gone, at once, and again. */
+static void expect_gone(const char *what)
+{
+    uint32_t got[100], seed = 0x42;
+
+    for (int i = 0; i < 2; i++) {
+        CHECK(ioctl(node, RNG_IOCTL_RAND, got) == -1 && errno == ENODEV, "RAND of %s: %m", what);
+        CHECK(ioctl(node, RNG_IOCTL_SEED, &seed) == -1 && errno == ENODEV, "SEED of %s: %m", what);
+        CHECK(read(node, got, 1) == -1 && errno == ENODEV, "a read of %s: %m", what);
+        CHECK(read(node, got, sizeof(got)) == -1 && errno == ENODEV, "a read of %s: %m", what);
+        CHECK(ioctl(node, _IO('q', 1), got) == -1 && errno == ENOTTY, "an unknown ioctl of %s: %m", what);
+    }
+}
+
+static void check_known(uint32_t said, const char *generator)
+{
+    set(0x12345678, said);
+    bind_expect(0, generator);
+    expect_info("device", address);
+    expect_info("generator", generator);
+    expect_there(0x12345678, "a device");
+    /* Numbers like any other, of a generator that gives all 32 bits. */
+    set(UINT32_MAX, said);
+    expect_there(UINT32_MAX, "a device that gives all ones");
+    set(0, said);
+    expect_there(0, "a device that gives zeros");
+    /* On a PC, and in QEMU. */
+    set(UINT32_MAX, UINT32_MAX);
+    expect_gone("a device whose bus gives all ones");
+    set(0, 0);
+    expect_gone("a device whose bus gives zeros");
+    /* Another device in its place. */
+    set(0, said ^ 1);
+    expect_gone("a device that has become another");
+    set(UINT32_MAX, UINT32_MAX);
+    unbind();
+}
+
+/* The kernel's own source of random numbers is told the same. */
+static void check_hwrng(uint32_t said)
+{
+    static const unsigned char expected[8] = {0x78, 0x56, 0x34, 0x12, 0x78, 0x56, 0x34, 0x12};
+    unsigned char got[8];
+    ssize_t bytes;
+    int fd, error;
+
+    set(0x12345678, said);
+    bind_expect(0, "a device for hw_random");
+    expect_info("hwrng", "yes");
+    error = write_file(CURRENT, RNG_NODE);
+    CHECK(error == 0, CURRENT ": %s", strerror(error));
+    fd = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0, "/dev/hwrng: %m");
+    CHECK(read(fd, got, 8) == 8 && memcmp(got, expected, 8) == 0, "a read of /dev/hwrng: %m");
+    set(UINT32_MAX, UINT32_MAX);
+    /* Until what hw_random had before is used up. */
+    do {
+        bytes = read(fd, got, 8);
+    } while (bytes > 0);
+    CHECK(bytes == -1 && errno == ENODEV, "/dev/hwrng, of a device that is gone: %zd (%m)", bytes);
+    expect_gone("a device of hw_random's");
+    close(fd);
+    unbind();
+}
+
+/* One that has no INFO, or one that nobody understands: nothing can be told from it. */
+static void check_unknown(uint32_t said)
+{
+    set(0x12345678, said);
+    bind_expect(0, "a device without INFO");
+    expect_info("generator", "unknown");
+    expect_info("hwrng", "no");
+    expect_there(0x12345678, "a device without INFO");
+    set(UINT32_MAX, UINT32_MAX);
+    expect_there(UINT32_MAX, "a device without INFO that gives all ones");
+    set(0, 0);
+    expect_there(0, "a device without INFO that gives zeros");
+    unbind();
+}
+
+int main(int argc, char **argv)
+{
+    char path[128];
+    uint32_t signature;
+    int fd, error;
+
+    CHECK(argc == 4, "usage: removal ADDRESS INFO SIGNATURE");
+    address = argv[1];
+    info = strtoul(argv[2], NULL, 0);
+    signature = strtoul(argv[3], NULL, 0) << 16;
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", address);
+    error = write_file(path, "1");
+    CHECK(error == 0, "%s: %s", path, strerror(error));
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", address);
+    error = write_file(path, "my_rng");
+    CHECK(error == 0, "%s: %s", path, strerror(error));
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", address);
+    fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+    CHECK(fd >= 0, "%s: %m", path);
+    bar = mmap(NULL, RNG_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(bar != MAP_FAILED, "mmap of %s: %m", path);
+
+    /* hw_random reads when it likes: it is not to, for numbers are counted here. */
+    error = write_file(CURRENT, "none");
+    CHECK(error == 0, CURRENT ": %s", strerror(error));
+    check_known(signature | 0, "libc");
+    check_known(signature | 1, "chacha20");
+    check_known(signature | 2, "host");
+    /* A generator from after this driver. */
+    check_known(signature | 3, "unknown");
+    check_known(signature | 0xff, "unknown");
+    /* Bits that a later device may set. */
+    check_known(signature | 0x5a01, "chacha20");
+
+    check_unknown(0);
+    check_unknown(1);
+    check_unknown(0x00020002);
+    check_unknown(signature ^ 0x00010002);
+    check_unknown(~signature & 0xffff0000);
+
+    /* Gone before the driver has seen it. */
+    set(UINT32_MAX, UINT32_MAX);
+    bind_expect(ENODEV, "a device that does not answer");
+    /* And nothing of that is left. */
+    set(1, signature);
+    bind_expect(0, "a device that has come back");
+    expect_there(1, "a device that has come back");
+    unbind();
+    check_hwrng(signature | 2);
+    puts("done");
+    return 0;
+}
