@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/build-guest.sh programs    the project's programs, linked statically, into build/bin: the app and
-#                                    init for the guest; vm-run and its like, and qemu-overlay, for here
+#                                    init for the guest; vm-run and its like, and qemu-overlay, for here;
+#                                    the app's manual page and completions into build/share
 # scripts/build-guest.sh initramfs   the guest's initramfs, of those and the module
 # scripts/build-guest.sh where       build/where: what is built, where it is and where it came from
 # shellcheck source=scripts/lib.sh
@@ -24,6 +25,18 @@ build_programs() {
         cp -- "$BUILD/guest/$target/release/$program" "$BUILD/bin/.$program"
         mv -f -- "$BUILD/bin/.$program" "$BUILD/bin/$program"
     done
+    shared man/man1/my-rng.1 man
+    shared bash-completion/completions/my-rng completions bash
+    shared zsh/site-functions/_my-rng completions zsh
+    shared fish/vendor_completions.d/my-rng.fish completions fish
+}
+
+shared() { # shared FILE ARGUMENT...: what the app prints, into that file of build/share
+    local file=$BUILD/share/$1
+    shift
+    mkdir -p -- "$(dirname -- "$file")"
+    "$BUILD/bin/my-rng" "$@" >"$file.part"
+    mv -f -- "$file.part" "$file"
 }
 
 from() { # from FILE KEY: a line of what scripts/fetch.sh recorded
@@ -34,7 +47,7 @@ case ${1:-} in
     programs)
         inputs=$(digest "$ROOT"/{guest-app,vm,qemu-8.2.9-overlay,abi,Cargo.toml,Cargo.lock,rust-toolchain.toml})
         inputs+=" $(rustc --version) $ROOT"
-        if is_made programs "$inputs" && [[ -x $BUILD/bin/vm-run ]]; then exit 0; fi
+        if is_made programs "$inputs" && [[ -x $BUILD/bin/vm-run && -d $BUILD/share/man ]]; then exit 0; fi
         need_space "$BUILD" 500 "building the project's programs"
         step programs "Building the app, and the programs around the virtual machine" build_programs
         made programs "$inputs"

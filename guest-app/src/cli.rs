@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 //! The command line: what can be said to the app, and its help.
+//!
+//! The manual page and the shells' completions are made of these definitions, too.
 
 use std::num::IntErrorKind;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use my_rng::abi;
 
 const EXAMPLES: &str = "\
 Examples:
-  my-rng                         the classic check: seed with 0, read five numbers, twice
-  my-rng seed 0x42               restart the stream from a seed
-  my-rng read 5                  take the next five numbers
-  my-rng read 1000 --format raw | xxd
-  my-rng --device /dev/my_rng_driver1 read
+  my-rng                the classic check: seed with 0, read five, twice
+  my-rng seed 0x42      restart the stream from a seed
+  my-rng read 5         take the next five numbers
+  my-rng read --seed 7 --bytes 1G >stream
+  my-rng --device /dev/my_rng_driver1 info
 
 Exit status:
   0    all was done
   1    the device or the output failed; the message says what to do
   2    the command line is wrong
+  130  Ctrl-C ended it (128 + SIGINT; with SIGTERM 143)
   141  whoever read the output closed the pipe (128 + SIGPIPE)
 
 The stream is shared by all who have the device open, and a seeded stream is
@@ -26,20 +32,67 @@ predictable: never make keys or passwords of it.";
 
 const READ_EXAMPLES: &str = "\
 Formats:
-  dec  one decimal number a line
-  hex  one number a line, as 0x and eight lower-case digits
-  raw  four bytes a number, little-endian, nothing between them";
+  dec   one decimal number a line
+  hex   one number a line, as 0x and eight lower-case digits
+  json  one array of numbers; where reading fails, it stays open
+  raw   four bytes a number, little-endian, nothing between them
+
+Sizes:
+  A plain number is bytes. The units are binary: K or KiB is 1024
+  bytes, and so on with M, G and T. What does not fit of the last
+  number is dropped.
+
+Examples:
+  my-rng read --bytes 1M | xxd | less
+  my-rng read --seed 0x42 --bytes 64K | sha256sum
+  my-rng read 1000 --format json | jq add
+
+Where stderr is a terminal and stdout is none, a bar shows how far a long read
+has come. Ctrl-C ends it, with all that was taken written.";
+
+const INFO_EXAMPLES: &str = "\
+Formats:
+  text  one property a line
+  json  one object: node, device, driver (null if none is bound),
+        generator, bits (of each number, null if unknown), hwrng,
+        words, seeds
+
+It takes no number from the stream. Words and seeds count what the driver has
+done since it was bound to the device, for all who have it open.";
+
+const LIST_EXAMPLES: &str = "\
+Formats:
+  text  one device a line: node, place on the PCI bus, generator
+  json  an array of what info gives; of a node that cannot be asked,
+        an object of node and error";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  my-rng completions bash \\
+    >~/.local/share/bash-completion/completions/my-rng
+  my-rng completions fish >~/.config/fish/completions/my-rng.fish";
 
 /// Reads and seeds the my_rng random number generator.
 ///
 /// Without a command: seeds the device with 0 and reads five numbers, twice, so that both rounds
 /// show the same numbers.
 #[derive(Debug, Parser)]
-#[command(name = "my-rng", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "my-rng", version, after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, subcommand_value_name = "COMMAND")]
 pub struct Cli {
     /// The device's node
-    #[arg(long, global = true, value_name = "PATH", default_value_os_t = my_rng::default_path())]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        value_hint = ValueHint::FilePath,
+        default_value_os_t = my_rng::default_path()
+    )]
     pub device: PathBuf,
+
+    /// Without a command: seed each round with N, not with 0
+    #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
+    pub seed: Option<u32>,
 
     /// What to do; the classic check without it
     #[command(subcommand)]
@@ -57,14 +110,62 @@ pub enum Command {
     },
     /// Take numbers from the stream and print them
     #[command(after_help = READ_EXAMPLES)]
-    Read {
-        /// How many numbers, in decimal or 0x…
-        #[arg(default_value = "1", value_parser = parse_count, allow_negative_numbers = true)]
-        count: u64,
-        /// How to print them
-        #[arg(long, value_enum, default_value_t = Format::Dec)]
-        format: Format,
+    Read(Read),
+    /// Tell what the device is, and what was taken from it
+    #[command(after_help = INFO_EXAMPLES)]
+    Info {
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Shape::Text)]
+        format: Shape,
     },
+    /// List the nodes of all devices
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// How to print them
+        #[arg(long, value_enum, default_value_t = Shape::Text)]
+        format: Shape,
+    },
+    /// Print the completions of this command line for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, for `man -l`
+    Man,
+}
+
+/// What to read.
+#[derive(Args, Debug)]
+pub struct Read {
+    /// How many numbers, in decimal or hexadecimal (0x10)
+    #[arg(default_value = "1", value_parser = parse_count, allow_negative_numbers = true)]
+    count: u64,
+    /// Read so many bytes instead: a number, or one with K, M, G or T (see below)
+    #[arg(
+        long,
+        value_name = "SIZE",
+        conflicts_with = "count",
+        value_parser = parse_size,
+        allow_negative_numbers = true
+    )]
+    bytes: Option<u64>,
+    /// How to print them [default: dec, or raw with --bytes]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Restart the stream from this seed first
+    #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
+    pub seed: Option<u32>,
+}
+
+/// How much to print, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// How many of the stream's bytes. Counts of numbers go up to four times what a `u64` holds.
+    pub bytes: u128,
+    /// How to print them.
+    pub format: Format,
 }
 
 /// How numbers are printed.
@@ -74,8 +175,67 @@ pub enum Format {
     Dec,
     /// One number a line, as 0x and eight lower-case digits
     Hex,
+    /// One array of numbers
+    Json,
     /// Four bytes a number, little-endian
     Raw,
+}
+
+/// How facts are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+impl Cli {
+    /// Refuses what the definitions above cannot: words in a place where they would have no effect.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        match (self.seed, &self.command) {
+            (Some(_), Some(Command::Read(_))) => Err(wrong(
+                "--seed has to stand after `read`: my-rng read --seed <N>",
+            )),
+            (Some(_), Some(_)) => Err(wrong("--seed goes with `read`, or with no command at all")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read {
+    /// What was asked for, if it can be done.
+    pub fn amount(&self, to_terminal: bool) -> Result<Amount, clap::Error> {
+        let word = abi::REG_SIZE as u64;
+        let Some(bytes) = self.bytes else {
+            return Ok(Amount {
+                bytes: u128::from(self.count) * u128::from(word),
+                format: self.format.unwrap_or(Format::Dec),
+            });
+        };
+        match self.format {
+            None if to_terminal => Err(wrong(
+                "these bytes would upset the terminal: send them elsewhere (`>FILE`, `| xxd`), or choose \
+                 a --format",
+            )),
+            None | Some(Format::Raw) => Ok(Amount {
+                bytes: bytes.into(),
+                format: Format::Raw,
+            }),
+            Some(_) if bytes % word != 0 => Err(wrong(&format!(
+                "{bytes} bytes are no whole numbers, of {word} bytes each: give a multiple of {word}, or \
+                 `--format raw`"
+            ))),
+            Some(format) => Ok(Amount {
+                bytes: bytes.into(),
+                format,
+            }),
+        }
+    }
+}
+
+fn wrong(message: &str) -> clap::Error {
+    Cli::command().error(ErrorKind::ArgumentConflict, message)
 }
 
 fn parse_seed(text: &str) -> Result<u32, String> {
@@ -86,6 +246,33 @@ fn parse_seed(text: &str) -> Result<u32, String> {
 
 fn parse_count(text: &str) -> Result<u64, String> {
     parse_number(text).map_err(|problem| format!("{problem}; a count is a whole number, 0 or more"))
+}
+
+/// A number of bytes, with or without a binary unit.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let size = "a size is a whole number of bytes, or one with K, M, G or T (1K is 1024 bytes)";
+    let hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+    let unit_at = text
+        .find(|letter: char| letter.is_ascii_alphabetic())
+        .filter(|_| !hexadecimal);
+    let (number, unit) = text.split_at(unit_at.unwrap_or(text.len()));
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KIB" => 10,
+        "M" | "MIB" => 20,
+        "G" | "GIB" => 30,
+        "T" | "TIB" => 40,
+        "KB" | "MB" | "GB" | "TB" => {
+            return Err(format!(
+                "{unit} is 1000-fold to some and 1024-fold to others; {size}"
+            ));
+        }
+        _ => return Err(format!("no such unit; {size}")),
+    };
+    let number = parse_number(number).map_err(|problem| format!("{problem}; {size}"))?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("too large; {size}"))
 }
 
 /// Decimal, or hexadecimal after `0x`. No sign, no spaces, no digit separators.
@@ -107,7 +294,6 @@ fn parse_number(text: &str) -> Result<u64, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
         Cli::try_parse_from([&["my-rng"], arguments].concat())
@@ -120,6 +306,13 @@ mod tests {
         }
     }
 
+    fn read(arguments: &[&str]) -> Result<Read, clap::Error> {
+        match parse(&[&["read"], arguments].concat())?.command {
+            Some(Command::Read(read)) => Ok(read),
+            other => panic!("{arguments:?} is {other:?}"),
+        }
+    }
+
     #[test]
     fn the_definitions_are_sound() {
         Cli::command().debug_assert();
@@ -129,7 +322,9 @@ mod tests {
     fn no_arguments_is_the_classic_check_on_the_first_device() {
         let cli = parse(&[]).expect("no arguments");
         assert!(cli.command.is_none());
+        assert_eq!(cli.seed, None);
         assert_eq!(cli.device, PathBuf::from("/dev/my_rng_driver"));
+        assert!(cli.check().is_ok());
     }
 
     #[test]
@@ -146,6 +341,16 @@ mod tests {
             ("0x0000000000000001", 1),
         ] {
             assert_eq!(seed(text), Some(expected), "{text}");
+            assert_eq!(
+                read(&["--seed", text]).expect("a seed").seed,
+                Some(expected),
+                "{text}"
+            );
+            assert_eq!(
+                parse(&["--seed", text]).expect("a seed").seed,
+                Some(expected),
+                "{text}"
+            );
         }
     }
 
@@ -167,37 +372,159 @@ mod tests {
             ("0x100000000", "too large"),
             ("99999999999999999999999", "too large"),
         ] {
-            let error = parse(&["seed", text]).expect_err(text).to_string();
-            assert!(error.contains(problem), "{text}: {error}");
-            assert!(error.contains("0 to 4294967295"), "{text}: {error}");
+            for arguments in [
+                &["seed", text][..],
+                &["read", "--seed", text],
+                &["--seed", text],
+            ] {
+                let error = parse(arguments).expect_err(text).to_string();
+                assert!(error.contains(problem), "{text}: {error}");
+                assert!(error.contains("0 to 4294967295"), "{text}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_before_a_command_is_told_where_it_belongs() {
+        assert!(parse(&["--seed", "1"]).expect("a seed").check().is_ok());
+        for (arguments, mend) in [
+            (&["--seed", "1", "read"][..], "read --seed"),
+            (&["--seed", "1", "info"], "goes with `read`"),
+            (&["--seed", "1", "seed", "2"], "goes with `read`"),
+        ] {
+            let cli = parse(arguments).expect("clap does not mind");
+            let error = cli.check().expect_err("a seed with no effect").to_string();
+            assert!(error.contains(mend), "{arguments:?}: {error}");
         }
     }
 
     #[test]
     fn counts_and_formats() {
-        for (arguments, expected) in [
-            (&["read"][..], (1, Format::Dec)),
-            (&["read", "0"], (0, Format::Dec)),
-            (&["read", "0x10"], (16, Format::Dec)),
-            (&["read", "5", "--format", "hex"], (5, Format::Hex)),
-            (&["read", "--format=raw", "5"], (5, Format::Raw)),
-            (&["read", "18446744073709551615"], (u64::MAX, Format::Dec)),
+        for (arguments, numbers, format) in [
+            (&[][..], 1, Format::Dec),
+            (&["0"], 0, Format::Dec),
+            (&["0x10"], 16, Format::Dec),
+            (&["5", "--format", "hex"], 5, Format::Hex),
+            (&["--format=raw", "5"], 5, Format::Raw),
+            (&["5", "--format", "json", "--seed", "7"], 5, Format::Json),
+            (&["18446744073709551615"], u64::MAX, Format::Dec),
         ] {
-            let cli = parse(arguments).expect("a good command line");
-            let Some(Command::Read { count, format }) = cli.command else {
-                panic!("{arguments:?} is no read");
-            };
-            assert_eq!((count, format), expected, "{arguments:?}");
+            let bytes = u128::from(numbers) * 4;
+            for to_terminal in [false, true] {
+                let amount = read(arguments)
+                    .expect("a good command line")
+                    .amount(to_terminal)
+                    .expect("an amount");
+                assert_eq!(amount, Amount { bytes, format }, "{arguments:?}");
+            }
         }
         for arguments in [
-            &["read", "-1"][..],
-            &["read", "five"],
-            &["read", "18446744073709551616"],
-            &["read", "--format", "octal"],
-            &["read", "1", "2"],
+            &["-1"][..],
+            &["five"],
+            &["18446744073709551616"],
+            &["--format", "octal"],
+            &["--format", "text"],
+            &["1", "2"],
         ] {
-            assert!(parse(arguments).is_err(), "{arguments:?}");
+            assert!(read(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in [
+            ("0", 0),
+            ("1", 1),
+            ("4096", 4096),
+            ("0x1000", 4096),
+            ("0x1b", 27),
+            ("7B", 7),
+            ("64K", 64 << 10),
+            ("64k", 64 << 10),
+            ("64KiB", 64 << 10),
+            ("4MiB", 4 << 20),
+            ("4mib", 4 << 20),
+            ("1G", 1 << 30),
+            ("1GiB", 1 << 30),
+            ("2T", 2 << 40),
+            ("18446744073709551615", u64::MAX),
+            ("16777215T", 0xff_ffff << 40),
+        ] {
+            assert_eq!(parse_size(text), Ok(expected), "{text}");
+            let amount = read(&["--bytes", text])
+                .expect("a size")
+                .amount(false)
+                .expect("an amount");
+            let bytes = expected.into();
+            let format = Format::Raw;
+            assert_eq!(amount, Amount { bytes, format }, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_are_none() {
+        for (text, problem) in [
+            ("", "not a number"),
+            ("G", "not a number"),
+            ("KiB", "not a number"),
+            ("1 G", "not a number"),
+            ("1.5G", "not a number"),
+            ("1_000", "not a number"),
+            ("0x", "not a number"),
+            ("0x10K", "not a number"),
+            ("٣G", "not a number"),
+            ("1Г", "not a number"),
+            ("1E", "no such unit"),
+            ("1GG", "no such unit"),
+            ("1G1", "no such unit"),
+            ("lots", "no such unit"),
+            ("1KB", "1000-fold"),
+            ("1kB", "1000-fold"),
+            ("1GB", "1000-fold"),
+            ("-1", "no sign"),
+            ("+1", "no sign"),
+            ("-1G", "no sign"),
+            ("18446744073709551616", "too large"),
+            ("16777216T", "too large"),
+            ("18446744073709551615K", "too large"),
+        ] {
+            let error = parse(&["read", &format!("--bytes={text}")])
+                .expect_err(text)
+                .to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+            assert!(error.contains("1K is 1024 bytes"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn bytes_and_a_count_are_not_both() {
+        for arguments in [&["--bytes", "4", "1"][..], &["5", "--bytes", "4"]] {
+            let error = read(arguments).expect_err("both").to_string();
+            assert!(error.contains("cannot be used with"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_in_another_format_are_whole_numbers() {
+        for format in ["dec", "hex", "json"] {
+            let amount = |size| {
+                read(&["--bytes", size, "--format", format])
+                    .expect("a good command line")
+                    .amount(true)
+            };
+            assert_eq!(amount("8").expect("two numbers").bytes, 8);
+            let error = amount("6").expect_err("one and a half").to_string();
+            assert!(error.contains("multiple of 4"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_go_to_a_terminal_only_if_asked_for() {
+        let bytes = read(&["--bytes", "8"]).expect("a good command line");
+        let error = bytes.amount(true).expect_err("a terminal").to_string();
+        assert!(error.contains("--format"), "{error}");
+        let raw = read(&["--bytes", "8", "--format", "raw"]).expect("a good command line");
+        assert_eq!(raw.amount(true).expect("so be it").format, Format::Raw);
     }
 
     #[test]
@@ -213,7 +540,20 @@ mod tests {
 
     #[test]
     fn wrong_command_lines() {
-        for arguments in [&["seed"][..], &["frobnicate"], &["--device"], &["-x"]] {
+        for arguments in [
+            &["seed"][..],
+            &["frobnicate"],
+            &["--device"],
+            &["-x"],
+            &["--seed"],
+            &["read", "--bytes"],
+            &["info", "--format", "hex"],
+            &["info", "5"],
+            &["list", "5"],
+            &["completions"],
+            &["completions", "command.com"],
+            &["man", "read"],
+        ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

@@ -4,13 +4,23 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
-use crate::cli::Format;
+use my_rng::abi::REG_SIZE;
+
+use crate::cli::{Amount, Format};
+use crate::progress::Progress;
 
 /// How the classic check runs: so many rounds, of so many numbers, each after this seed.
 const ROUNDS: u32 = 2;
 const NUMBERS: u32 = 5;
 const SEED: u32 = 0;
+
+/// How many bytes are read from the device at a time.
+pub const PIECE: usize = 1 << 16;
+
+// So that no piece but the last ends inside of a number.
+const _: () = assert!(PIECE % REG_SIZE == 0);
 
 /// A stream of numbers that can be restarted; the device, or a stand-in for it in tests.
 pub trait Source {
@@ -18,6 +28,9 @@ pub trait Source {
     fn seed(&mut self, seed: u32) -> Result<(), my_rng::Error>;
     /// Takes the next number.
     fn next_u32(&mut self) -> Result<u32, my_rng::Error>;
+    /// Takes numbers as little-endian bytes, as many as it likes, up to the length of `buffer`; none if
+    /// its driver can only give one number at a time.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, my_rng::Error>;
 }
 
 impl Source for my_rng::Device {
@@ -28,6 +41,14 @@ impl Source for my_rng::Device {
     fn next_u32(&mut self) -> Result<u32, my_rng::Error> {
         my_rng::Device::next_u32(self)
     }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, my_rng::Error> {
+        match self.read_bytes(buffer) {
+            Ok(length) => Ok(Some(length)),
+            Err(error) if error.is_unsupported() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Why a command stopped.
@@ -35,8 +56,12 @@ impl Source for my_rng::Device {
 pub enum Failure {
     /// The device failed.
     Device(my_rng::Error),
+    /// The device takes no seed: what its node is.
+    Seedless(PathBuf),
     /// The output could not be written.
     Output(io::Error),
+    /// The user wanted it to stop.
+    Interrupted,
 }
 
 impl From<my_rng::Error> for Failure {
@@ -55,18 +80,29 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(error) => error.fmt(f),
+            Self::Seedless(node) => write!(
+                f,
+                "cannot seed {}: its generator `host` has no seed, and its numbers never repeat; leave \
+                 the seed out",
+                node.display()
+            ),
             Self::Output(error) => write!(
                 f,
                 "cannot write the output: {error}; make room or send it elsewhere"
             ),
+            Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }
 
 /// The classic check: seeds and reads five numbers, twice.
-pub fn classic(source: &mut impl Source, output: &mut impl Write) -> Result<(), Failure> {
+pub fn classic(
+    source: &mut impl Source,
+    output: &mut impl Write,
+    seed: Option<u32>,
+) -> Result<(), Failure> {
     for round in 0..ROUNDS {
-        source.seed(SEED)?;
+        source.seed(seed.unwrap_or(SEED))?;
         for number in 0..NUMBERS {
             let word = source.next_u32()?;
             writeln!(output, "Round {round} number {number}: {word}")?;
@@ -75,40 +111,152 @@ pub fn classic(source: &mut impl Source, output: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-/// Takes `count` numbers and prints them.
-pub fn read(
-    source: &mut impl Source,
-    output: &mut impl Write,
-    count: u64,
-    format: Format,
-) -> Result<(), Failure> {
-    for _ in 0..count {
-        write_word(output, source.next_u32()?, format)?;
+/// How the next numbers are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The first by itself, in the way that only the device's driver knows: other files can be read, too.
+    First,
+    /// Many at a time.
+    Many,
+    /// By themselves, for the driver can do no better.
+    Single,
+}
+
+/// A source as a stream of bytes, which counts.
+#[derive(Debug)]
+pub struct Stream<S> {
+    source: S,
+    way: Way,
+    /// How many numbers were taken.
+    pub numbers: u64,
+}
+
+impl<S: Source> Stream<S> {
+    /// The stream of this source, from where it stands.
+    pub fn new(source: S) -> Self {
+        Self {
+            source,
+            way: Way::First,
+            numbers: 0,
+        }
     }
+
+    /// Takes what comes next, and at least something where there is room for it.
+    fn take<'a>(&mut self, buffer: &'a mut [u8]) -> Result<&'a [u8], my_rng::Error> {
+        if self.way == Way::Many {
+            match self.source.read(buffer)? {
+                Some(length) => {
+                    self.numbers += length.div_ceil(REG_SIZE) as u64;
+                    return Ok(buffer.get(..length).unwrap_or_default());
+                }
+                None => self.way = Way::Single,
+            }
+        }
+        let word = self.source.next_u32()?.to_le_bytes();
+        if self.way == Way::First {
+            self.way = Way::Many;
+        }
+        self.numbers += 1;
+        for (byte, of_word) in buffer.iter_mut().zip(word) {
+            *byte = of_word;
+        }
+        let length = buffer.len().min(word.len());
+        Ok(buffer.get(..length).unwrap_or_default())
+    }
+}
+
+/// Takes as much as was asked for and prints it, unless `stop` says that it is enough.
+pub fn read<S: Source>(
+    stream: &mut Stream<S>,
+    output: &mut impl Write,
+    amount: Amount,
+    progress: &Progress,
+    stop: impl Fn() -> bool,
+) -> Result<(), Failure> {
+    let mut buffer = vec![0; PIECE];
+    let mut printer = Printer::new(amount.format);
+    let mut left = amount.bytes;
+    while left > 0 {
+        if stop() {
+            return Err(Failure::Interrupted);
+        }
+        buffer.truncate(usize::try_from(left).unwrap_or(PIECE));
+        let bytes = stream.take(&mut buffer)?;
+        printer.print(output, bytes)?;
+        progress.advance(bytes.len());
+        left -= bytes.len() as u128;
+    }
+    printer.finish(output)?;
     Ok(())
 }
 
-fn write_word(output: &mut impl Write, word: u32, format: Format) -> io::Result<()> {
-    match format {
-        Format::Dec => writeln!(output, "{word}"),
-        Format::Hex => writeln!(output, "0x{word:08x}"),
-        Format::Raw => output.write_all(&word.to_le_bytes()),
+/// Prints numbers, which come as little-endian bytes.
+struct Printer {
+    format: Format,
+    /// Whether there was one already.
+    started: bool,
+}
+
+impl Printer {
+    fn new(format: Format) -> Self {
+        Self {
+            format,
+            started: false,
+        }
+    }
+
+    fn print(&mut self, output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+        if self.format == Format::Raw {
+            return output.write_all(bytes);
+        }
+        let words = bytes.chunks_exact(REG_SIZE);
+        for word in words.filter_map(|word| Some(u32::from_le_bytes(word.try_into().ok()?))) {
+            match self.format {
+                Format::Dec => writeln!(output, "{word}")?,
+                Format::Hex => writeln!(output, "0x{word:08x}")?,
+                Format::Json => {
+                    let before = if self.started { ',' } else { '[' };
+                    write!(output, "{before}{word}")?;
+                }
+                Format::Raw => {}
+            }
+            self.started = true;
+        }
+        Ok(())
+    }
+
+    /// Only when all has come: what was cut off must not pass for the whole.
+    fn finish(self, output: &mut impl Write) -> io::Result<()> {
+        match (self.format, self.started) {
+            (Format::Json, true) => output.write_all(b"]\n"),
+            (Format::Json, false) => output.write_all(b"[]\n"),
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     /// Counts up from the seed, and fails to open after so many numbers.
     struct Counter {
         next: u32,
         left: u32,
+        /// How many bytes one read gives, if it can be read.
+        piece: Option<usize>,
+        reads: usize,
     }
 
     impl Counter {
         fn new(next: u32) -> Self {
-            Self { next, left: 1000 }
+            Self {
+                next,
+                left: 100_000,
+                piece: Some(PIECE),
+                reads: 0,
+            }
         }
     }
 
@@ -130,6 +278,23 @@ mod tests {
             let word = self.next;
             self.next = word.wrapping_add(1);
             Ok(word)
+        }
+
+        fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, my_rng::Error> {
+            self.reads += 1;
+            let Some(piece) = self.piece else {
+                return Ok(None);
+            };
+            let length = buffer.len().min(piece);
+            for (index, bytes) in buffer[..length].chunks_mut(REG_SIZE).enumerate() {
+                match self.next_u32() {
+                    Ok(word) => bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]),
+                    // As the driver does: what came before is handed over first.
+                    Err(_) if index > 0 => return Ok(Some(index * REG_SIZE)),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(Some(length))
         }
     }
 
@@ -153,60 +318,187 @@ mod tests {
         }
     }
 
-    fn printed(count: u64, format: Format) -> Vec<u8> {
+    /// Reads from `source` until that many bytes came; what was printed, and what was taken.
+    fn read_from(
+        source: Counter,
+        bytes: u128,
+        format: Format,
+        stop: impl Fn() -> bool,
+    ) -> (Vec<u8>, Stream<Counter>, Result<(), Failure>) {
+        let mut stream = Stream::new(source);
         let mut output = Vec::new();
-        read(&mut Counter::new(0xfffe), &mut output, count, format).expect("read");
+        let amount = Amount { bytes, format };
+        let result = read(&mut stream, &mut output, amount, &Progress::none(), stop);
+        (output, stream, result)
+    }
+
+    fn printed(bytes: u128, format: Format) -> Vec<u8> {
+        let (output, stream, result) = read_from(Counter::new(0xfffe), bytes, format, || false);
+        result.expect("read");
+        assert_eq!(u128::from(stream.numbers), bytes.div_ceil(4));
+        assert_eq!(stream.source.next, 0xfffe + stream.numbers as u32);
         output
     }
 
     #[test]
     fn the_classic_check() {
-        let mut output = Vec::new();
-        classic(&mut Counter::new(77), &mut output).expect("classic");
-        assert_eq!(
-            String::from_utf8(output).expect("text"),
-            "Round 0 number 0: 0\n\
-             Round 0 number 1: 1\n\
-             Round 0 number 2: 2\n\
-             Round 0 number 3: 3\n\
-             Round 0 number 4: 4\n\
-             Round 1 number 0: 0\n\
-             Round 1 number 1: 1\n\
-             Round 1 number 2: 2\n\
-             Round 1 number 3: 3\n\
-             Round 1 number 4: 4\n"
-        );
+        for (seed, first) in [(None, 0), (Some(7), 7), (Some(u32::MAX), u32::MAX)] {
+            let mut output = Vec::new();
+            classic(&mut Counter::new(77), &mut output, seed).expect("classic");
+            let expected: String = (0..2)
+                .flat_map(|round| (0..5).map(move |number| (round, number)))
+                .map(|(round, number)| {
+                    let word = first.wrapping_add(number);
+                    format!("Round {round} number {number}: {word}\n")
+                })
+                .collect();
+            assert_eq!(String::from_utf8(output).expect("text"), expected);
+        }
     }
 
     #[test]
     fn formats() {
-        assert_eq!(printed(3, Format::Dec), b"65534\n65535\n65536\n");
+        assert_eq!(printed(12, Format::Dec), b"65534\n65535\n65536\n");
         assert_eq!(
-            printed(3, Format::Hex),
+            printed(12, Format::Hex),
             b"0x0000fffe\n0x0000ffff\n0x00010000\n"
         );
+        assert_eq!(printed(12, Format::Json), b"[65534,65535,65536]\n");
+        assert_eq!(printed(4, Format::Json), b"[65534]\n");
         assert_eq!(
-            printed(3, Format::Raw),
+            printed(12, Format::Raw),
             [0xfe, 0xff, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 1, 0]
         );
-        assert!(printed(0, Format::Dec).is_empty());
+        for (format, nothing) in [
+            (Format::Dec, &b""[..]),
+            (Format::Hex, b""),
+            (Format::Json, b"[]\n"),
+            (Format::Raw, b""),
+        ] {
+            assert_eq!(printed(0, format), nothing, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_what_a_parser_reads() {
+        let text = printed(4 * 1000, Format::Json);
+        let numbers: Vec<u32> = serde_json::from_slice(&text).expect("JSON");
+        assert!(numbers.into_iter().eq(0xfffe..0xfffe + 1000));
+    }
+
+    #[test]
+    fn bytes_that_are_no_whole_numbers_are_cut() {
+        for bytes in 0..20_u8 {
+            let whole = printed(20, Format::Raw);
+            assert_eq!(printed(bytes.into(), Format::Raw), whole[..bytes.into()]);
+        }
+    }
+
+    /// More than one piece, ending in a piece, at its end, and inside of a number.
+    #[test]
+    fn pieces_make_one_stream() {
+        let expected: Vec<u8> = (0xfffe_u32..0xfffe + 40_000)
+            .flat_map(u32::to_le_bytes)
+            .collect();
+        for bytes in [
+            PIECE - 1,
+            PIECE,
+            PIECE + 1,
+            PIECE + 4,
+            2 * PIECE + 2,
+            160_000,
+        ] {
+            let output = printed(bytes as u128, Format::Raw);
+            assert_eq!(output.len(), bytes);
+            assert!(output == expected[..bytes], "{bytes} bytes");
+        }
+    }
+
+    /// As a signal makes it.
+    #[test]
+    fn short_reads_lose_nothing() {
+        let mut source = Counter::new(0);
+        source.piece = Some(256);
+        let (output, stream, result) = read_from(source, 4 * 1000, Format::Raw, || false);
+        result.expect("read");
+        assert!(
+            output
+                .into_iter()
+                .eq((0..1000_u32).flat_map(u32::to_le_bytes))
+        );
+        assert_eq!(stream.numbers, 1000);
+        // The first number came by itself.
+        assert_eq!(stream.source.reads, 3996_usize.div_ceil(256));
+    }
+
+    #[test]
+    fn a_driver_without_read_gives_the_same_one_by_one() {
+        let mut source = Counter::new(0xfffe);
+        source.piece = None;
+        let (output, stream, result) = read_from(source, 4 * 1000 + 3, Format::Raw, || false);
+        result.expect("read");
+        assert_eq!(output, printed(4 * 1000 + 3, Format::Raw));
+        assert_eq!((stream.numbers, stream.source.reads), (1001, 1));
+    }
+
+    #[test]
+    fn one_number_is_not_read() {
+        let (_, stream, result) = read_from(Counter::new(0), 4, Format::Dec, || false);
+        result.expect("read");
+        assert_eq!((stream.numbers, stream.source.reads), (1, 0));
     }
 
     #[test]
     fn numbers_taken_before_the_device_fails_are_printed() {
-        let mut output = Vec::new();
-        let mut source = Counter { next: 7, left: 2 };
-        let failure = read(&mut source, &mut output, 5, Format::Dec).expect_err("a failure");
+        let mut source = Counter::new(7);
+        source.left = 3;
+        let (output, stream, result) = read_from(source, 20, Format::Dec, || false);
+        let failure = result.expect_err("a failure");
         assert!(matches!(failure, Failure::Device(_)), "{failure}");
-        assert_eq!(output, b"7\n8\n");
+        assert_eq!(output, b"7\n8\n9\n");
+        assert_eq!(stream.numbers, 3);
+    }
+
+    #[test]
+    fn json_of_a_device_that_fails_stays_open() {
+        let mut source = Counter::new(7);
+        source.left = 2;
+        let (output, _, result) = read_from(source, 20, Format::Json, || false);
+        assert!(result.is_err());
+        assert_eq!(output, b"[7,8");
+    }
+
+    #[test]
+    fn all_that_was_taken_is_printed_when_it_is_stopped() {
+        let pieces = Cell::new(0);
+        let stop = || pieces.replace(pieces.get() + 1) == 3;
+        let (output, stream, result) = read_from(Counter::new(0), 1 << 40, Format::Raw, stop);
+        let failure = result.expect_err("stopped");
+        assert!(matches!(failure, Failure::Interrupted), "{failure}");
+        assert_eq!(output.len() as u64, stream.numbers * 4);
+        assert_eq!(stream.source.next as u64, stream.numbers);
+        // The first number, and two pieces.
+        assert_eq!(output.len(), 4 + 2 * PIECE);
     }
 
     #[test]
     fn a_full_disk_stops_the_reading() {
-        let mut source = Counter::new(0);
-        let failure =
-            read(&mut source, &mut Disk { room: 10 }, 100, Format::Raw).expect_err("a failure");
+        let mut stream = Stream::new(Counter::new(0));
+        let amount = Amount {
+            bytes: 1 << 40,
+            format: Format::Raw,
+        };
+        let failure = read(
+            &mut stream,
+            &mut Disk { room: 10 },
+            amount,
+            &Progress::none(),
+            || false,
+        )
+        .expect_err("a failure");
         assert!(failure.to_string().contains("make room"), "{failure}");
-        assert_eq!(source.next, 3, "no number is taken once one is lost");
+        // The piece that was lost is the last one that was taken.
+        assert_eq!(stream.source.reads, 1);
+        assert_eq!(stream.numbers, 1 + (PIECE / REG_SIZE) as u64);
     }
 }

@@ -17,8 +17,14 @@ pub enum Operation {
     Open,
     /// Seeding it.
     Seed,
-    /// Taking a number from it.
+    /// Taking numbers from it.
     Read,
+    /// Asking what it is.
+    Info,
+    /// Making a generator for `rand` of it.
+    Rng,
+    /// Looking for nodes; the path is the folder.
+    List,
 }
 
 impl fmt::Display for Operation {
@@ -27,6 +33,9 @@ impl fmt::Display for Operation {
             Self::Open => "open",
             Self::Seed => "seed",
             Self::Read => "read from",
+            Self::Info => "get information on",
+            Self::Rng => "take uniform numbers from",
+            Self::List => "look for nodes in",
         })
     }
 }
@@ -45,6 +54,16 @@ impl Error {
     pub(crate) fn new(operation: Operation, path: &Path, source: io::Error) -> Self {
         // Looked up now: when the message is asked for, the machine may have changed.
         let advice = advice(operation, path, &source, Path::new("/sys"));
+        Self::with_advice(operation, path, advice, source)
+    }
+
+    /// For what no error number tells: `advice` is what is wrong and what to do about it.
+    pub(crate) fn with_advice(
+        operation: Operation,
+        path: &Path,
+        advice: String,
+        source: io::Error,
+    ) -> Self {
         Self {
             operation,
             path: path.to_owned(),
@@ -67,6 +86,25 @@ impl Error {
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()
     }
+
+    /// Whether the driver is one that cannot do this at all: older than this library, or another's. The
+    /// two ioctls of the classic contract ([`Device::seed`](crate::Device::seed) and
+    /// [`Device::next_u32`](crate::Device::next_u32)) are there with every driver.
+    pub fn is_unsupported(&self) -> bool {
+        match self.operation {
+            // What a file without a read() answers.
+            Operation::Read => self.raw_os_error() == Some(libc::EINVAL),
+            Operation::Info => self.source.kind() == io::ErrorKind::Unsupported,
+            _ => false,
+        }
+    }
+}
+
+/// So that it passes through the traits of [`std::io`].
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.source.kind(), error)
+    }
 }
 
 impl fmt::Display for Error {
@@ -83,34 +121,52 @@ impl error::Error for Error {
 }
 
 fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -> String {
+    if operation == Operation::List {
+        return format!("{source}; is this a Linux with a /dev?");
+    }
     let path = path.display();
+    let driver_s_node = format!(
+        "name the driver's node (/dev/{} is the first device's)",
+        abi::NODE_NAME
+    );
     match source.raw_os_error() {
         Some(libc::ENOENT) => Diagnosis::read(sysfs).advice(),
-        Some(libc::EACCES | libc::EPERM) => format!(
-            "permission denied; run as root (`sudo`), or let a udev rule give you the node \
-             (`KERNEL==\"{node}*\", MODE=\"0666\"`)",
-            node = abi::NODE_NAME
-        ),
+        Some(libc::EACCES | libc::EPERM) => {
+            "permission denied; run as root (`sudo`), or install the \
+             driver's udev rule (60-my_rng.rules) and join its group (`usermod -aG my_rng USER`)"
+                .to_owned()
+        }
         // An open node whose device has left; a node whose driver has.
         Some(libc::ENODEV | libc::ENXIO) => match operation {
             Operation::Open => "no driver stands behind this node; load it as root with \
                                 `modprobe my_rng` or `insmod my_rng.ko`"
                 .to_owned(),
-            Operation::Seed | Operation::Read => {
-                "the device is gone (unbound from its driver, or unplugged); bring it back and \
-                 open the node again"
-                    .to_owned()
-            }
+            _ => "the device is gone (unbound from its driver, or unplugged); bring it back and \
+                  open the node again"
+                .to_owned(),
         },
-        Some(libc::ENOTTY) => format!(
-            "it is no my_rng device; name the driver's node (/dev/{node} is the first device's)",
-            node = abi::NODE_NAME
+        Some(libc::ENOTTY) => format!("it is no my_rng device; {driver_s_node}"),
+        Some(libc::EISDIR | libc::ENOTDIR) => {
+            format!("{path} is no device node; {driver_s_node}")
+        }
+        Some(libc::EINVAL) if operation == Operation::Read => format!(
+            "its driver has no read(), for it is older than this program; load the my_rng.ko of the \
+             same release, or {driver_s_node} if this is none"
         ),
-        Some(libc::EISDIR | libc::ENOTDIR) => format!(
-            "{path} is no device node; name the driver's node (/dev/{node} is the first device's)",
-            node = abi::NODE_NAME
-        ),
-        _ => format!("{source}; the kernel's log (`dmesg`) may say more"),
+        Some(_) => format!("{source}; the kernel's log (`dmesg`) may say more"),
+        None => match (operation, source.kind()) {
+            (Operation::Info, io::ErrorKind::Unsupported) => format!(
+                "its driver says nothing of it, for it is older than this program; load the my_rng.ko of \
+                 the same release, or {driver_s_node} if this is none"
+            ),
+            (Operation::Read, io::ErrorKind::UnexpectedEof) => {
+                format!("it came to an end, so it is no my_rng device; {driver_s_node}")
+            }
+            (Operation::Read, io::ErrorKind::InvalidData) => {
+                format!("it gave no whole numbers, so it is no my_rng device; {driver_s_node}")
+            }
+            _ => format!("{source}; {driver_s_node}"),
+        },
     }
 }
 
@@ -126,7 +182,12 @@ mod tests {
     #[test]
     fn every_message_is_one_line_that_names_the_node() {
         for errno in 1..134 {
-            for operation in [Operation::Open, Operation::Seed, Operation::Read] {
+            for operation in [
+                Operation::Open,
+                Operation::Seed,
+                Operation::Read,
+                Operation::Info,
+            ] {
                 let message = message(operation, errno);
                 assert!(
                     message.starts_with(&format!("cannot {operation} /dev/node: ")),
@@ -149,6 +210,12 @@ mod tests {
             (Operation::Read, libc::ENOTTY, "/dev/my_rng_driver"),
             (Operation::Open, libc::EISDIR, "/dev/my_rng_driver"),
             (Operation::Read, libc::EIO, "dmesg"),
+            (
+                Operation::Read,
+                libc::EINVAL,
+                "my_rng.ko of the same release",
+            ),
+            (Operation::Info, libc::EMFILE, "dmesg"),
         ] {
             let message = message(operation, errno);
             assert!(message.contains(mend), "{message} lacks {mend}");
@@ -179,5 +246,27 @@ mod tests {
         );
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
         assert!(error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn what_an_older_driver_cannot_do_is_told_from_what_fails() {
+        let error = |operation, errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            Error::new(operation, Path::new("/dev/node"), source)
+        };
+        assert!(error(Operation::Read, libc::EINVAL).is_unsupported());
+        assert!(!error(Operation::Read, libc::ENODEV).is_unsupported());
+        assert!(!error(Operation::Read, libc::ENOTTY).is_unsupported());
+        assert!(!error(Operation::Open, libc::EINVAL).is_unsupported());
+    }
+
+    #[test]
+    fn as_an_error_of_io_it_keeps_its_kind_and_its_words() {
+        let source = io::Error::from_raw_os_error(libc::EINTR);
+        let error = Error::new(Operation::Read, Path::new("/dev/node"), source);
+        let message = error.to_string();
+        let error = io::Error::from(error);
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        assert_eq!(error.to_string(), message);
     }
 }

@@ -4,21 +4,41 @@
 
 mod cli;
 mod commands;
+mod facts;
+mod manual;
+mod output;
+mod progress;
+mod signals;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use my_rng::{Device, Generator};
 
-use crate::cli::{Cli, Command};
-use crate::commands::Failure;
+use crate::cli::{Amount, Cli, Command, Shape};
+use crate::commands::{Failure, Stream};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::signals::Stop;
 
 /// As a shell sees a program that SIGPIPE ended.
 const BROKEN_PIPE: u8 = 128 + 13;
 
+/// What a run has taken and given, whatever its end.
+#[derive(Default)]
+struct Account {
+    /// How many numbers were taken by `read`.
+    numbers: u64,
+    /// How many bytes of output were written.
+    written: u64,
+    stop: Stop,
+}
+
 fn main() -> ExitCode {
+    let mut account = Account::default();
     let result = match Cli::try_parse() {
-        Ok(cli) => run(&cli),
+        Ok(cli) => run(&cli, &mut account),
         // Bad usage goes to stderr; help and version are output like any other, and may fail so.
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => help.print().map_err(Failure::Output),
@@ -29,24 +49,123 @@ fn main() -> ExitCode {
             ExitCode::from(BROKEN_PIPE)
         }
         Err(failure) => {
-            // Where stderr fails too, the exit status is all that is left to say it with.
-            let _ = writeln!(io::stderr(), "my-rng: {failure}");
+            complain(&failure, &account);
+            if matches!(failure, Failure::Interrupted) {
+                account.stop.end();
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
-    let mut device = my_rng::Device::open(&cli.device)?;
-    let mut output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let result = match cli.command {
-        None => commands::classic(&mut device, &mut output),
-        Some(Command::Seed { seed }) => device.seed(seed).map_err(Failure::Device),
-        Some(Command::Read { count, format }) => {
-            commands::read(&mut device, &mut output, count, format)
-        }
+fn complain(failure: &Failure, account: &Account) {
+    let taken = match account.numbers {
+        0 => String::new(),
+        numbers => format!(
+            "; {numbers} numbers were taken from the stream, {} bytes of output written",
+            account.written
+        ),
     };
+    // Where stderr fails too, the exit status is all that is left to say it with.
+    let _ = writeln!(io::stderr(), "my-rng: {failure}{taken}");
+}
+
+fn run(cli: &Cli, account: &mut Account) -> Result<(), Failure> {
+    if let Err(error) = cli.check() {
+        error.exit();
+    }
+    let mut output = BufWriter::with_capacity(commands::PIECE, Output::stdout()?);
+    let result = command(cli, &mut output, account);
     // Also after a failure of the device: the numbers already taken are in the buffer.
     let flushed = output.flush().map_err(Failure::Output);
+    // What could not be written now is not to be tried again.
+    account.written = output.into_parts().0.written;
     result.and(flushed)
+}
+
+fn command(cli: &Cli, output: &mut impl Write, account: &mut Account) -> Result<(), Failure> {
+    match &cli.command {
+        None => {
+            let mut device = Device::open(&cli.device)?;
+            if cli.seed.is_some() {
+                check_seedable(&device)?;
+            }
+            commands::classic(&mut device, output, cli.seed)
+        }
+        Some(Command::Seed { seed }) => {
+            let device = Device::open(&cli.device)?;
+            check_seedable(&device)?;
+            Ok(device.seed(*seed)?)
+        }
+        Some(Command::Read(read)) => {
+            let amount = read
+                .amount(io::stdout().is_terminal())
+                .unwrap_or_else(|error| error.exit());
+            let device = Device::open(&cli.device)?;
+            if let Some(seed) = read.seed {
+                check_seedable(&device)?;
+                device.seed(seed)?;
+            }
+            take(device, amount, output, account)
+        }
+        Some(Command::Info { format }) => {
+            let info = Device::open(&cli.device)?.info()?;
+            Ok(facts::info(output, &info, *format)?)
+        }
+        Some(Command::List { format }) => list(output, *format),
+        Some(Command::Completions { shell }) => Ok(manual::completions(output, *shell)?),
+        Some(Command::Man) => Ok(manual::page(output)?),
+    }
+}
+
+/// Fails if a seed would have no effect. A driver that does not say which generator the device has is
+/// taken at its word when it seeds.
+fn check_seedable(device: &Device) -> Result<(), Failure> {
+    match device.info() {
+        Ok(info) if info.generator == Generator::Host => Err(Failure::Seedless(info.node)),
+        _ => Ok(()),
+    }
+}
+
+fn take(
+    device: Device,
+    amount: Amount,
+    output: &mut impl Write,
+    account: &mut Account,
+) -> Result<(), Failure> {
+    // Where signals cannot be caught, they end the program as they always do.
+    account.stop = Stop::on_signals().unwrap_or_default();
+    let progress = Progress::new(
+        amount.bytes,
+        io::stdout().is_terminal(),
+        io::stderr().is_terminal(),
+    );
+    let mut stream = Stream::new(device);
+    let stop = || account.stop.is_asked();
+    let result = commands::read(&mut stream, output, amount, &progress, stop);
+    account.numbers = stream.numbers;
+    result
+}
+
+fn list(output: &mut impl Write, shape: Shape) -> Result<(), Failure> {
+    let nodes = my_rng::list()?;
+    let entries: Vec<facts::Entry> = nodes
+        .into_iter()
+        .map(|node| {
+            let info = Device::open(&node).and_then(|device| device.info());
+            (node, info)
+        })
+        .collect();
+    facts::list(output, &entries, shape)?;
+    if entries.is_empty() {
+        // Tells what is missing.
+        Device::open(&my_rng::default_path())?;
+    }
+    // Each by itself, so that all of them are told.
+    let mut failures = entries.into_iter().filter_map(|(_, info)| info.err());
+    let first = failures.next();
+    for error in failures {
+        complain(&error.into(), &Account::default());
+    }
+    first.map_or(Ok(()), |error| Err(error.into()))
 }

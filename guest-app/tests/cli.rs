@@ -7,6 +7,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
+/// What prints without a device.
+const PRINTING: [&[&str]; 6] = [
+    &["--help"],
+    &["--version"],
+    &["man"],
+    &["completions", "bash"],
+    &["completions", "zsh"],
+    &["completions", "fish"],
+];
+
 fn my_rng(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_my-rng"));
     command.args(arguments).stdin(Stdio::null());
@@ -38,9 +48,17 @@ fn both_helps_teach() {
             assert!(stdout.contains(lesson), "{help} lacks {lesson}:\n{stdout}");
         }
     }
-    let (code, stdout, _) = run(&["read", "-h"]);
-    assert_eq!(code, Some(0));
-    assert!(stdout.contains("little-endian"), "{stdout}");
+    for (command, lesson) in [
+        ("read", "little-endian"),
+        ("read", "K or KiB is 1024"),
+        ("info", "generator"),
+        ("list", "place on the PCI bus"),
+        ("completions", "bash-completion"),
+    ] {
+        let (code, stdout, _) = run(&[command, "-h"]);
+        assert_eq!(code, Some(0));
+        assert!(stdout.contains(lesson), "{stdout}");
+    }
 }
 
 #[test]
@@ -58,7 +76,24 @@ fn bad_usage_is_status_2_on_stderr() {
         (&["seed", "-1"], "no sign"),
         (&["seed", "ten"], "not a number"),
         (&["read", "many"], "not a number"),
-        (&["read", "--format", "octal"], "dec, hex, raw"),
+        (&["read", "--format", "octal"], "dec, hex, json, raw"),
+        (&["read", "--bytes", "lots"], "no such unit"),
+        (&["read", "--bytes", "1GB"], "1G"),
+        (&["read", "--bytes", "-1"], "no sign"),
+        (&["read", "--bytes", "16777216T"], "too large"),
+        (
+            &["read", "--bytes", "6", "--format", "hex"],
+            "multiple of 4",
+        ),
+        (&["read", "5", "--bytes", "6"], "cannot be used with"),
+        (&["read", "--seed", "4294967296"], "0xffffffff"),
+        (&["--seed", "x"], "not a number"),
+        (&["--seed", "1", "read"], "after `read`"),
+        (&["--seed", "1", "list"], "goes with `read`"),
+        (&["info", "--format", "hex"], "text, json"),
+        (&["list", "--format", "raw"], "text, json"),
+        (&["completions"], "<SHELL>"),
+        (&["completions", "csh"], "bash"),
         (&["write"], "unrecognized subcommand"),
         (&["--frob"], "unexpected argument"),
     ] {
@@ -70,7 +105,14 @@ fn bad_usage_is_status_2_on_stderr() {
 
 #[test]
 fn a_missing_node_is_one_line_with_the_mend() {
-    for command in [&[][..], &["seed", "1"], &["read"]] {
+    for command in [
+        &[][..],
+        &["--seed", "1"],
+        &["seed", "1"],
+        &["read"],
+        &["read", "--bytes", "1G"],
+        &["info"],
+    ] {
         let arguments = [&["--device", "/dev/no_such_node"], command].concat();
         let (code, stdout, stderr) = run(&arguments);
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
@@ -89,48 +131,108 @@ fn other_nodes_and_files_are_told_from_the_device() {
         (&["--device", "/dev/null"][..], "seed"),
         (&["--device", "/dev/null", "seed", "1"], "seed"),
         (&["--device", "/dev/null", "read"], "read from"),
+        // It would give bytes, if it were asked for them.
+        (
+            &["--device", "/dev/zero", "read", "--bytes", "1M"],
+            "read from",
+        ),
     ] {
         let (code, stdout, stderr) = run(arguments);
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert_eq!(
             stderr,
             format!(
-                "my-rng: cannot {doing} /dev/null: it is no my_rng device; name the driver's node \
-                 (/dev/my_rng_driver is the first device's)\n"
+                "my-rng: cannot {doing} {}: it is no my_rng device; name the driver's node \
+                 (/dev/my_rng_driver is the first device's)\n",
+                arguments[1]
             )
         );
     }
+    let (code, stdout, stderr) = run(&["--device", "/dev/null", "info"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.starts_with("my-rng: cannot get information on /dev/null: "),
+        "{stderr}"
+    );
+    assert!(stderr.contains("name the driver's node"), "{stderr}");
     let (code, _, stderr) = run(&["--device", "/"]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("/ is no device node"), "{stderr}");
 }
 
-/// Help is output too: the only one there is without a device.
+#[test]
+fn the_manual_page_and_the_completions_are_printed() {
+    for (arguments, beginning, word) in [
+        (&["man"][..], ".ie ", ".TH my-rng 1"),
+        (&["completions", "bash"], "_my__rng()", "--bytes"),
+        (&["completions", "zsh"], "#compdef my-rng", "--bytes"),
+        (&["completions", "fish"], "# Print", "-l bytes"),
+    ] {
+        let (code, stdout, stderr) = run(arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(stdout.starts_with(beginning), "{arguments:?}: {stdout}");
+        assert!(stdout.contains(word), "{arguments:?}: {stdout}");
+        assert!(stdout.ends_with('\n'), "{arguments:?}: {stdout}");
+    }
+}
+
+#[test]
+fn bash_completes_with_them() {
+    for (line, expected) in [
+        ("re", &["read"][..]),
+        ("read --by", &["--bytes"]),
+        ("read --format ", &["dec", "hex", "json", "raw"]),
+        ("completions z", &["zsh"]),
+    ] {
+        let script = r#"
+            eval "$("$0" completions bash)"
+            read -r -a COMP_WORDS <<<"my-rng $1"
+            if [[ $1 == *' ' ]]; then COMP_WORDS+=(''); fi
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _my__rng my-rng "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            printf '%s\n' "${COMPREPLY[@]}"
+        "#;
+        let output = Command::new("bash")
+            .args(["-c", script, env!("CARGO_BIN_EXE_my-rng"), line])
+            .output()
+            .expect("bash runs");
+        let offered = String::from_utf8_lossy(&output.stdout);
+        let offered: Vec<_> = offered.lines().collect();
+        assert_eq!(offered, expected, "{line}: {output:?}");
+    }
+}
+
+/// Without a device only this is output.
 #[test]
 fn a_broken_pipe_ends_it_quietly() {
-    // A socket whose other end is closed answers EPIPE, as a pipe does.
-    let (output, reader) = UnixStream::pair().expect("a pair of sockets");
-    drop(reader);
-    let output = my_rng(&["--help"])
-        .stdout(OwnedFd::from(output))
-        .output()
-        .expect("the app runs");
-    assert_eq!(output.status.code(), Some(141));
-    assert!(output.stderr.is_empty(), "{output:?}");
+    for arguments in PRINTING {
+        // A socket whose other end is closed answers EPIPE, as a pipe does.
+        let (output, reader) = UnixStream::pair().expect("a pair of sockets");
+        drop(reader);
+        let output = my_rng(arguments)
+            .stdout(OwnedFd::from(output))
+            .output()
+            .expect("the app runs");
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
 }
 
 #[test]
 fn a_full_disk_is_told() {
-    let full = OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .expect("/dev/full");
-    let output = my_rng(&["--help"])
-        .stdout(full)
-        .output()
-        .expect("the app runs");
-    assert_eq!(output.status.code(), Some(1));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("cannot write the output"), "{stderr}");
-    assert!(stderr.contains("make room"), "{stderr}");
+    for arguments in PRINTING {
+        let full = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
+        let output = my_rng(arguments)
+            .stdout(full)
+            .output()
+            .expect("the app runs");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("cannot write the output"), "{stderr}");
+        assert!(stderr.contains("make room"), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Prints the header for C programs, made of `abi/my_rng_abi.rs`:
+//!
+//! ```sh
+//! cargo run -p my-rng --example c-header >guest-app/include/my_rng.h
+//! ```
+//!
+//! The values are the compiled constants, so that whatever Rust can compute may stand there; the comments
+//! are those of the file.
+
+use my_rng::abi;
+
+const ABI: &str = include_str!("../../abi/my_rng_abi.rs");
+
+const BEGINNING: &str = "\
+/* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
+/*
+ * The my_rng device and its Linux driver, for programs in C and C++. What the numbers mean is told in
+ * docs/my-rng.rst, what the driver does with them in docs/linux-driver.md.
+ *
+ * Generated from abi/my_rng_abi.rs; change that file, and then say
+ *     cargo run -p my-rng --example c-header >guest-app/include/my_rng.h
+ */
+#ifndef MY_RNG_H
+#define MY_RNG_H
+
+#include <sys/ioctl.h>
+";
+
+const END: &str = "\n#endif\n";
+
+fn main() {
+    print!("{}", header());
+}
+
+/// The whole header.
+pub fn header() -> String {
+    let mut header = BEGINNING.to_owned();
+    let mut comment = Vec::new();
+    for line in ABI.lines() {
+        if let Some(text) = line.strip_prefix("/// ") {
+            comment.push(text.to_owned());
+        } else if let Some(name) = item(line) {
+            header.push('\n');
+            header.push_str(&commented(&comment));
+            for definition in definitions(name) {
+                header.push_str(&format!("#define MY_RNG_{definition}\n"));
+            }
+            comment.clear();
+        } else {
+            comment.clear();
+        }
+    }
+    header.push_str(END);
+    header
+}
+
+/// The name that a public constant or function has, on its first line.
+pub fn item(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub const ")?;
+    let rest = rest.strip_prefix("fn ").unwrap_or(rest);
+    rest.split([':', '(']).next()
+}
+
+/// The comment in C.
+fn commented(lines: &[String]) -> String {
+    // Links of rustdoc's to functions of that file, which are macros here.
+    let text = lines.join("\n").replace("[`info`]", "MY_RNG_INFO()");
+    match text.lines().count() {
+        0 => String::new(),
+        1 => format!("/* {text} */\n"),
+        _ => format!("/*\n * {}\n */\n", text.replace('\n', "\n * ")),
+    }
+}
+
+/// What stands behind `#define MY_RNG_` for a public item of the file.
+fn definitions(name: &str) -> Vec<String> {
+    let value = match name {
+        "PCI_VENDOR_ID" => format!("{:#06x}", abi::PCI_VENDOR_ID),
+        "PCI_DEVICE_ID" => format!("{:#06x}", abi::PCI_DEVICE_ID),
+        "PCI_REVISION" => format!("{:#04x}", abi::PCI_REVISION),
+        "PCI_CLASS" => format!("{:#06x}", abi::PCI_CLASS),
+        "BAR" => abi::BAR.to_string(),
+        "BAR_SIZE" => abi::BAR_SIZE.to_string(),
+        "REG_SIZE" => abi::REG_SIZE.to_string(),
+        "REG_RNG" => format!("{:#x}", abi::REG_RNG),
+        "REG_SEED" => format!("{:#x}", abi::REG_SEED),
+        "REG_INFO" => format!("{:#x}", abi::REG_INFO),
+        "INFO_SIGNATURE" => format!("{:#06x}", abi::INFO_SIGNATURE),
+        "GENERATOR_LIBC" => abi::GENERATOR_LIBC.to_string(),
+        "GENERATOR_CHACHA20" => abi::GENERATOR_CHACHA20.to_string(),
+        "GENERATOR_HOST" => abi::GENERATOR_HOST.to_string(),
+        "info" => return info(),
+        "DEFAULT_SEED" => abi::DEFAULT_SEED.to_string(),
+        "NODE_NAME" => {
+            return vec![
+                format!("NODE_NAME \"{}\"", abi::NODE_NAME),
+                format!("NODE \"/dev/{}\"", abi::NODE_NAME),
+            ];
+        }
+        "IOCTL_TYPE" => format!("{:?}", char::from_u32(abi::IOCTL_TYPE).expect("a letter")),
+        "IOCTL_NR" => abi::IOCTL_NR.to_string(),
+        "IOCTL_RAND" => ioctl(abi::IOCTL_RAND),
+        "IOCTL_SEED" => ioctl(abi::IOCTL_SEED),
+        _ => panic!(
+            "abi/my_rng_abi.rs has a new {name}: say in examples/c-header.rs what it is in C"
+        ),
+    };
+    vec![format!("{name} {value}")]
+}
+
+/// The macros of the register INFO, from the function that makes its value.
+fn info() -> Vec<String> {
+    let signature = (abi::info(0) / u32::from(abi::INFO_SIGNATURE)).ilog2();
+    let generator = abi::info(u8::MAX) - abi::info(0);
+    assert_eq!(
+        abi::info(u8::MAX),
+        u32::from(abi::INFO_SIGNATURE) << signature | generator,
+        "INFO has another layout: describe it here"
+    );
+    vec![
+        format!(
+            "INFO(generator) (((unsigned int)MY_RNG_INFO_SIGNATURE << {signature}) | (generator))"
+        ),
+        format!("INFO_IS_THERE(info) (((info) >> {signature}) == MY_RNG_INFO_SIGNATURE)"),
+        format!("INFO_GENERATOR(info) ((info) & {generator:#x})"),
+    ]
+}
+
+/// An ioctl number as the macro that gives it.
+fn ioctl(number: u32) -> String {
+    let direction = match number >> 30 {
+        1 => "_IOW",
+        2 => "_IOR",
+        other => panic!("{number:#x} has the direction {other}: say here what it is in C"),
+    };
+    assert_eq!(
+        number >> 16 & 0x3fff,
+        4,
+        "{number:#x} is not of an unsigned int: say here of what"
+    );
+    let letter = char::from_u32(number >> 8 & 0xff).expect("a letter");
+    format!("{direction}({letter:?}, {}, unsigned int)", number & 0xff)
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
+/*
+ * The my_rng device and its Linux driver, for programs in C and C++. What the numbers mean is told in
+ * docs/my-rng.rst, what the driver does with them in docs/linux-driver.md.
+ *
+ * Generated from abi/my_rng_abi.rs; change that file, and then say
+ *     cargo run -p my-rng --example c-header >guest-app/include/my_rng.h
+ */
+#ifndef MY_RNG_H
+#define MY_RNG_H
+
+#include <sys/ioctl.h>
+
+/* PCI vendor id (QEMU's range for devices that exist only in emulation). */
+#define MY_RNG_PCI_VENDOR_ID 0x1234
+
+/* PCI device id. */
+#define MY_RNG_PCI_DEVICE_ID 0xcafe
+
+/* PCI revision id. */
+#define MY_RNG_PCI_REVISION 0x10
+
+/* PCI class code (class 0x00, subclass 0xff): a device that fits no other class. */
+#define MY_RNG_PCI_CLASS 0x00ff
+
+/* The base address register behind which the device's registers stand. */
+#define MY_RNG_BAR 0
+
+/* The size of that BAR, in bytes. */
+#define MY_RNG_BAR_SIZE 4096
+
+/* The width of each register, in bytes; no other access width does anything. */
+#define MY_RNG_REG_SIZE 4
+
+/* `RNG`, read-only: the next number of the stream; every read takes one. */
+#define MY_RNG_REG_RNG 0x0
+
+/* `SEED`, write-only: restarts the stream from the seed written. */
+#define MY_RNG_REG_SEED 0x4
+
+/* `INFO`, read-only: what the device is; reading it takes no number. See MY_RNG_INFO(). */
+#define MY_RNG_REG_INFO 0x8
+
+/* Bits 31 to 16 of `INFO`. A device from before the register reads as 0 there. */
+#define MY_RNG_INFO_SIGNATURE 0x524e
+
+/*
+ * The id, in bits 7 to 0 of `INFO`, of the generator that gives what glibc's `rand` gives: numbers of
+ * 31 bits, from a seed.
+ */
+#define MY_RNG_GENERATOR_LIBC 0
+
+/* The id of ChaCha20: words of 32 bits, from a seed. */
+#define MY_RNG_GENERATOR_CHACHA20 1
+
+/* The id of the host's own source: words of 32 bits, which nothing foretells; it takes no seed. */
+#define MY_RNG_GENERATOR_HOST 2
+
+/*
+ * The value of `INFO` for a generator. Bits 15 to 8 are 0 and reserved: whoever reads the register has
+ * to leave them out of account.
+ */
+#define MY_RNG_INFO(generator) (((unsigned int)MY_RNG_INFO_SIGNATURE << 16) | (generator))
+#define MY_RNG_INFO_IS_THERE(info) (((info) >> 16) == MY_RNG_INFO_SIGNATURE)
+#define MY_RNG_INFO_GENERATOR(info) ((info) & 0xff)
+
+/* The seed that a device behaves as if it had been given, until it is given one. */
+#define MY_RNG_DEFAULT_SEED 1
+
+/* The name of the first device's node, under `/dev`. */
+#define MY_RNG_NODE_NAME "my_rng_driver"
+#define MY_RNG_NODE "/dev/my_rng_driver"
+
+/* The type ("magic") byte of the driver's ioctl numbers. */
+#define MY_RNG_IOCTL_TYPE 'q'
+
+/* The sequence number that both ioctls share; they differ in direction. */
+#define MY_RNG_IOCTL_NR 1
+
+/* `_IOR('q', 1, unsigned int)`: stores the next number where the argument points. */
+#define MY_RNG_IOCTL_RAND _IOR('q', 1, unsigned int)
+
+/* `_IOW('q', 1, unsigned int)`: seeds the device with the number the argument points to. */
+#define MY_RNG_IOCTL_SEED _IOW('q', 1, unsigned int)
+
+#endif

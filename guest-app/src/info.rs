@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What the driver tells of a device, by way of `/proc/self/fdinfo`.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::{Error, Operation};
+
+/// What makes a device's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generator {
+    /// What the GNU C library's `rand()` gives after `srand(seed)`: 31 bits, bit 31 is always 0.
+    Libc,
+    /// ChaCha20 under a key made of the seed: 32 bits.
+    ChaCha20,
+    /// The host's own entropy, which takes no seed and never repeats: 32 bits.
+    Host,
+    /// One that this library does not know, or that of a device too old to say.
+    Unknown,
+}
+
+impl Generator {
+    /// The name by which the device's property, the driver and the app know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Libc => "libc",
+            Self::ChaCha20 => "chacha20",
+            Self::Host => "host",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// How many bits of each number are random, where that is known; those above are 0.
+    pub fn bits(self) -> Option<u32> {
+        match self {
+            Self::Libc => Some(31),
+            Self::ChaCha20 | Self::Host => Some(32),
+            Self::Unknown => None,
+        }
+    }
+
+    fn of_name(name: &str) -> Self {
+        // A later driver may know more of them.
+        [Self::Libc, Self::ChaCha20, Self::Host]
+            .into_iter()
+            .find(|generator| generator.name() == name)
+            .unwrap_or(Self::Unknown)
+    }
+}
+
+impl fmt::Display for Generator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A device as its driver describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The node that was asked.
+    pub node: PathBuf,
+    /// The device's place on the PCI bus, such as `0000:00:04.0`.
+    pub device: String,
+    /// The driver that is bound to it; none after an unbinding.
+    pub driver: Option<String>,
+    /// What makes its numbers.
+    pub generator: Generator,
+    /// Whether the driver offers it to the kernel's own `hw_random`.
+    pub hwrng: bool,
+    /// How many numbers the driver has taken from it since it was bound.
+    pub words: u64,
+    /// How many times it was seeded through the driver since then.
+    pub seeds: u64,
+}
+
+impl Info {
+    /// Reads the lines that the driver adds to the open file `node`'s fdinfo.
+    pub(crate) fn parse(node: &Path, fdinfo: &str, sysfs: &Path) -> Result<Self, Error> {
+        let lines = Lines { node, fdinfo };
+        let device = lines.value("device")?;
+        // It becomes a part of a path.
+        if device.is_empty() || device.contains('/') {
+            return Err(lines.malformed("device", device));
+        }
+        Ok(Self {
+            node: node.to_owned(),
+            device: device.to_owned(),
+            driver: driver(sysfs, device),
+            generator: Generator::of_name(lines.value("generator")?),
+            hwrng: match lines.value("hwrng")? {
+                "yes" => true,
+                "no" => false,
+                other => return Err(lines.malformed("hwrng", other)),
+            },
+            words: lines.number("words")?,
+            seeds: lines.number("seeds")?,
+        })
+    }
+}
+
+/// What is bound to the device, as sysfs has it.
+fn driver(sysfs: &Path, device: &str) -> Option<String> {
+    let link = sysfs.join("bus/pci/devices").join(device).join("driver");
+    let target = fs::read_link(link).ok()?;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+/// The lines of a fdinfo, each a key, a colon, a tab and a value.
+struct Lines<'a> {
+    node: &'a Path,
+    fdinfo: &'a str,
+}
+
+impl<'a> Lines<'a> {
+    fn value(&self, key: &str) -> Result<&'a str, Error> {
+        self.fdinfo
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("my_rng-")?
+                    .strip_prefix(key)?
+                    .strip_prefix(':')
+            })
+            .map(str::trim)
+            .ok_or_else(|| {
+                Error::new(
+                    Operation::Info,
+                    self.node,
+                    io::ErrorKind::Unsupported.into(),
+                )
+            })
+    }
+
+    fn number<T: FromStr>(&self, key: &str) -> Result<T, Error> {
+        let text = self.value(key)?;
+        // `parse` would take a plus sign.
+        if text.starts_with('+') {
+            return Err(self.malformed(key, text));
+        }
+        text.parse().map_err(|_| self.malformed(key, text))
+    }
+
+    fn malformed(&self, key: &str, text: &str) -> Error {
+        Error::with_advice(
+            Operation::Info,
+            self.node,
+            format!(
+                "the driver says `my_rng-{key}: {}`, which this program does not understand; \
+                 use the driver and the program of one release",
+                text.escape_default()
+            ),
+            io::ErrorKind::InvalidData.into(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const FDINFO: &str = "pos:\t0\nflags:\t02100002\nmnt_id:\t27\nino:\t114\n\
+        my_rng-device:\t0000:00:04.0\n\
+        my_rng-generator:\tlibc\n\
+        my_rng-hwrng:\tno\n\
+        my_rng-words:\t123\n\
+        my_rng-seeds:\t4\n";
+
+    fn parse(fdinfo: &str) -> Result<Info, Error> {
+        Info::parse(Path::new("/dev/node"), fdinfo, Path::new("/nonexistent"))
+    }
+
+    #[test]
+    fn what_the_driver_says() {
+        assert_eq!(
+            parse(FDINFO).expect("a good fdinfo"),
+            Info {
+                node: "/dev/node".into(),
+                device: "0000:00:04.0".to_owned(),
+                driver: None,
+                generator: Generator::Libc,
+                hwrng: false,
+                words: 123,
+                seeds: 4,
+            }
+        );
+        let other = FDINFO
+            .replace("libc", "host")
+            .replace("hwrng:\tno", "hwrng:\tyes")
+            .replace("123", "18446744073709551615");
+        let info = parse(&other).expect("a good fdinfo");
+        assert_eq!(
+            (info.generator, info.hwrng, info.words),
+            (Generator::Host, true, u64::MAX)
+        );
+    }
+
+    #[test]
+    fn generators_by_their_names() {
+        for (name, generator, bits) in [
+            ("libc", Generator::Libc, Some(31)),
+            ("chacha20", Generator::ChaCha20, Some(32)),
+            ("host", Generator::Host, Some(32)),
+            ("unknown", Generator::Unknown, None),
+            ("one of the future", Generator::Unknown, None),
+        ] {
+            let info = parse(&FDINFO.replace("libc", name)).expect("a good fdinfo");
+            assert_eq!(info.generator, generator, "{name}");
+            assert_eq!(generator.bits(), bits, "{name}");
+        }
+        assert_eq!(Generator::ChaCha20.to_string(), "chacha20");
+    }
+
+    /// Lines that are to come, and their order, do not matter.
+    #[test]
+    fn unknown_lines_are_passed_over() {
+        let mut lines: Vec<_> = FDINFO.lines().rev().collect();
+        lines.insert(2, "my_rng-words-of-others:\t7");
+        lines.insert(0, "my_rng-color:\tgreen");
+        assert_eq!(parse(&lines.join("\n")).expect("a good fdinfo").words, 123);
+    }
+
+    #[test]
+    fn a_missing_line_means_an_older_driver() {
+        for key in ["device", "generator", "hwrng", "words", "seeds"] {
+            let without: String = FDINFO
+                .lines()
+                .filter(|line| !line.starts_with(&format!("my_rng-{key}:")))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            assert_ne!(without, FDINFO);
+            let error = parse(&without).expect_err(key);
+            assert!(error.is_unsupported(), "{key}");
+            assert!(error.to_string().contains("my_rng.ko"), "{error}");
+        }
+        assert!(parse("").expect_err("nothing").is_unsupported());
+    }
+
+    #[test]
+    fn malformed_lines_are_shown() {
+        for (key, text) in [
+            ("device", ""),
+            ("device", "../../../etc"),
+            ("hwrng", "perhaps"),
+            ("hwrng", ""),
+            ("words", ""),
+            ("words", "-1"),
+            ("words", "+1"),
+            ("words", "0x10"),
+            ("words", "18446744073709551616"),
+            ("seeds", "many"),
+            ("seeds", "\u{1b}[2J"),
+        ] {
+            let malformed: String = FDINFO
+                .lines()
+                .map(|line| match line.strip_prefix(&format!("my_rng-{key}:")) {
+                    Some(_) => format!("my_rng-{key}:\t{text}\n"),
+                    None => format!("{line}\n"),
+                })
+                .collect();
+            let error = parse(&malformed).expect_err(text);
+            let shown = format!("`my_rng-{key}: {}`", text.escape_default());
+            assert!(error.to_string().contains(&shown), "{error}");
+            assert!(!error.is_unsupported());
+        }
+    }
+
+    #[test]
+    fn the_driver_is_the_one_that_is_bound() {
+        let root = tempfile::tempdir().expect("temporary folder");
+        let device = root.path().join("bus/pci/devices/0000:00:04.0");
+        fs::create_dir_all(&device).expect("device");
+        let parse = || Info::parse(Path::new("/dev/node"), FDINFO, root.path());
+        assert_eq!(parse().expect("unbound").driver, None);
+        symlink("../../../bus/pci/drivers/my_rng", device.join("driver")).expect("binding");
+        assert_eq!(parse().expect("bound").driver.as_deref(), Some("my_rng"));
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! How far a long read has come.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::commands::PIECE;
+
+/// What is drawn: the whole line has less than 80 columns.
+const TEMPLATE: &str = "{bar:20} {percent:>3}% {binary_bytes} of {binary_total_bytes}, \
+                        {binary_bytes_per_sec}, {eta} left";
+
+/// A bar on standard error, or nothing. It is gone when this is dropped.
+#[derive(Debug)]
+pub struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// Nothing.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// For a read of so many of the stream's bytes. A bar is drawn where somebody sees it and nothing else
+    /// is printed at the same place, and only for what takes more than one look.
+    pub fn new(bytes: u128, stdout_is_terminal: bool, stderr_is_terminal: bool) -> Self {
+        let long = bytes > PIECE as u128;
+        if !long || stdout_is_terminal || !stderr_is_terminal {
+            return Self::none();
+        }
+        let length = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Self(Some(bar(length, ProgressDrawTarget::stderr())))
+    }
+
+    /// So many bytes more have come.
+    pub fn advance(&self, bytes: usize) {
+        if let Some(bar) = &self.0 {
+            bar.inc(bytes as u64);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(length: u64, target: ProgressDrawTarget) -> ProgressBar {
+    // A template that is none shows in the tests.
+    let style = ProgressStyle::with_template(TEMPLATE)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=>.");
+    ProgressBar::with_draw_target(Some(length), target).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::{InMemoryTerm, TermLike};
+
+    fn drawn(bytes: u128, stdout: bool, stderr: bool) -> bool {
+        Progress::new(bytes, stdout, stderr).0.is_some()
+    }
+
+    #[test]
+    fn only_a_terminal_that_is_free_has_a_bar() {
+        let long = PIECE as u128 + 1;
+        assert!(drawn(long, false, true));
+        assert!(drawn(u128::MAX, false, true));
+        assert!(!drawn(long, false, false));
+        assert!(!drawn(long, true, true));
+        assert!(!drawn(long, true, false));
+    }
+
+    #[test]
+    fn what_is_over_at_once_has_none() {
+        for bytes in [0, 4, PIECE as u128] {
+            assert!(!drawn(bytes, false, true), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_bar_tells_how_far_how_fast_and_how_long() {
+        let terminal = InMemoryTerm::new(4, 80);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let progress = Progress(Some(bar(1 << 30, target)));
+        progress.advance(1 << 28);
+        if let Some(bar) = &progress.0 {
+            bar.force_draw();
+        }
+        let line = terminal.contents();
+        assert!(
+            line.starts_with("=====>.............. ")
+                && line.contains(" 25% 256.00 MiB of 1.00 GiB, ")
+                && line.contains("/s, ")
+                && line.ends_with(" left"),
+            "{line}"
+        );
+        assert!(line.len() < usize::from(terminal.width()), "{line}");
+        drop(progress);
+        assert_eq!(terminal.contents(), "");
+    }
+}
