@@ -7,7 +7,8 @@
 .NOTPARALLEL:
 
 steps := packages toolchain programs qemu linux module initramfs
-.PHONY: all demo test check-long matrix fuzz run shell install bench clean distclean help where guest $(steps)
+.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install bench clean distclean help \
+	where guest $(steps)
 
 all: ## build everything that is not built as it now should be (the default)
 	@scripts/build.sh all
@@ -32,6 +33,12 @@ run: ## run CMD='...' in the guest (its shell reads it), as vm/run does
 
 shell: ## an interactive guest: a shell, lspci and the usual small tools
 	@scripts/run.sh shell
+
+debian-vm: ## Debian with the device, the driver and the app: makes its disk and boots it
+	@scripts/debian-vm.sh boot
+
+screenshots: ## take the pictures of docs/pictures/ anew, of Debian's screen
+	@scripts/screenshots.sh
 
 where: ## print what is built, where it is, and where its source came from
 	@scripts/run.sh where

@@ -19,6 +19,7 @@ cat <<END
 Sources (otherwise: the cache, the releases, the distribution's source packages):
   QEMU_SRC=DIR    QEMU_TARBALL=FILE    QEMU $(qemu_wanted) (another: FORCE=1)
   LINUX_SRC=DIR   LINUX_TARBALL=FILE   Linux 7.3.x
+  DEBIAN_MIRROR=URL  DEBIAN_SUITE=NAME  for debian-vm (default: the mirror and the release of this machine)
 Places:
   BUILD=DIR             where to build (default: build/ here)
   XDG_CACHE_HOME=DIR    downloads are kept in its my_rng/ (default: ~/.cache)

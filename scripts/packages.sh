@@ -12,9 +12,9 @@
 # The course's list, with which QEMU and Linux can be built by hand...
 packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
     pkg-config libglib2.0-dev libelf-dev libslirp-dev)
-# ... and ours: pixman, and libfdt, which QEMU would otherwise download while it is configured;
-# downloads; the guest's shell and tools (busybox, lspci, insmod).
-packages+=(libpixman-1-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils
+# ... and ours: pixman, libpng for pictures of the guest's screen, and libfdt, which QEMU would otherwise
+# download while it is configured; downloads; the guest's shell and tools (busybox, lspci, insmod).
+packages+=(libpixman-1-dev libpng-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils
     pci.ids kmod)
 # bindgen needs libclang, 17 or newer for Linux 7.3.
 declare -A of_release=(
@@ -28,7 +28,7 @@ for_tests=(shellcheck)
 # What an unknown distribution is asked for.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl xz patch busybox lspci depmod
     ld objcopy find sha256sum flock)
-modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libelf openssl)
+modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libpng libelf openssl)
 
 codename() { # the Debian or Ubuntu release that this machine is, or descends from; else nothing
     local file=${MY_RNG_OS_RELEASE:-/etc/os-release} key value found=

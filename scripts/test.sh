@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/test.sh [PART...]: every test; the parts, in this order: fmt shellcheck clippy unit build overlay
-# clippy-qemu glue checkpatch qtest vmstate e2e. A part that fails does not keep the others from being run; the
-# last line counts them. A part that takes its time, and is not among them: device-crash.
+# clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian. A part that fails does not keep the
+# others from being run; the last line counts them. A part that takes its time, and is not among them:
+# device-crash.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -20,7 +21,7 @@ check_fmt() {
 }
 
 check_shell() {
-    shellcheck scripts/*.sh .ci/run vm/run
+    shellcheck scripts/*.sh .ci/run vm/run vm/run-ubuntu.sh vm/debian/setup.sh
 }
 
 check_clippy() {
@@ -59,6 +60,10 @@ unit_tests() {
 
 e2e_tests() {
     cargo test --locked --jobs "$JOBS" -p my-rng-e2e
+}
+
+debian_tests() {
+    cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test debian
 }
 
 listing() { # listing TREE: every file, with its mode and contents
@@ -130,6 +135,17 @@ check_c() { # the overlay's C, as QEMU wants it; with what QEMU's checker cannot
     ! grep -v 'my-rng/seams\.h:[0-9]*: WARNING: architecture specific defines should be avoided$' <<<"$said" | grep .
 }
 
+check_module() { # the driver, by the kernel's own clippy (in a folder of its own) and checkpatch.pl
+    local out=$BUILD/module-clippy
+    # What was compiled already would not be looked at.
+    rm -rf -- "$out"
+    mkdir -p -- "$out"
+    make -C "$LINUX_OUT" M="$ROOT/guest-module" MO="$out" CLIPPY=1 W=e -j"$JOBS" modules
+    # Comments, like all others of this project, may be a little longer.
+    perl "$LINUX_TREE/scripts/checkpatch.pl" --root="$LINUX_TREE" --strict --terse --no-summary \
+        --max-line-length=110 -f guest-module/*.rs guest-module/Kbuild
+}
+
 qtests() {
     "$ROOT/scripts/qtest.sh" "$QEMU_TREE/build" my-rng-test device-introspect-test qom-test
 }
@@ -166,7 +182,7 @@ part() { # part NAME WHAT COMMAND...: as step, but a failure is only counted
     fi
 }
 
-(($#)) || set -- fmt shellcheck clippy unit build overlay clippy-qemu glue checkpatch qtest vmstate e2e
+(($#)) || set -- fmt shellcheck clippy unit build overlay clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian
 sub "$ROOT/scripts/packages.sh" test
 sub "$ROOT/scripts/toolchain.sh"
 for name; do
@@ -181,10 +197,15 @@ for name; do
         clippy-qemu) part clippy-qemu "Checking the layer between the device and QEMU with clippy" check_clippy_qemu ;;
         glue) part glue "Testing that layer in a fake QEMU, under AddressSanitizer" glue_tests ;;
         checkpatch) part checkpatch "Checking the C code with QEMU's checkpatch.pl" check_c ;;
+        clippy-module) part clippy-module "Checking the driver with the kernel's clippy and checkpatch.pl" check_module ;;
         qtest) part qtest "Running QEMU's own kind of tests" qtests ;;
         vmstate) part vmstate "Holding the device's saved state against what was published" vmstate ;;
         device-crash) part device-crash "Trying the device in every machine of QEMU's" device_crash ;;
         e2e) part e2e "Running the end-to-end tests" e2e_tests ;;
+        debian)
+            sub "$ROOT/scripts/debian-vm.sh" image
+            part debian "Running the tests in Debian" debian_tests
+            ;;
         *) die "there is no part $name: see the head of scripts/test.sh." ;;
     esac
 done

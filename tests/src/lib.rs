@@ -12,11 +12,14 @@ mod guest;
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
 mod machine;
+pub mod pictures;
+mod screen;
 
 use std::path::{Path, PathBuf};
 
 pub use guest::{Finished, Guest};
 pub use machine::{Console, DEADLINE, Machine, Process, Qmp};
+pub use screen::Picture;
 
 /// The folder that holds the whole project.
 pub fn root() -> &'static Path {

@@ -23,7 +23,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::built;
+use crate::{build_folder, built};
 
 /// How long QEMU or a guest may keep silent: far more than any does, so that only one that hangs meets
 /// it.
@@ -61,18 +61,46 @@ impl Machine {
 
     /// Likewise, with more arguments for the kernel.
     pub fn guest_with(machine: &str, append: &str) -> Self {
+        Self::linux(machine, &format!("my_rng_selftest=0 {append}"))
+            .args(["-m", "256M"])
+            .arg("-initrd")
+            .arg(built("initramfs"))
+    }
+
+    /// With Debian, from the disk that `scripts/debian-vm.sh` has made, which stays as it is: root's shell on
+    /// its serial console, and on its screen a user's, if there is a screen.
+    pub fn debian(append: &str) -> Self {
+        let disk = build_folder().join("debian/debian.img");
+        assert!(
+            disk.is_file(),
+            "there is no {}; run `scripts/debian-vm.sh image`",
+            disk.display()
+        );
+        let disk = disk.display().to_string().replace(',', ",,");
+        Self::linux("pc", &format!("root=/dev/vda rw {append}"))
+            .args(["-m", "512M", "-smp", "2"])
+            // It would give each device a "Physical Slot".
+            .args(["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"])
+            .arg("-drive")
+            .arg(format!(
+                "file={disk},format=raw,snapshot=on,if=none,id=disk"
+            ))
+            // The slot of the network card that there is none of, so that the next device has the usual one.
+            .device("virtio-blk-pci,drive=disk,addr=3")
+    }
+
+    /// With the kernel that `make` has built, under TCG.
+    fn linux(machine: &str, append: &str) -> Self {
         Self::bare()
             .args(["-machine", &format!("{machine},accel=tcg")])
             // What these features promise is slow under TCG.
-            .args(["-cpu", "max,-erms,-fsrm,-fsrs", "-m", "256M"])
+            .args(["-cpu", "max,-erms,-fsrm,-fsrs"])
             .arg("-kernel")
             .arg(built("kernel"))
-            .arg("-initrd")
-            .arg(built("initramfs"))
             // The kernel's checks of timers fail now and then, or never end, on a busy host.
             .arg("-append")
             .arg(format!(
-                "console=ttyS0 panic=-1 no_timer_check tsc=reliable loglevel=0 my_rng_selftest=0 {append}"
+                "console=ttyS0 panic=-1 no_timer_check tsc=reliable loglevel=0 {append}"
             ))
     }
 
@@ -82,6 +110,11 @@ impl Machine {
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
         .args(["-nodefaults", "-display", "none"])
+    }
+
+    /// A folder that lives as long as the machine.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Adds an argument for QEMU.
