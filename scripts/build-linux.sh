@@ -4,6 +4,8 @@
 # scripts/build-linux.sh          the guest's kernel: linux-patches/ on build/linux/src, configured by
 #                                 vm/linux.config, built in build/linux/out
 # scripts/build-linux.sh module   the driver, guest-module/, against it: build/module/my_rng.ko
+# scripts/build-linux.sh debug [module]   likewise, in build/linux-debug/, the kernel that watches itself
+#                                 (vm/linux-debug.config over vm/linux.config), built by LLVM
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/patches.sh
@@ -12,11 +14,11 @@ use_rust
 unset ARCH CROSS_COMPILE LLVM KBUILD_OUTPUT KBUILD_EXTMOD O M MO
 
 applied=$LINUX_TREE/.my_rng-patches # copies of the patches that are applied, to take them off again
-fragment=$ROOT/vm/linux.config
-module=$BUILD/module/my_rng.ko
+fragments=("$ROOT/vm/linux.config")
+out=$LINUX_OUT module=$BUILD/module/my_rng.ko llvm=() variant='' room=1500
 
 kbuild() { # kbuild TARGET...
-    KBUILD_BUILD_USER=my_rng KBUILD_BUILD_HOST=my_rng make -C "$LINUX_TREE" O="$LINUX_OUT" -j"$JOBS" "$@"
+    KBUILD_BUILD_USER=my_rng KBUILD_BUILD_HOST=my_rng make -C "$LINUX_TREE" O="$out" "${llvm[@]}" -j"$JOBS" "$@"
 }
 
 patch_tree() { # takes off the patches that have changed, and those after them; puts on what is missing
@@ -61,20 +63,26 @@ is_patched() {
 }
 
 configure() {
-    kbuild KCONFIG_ALLCONFIG="$fragment" allnoconfig
+    local line option value dropped=()
+    local -A wanted=()
+    mkdir -p -- "$out"
+    cat -- "${fragments[@]}" >"$out/wanted"
+    kbuild KCONFIG_ALLCONFIG="$out/wanted" allnoconfig
     # An option that lacks something it depends on is dropped without a word.
-    local line option dropped=()
-    while read -r line; do
-        case $line in
-            CONFIG_*=n)
-                option=${line%%=*}
-                if grep -q "^$option=" -- "$LINUX_OUT/.config"; then dropped+=("$line"); fi
-                ;;
-            CONFIG_*=*) grep -qxF -e "$line" -- "$LINUX_OUT/.config" || dropped+=("$line") ;;
-        esac
-    done <"$fragment"
+    while IFS='=' read -r option value; do
+        # Of two lines for an option the last one counts.
+        case $option in CONFIG_*) wanted[$option]=$value ;; esac
+    done <"$out/wanted"
+    for option in "${!wanted[@]}"; do
+        line=$option=${wanted[$option]}
+        if [[ ${wanted[$option]} == n ]]; then
+            if grep -q "^$option=" -- "$out/.config"; then dropped+=("$line"); fi
+        elif ! grep -qxF -e "$line" -- "$out/.config"; then
+            dropped+=("$line")
+        fi
+    done
     if ((${#dropped[@]})); then
-        echo "Linux's configuration does not take these lines of $fragment: ${dropped[*]}"
+        echo "Linux's configuration does not take these lines of ${fragments[*]}: ${dropped[*]}"
         return 1
     fi
 }
@@ -86,27 +94,42 @@ build() {
 }
 
 build_module() {
-    mkdir -p -- "$BUILD/module"
-    make -C "$LINUX_OUT" M="$ROOT/guest-module" MO="$BUILD/module" -j"$JOBS" modules
+    mkdir -p -- "${module%/*}"
+    make -C "$out" "${llvm[@]}" M="$ROOT/guest-module" MO="${module%/*}" -j"$JOBS" modules
 }
 
-case ${1:-} in '' | module) ;; *) die "usage: scripts/build-linux.sh [module]" ;; esac
+if [[ ${1:-} == debug ]]; then
+    shift
+    fragments+=("$ROOT/vm/linux-debug.config")
+    out=$BUILD/linux-debug/out module=$BUILD/linux-debug/module/my_rng.ko variant=-debug room=4000
+fi
+case ${1:-} in '' | module) ;; *) die "usage: scripts/build-linux.sh [debug] [module]" ;; esac
 
 sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
 bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
 LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
 PATH=${bindgen%/*}:$PATH
 export LIBCLANG_PATH
-tools="$(rustc --version --verbose) $(gcc --version | head -n 1) $("$bindgen" --version) $LIBCLANG_PATH"
-kernel_inputs() { printf '%s\n' "$LINUX_OUT $tools $(digest "$fragment" "$ROOT/linux-patches" "$LINUX_TREE.source")"; }
+compiler=gcc
+if [[ -n $variant ]]; then
+    # That of the libclang with which bindgen reads the headers.
+    [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] || die "$LIBCLANG_PATH is of no LLVM whose version can be told."
+    version=${BASH_REMATCH[1]} compiler=clang-${BASH_REMATCH[1]} llvm=("LLVM=-${BASH_REMATCH[1]}")
+    for program in "clang-$version" "ld.lld-$version" "llvm-ar-$version"; do
+        command -v "$program" >/dev/null ||
+            sub "$ROOT/scripts/packages.sh" install "clang-$version" "lld-$version" "llvm-$version"
+    done
+fi
+tools="$(rustc --version --verbose) $("$compiler" --version | head -n 1) $("$bindgen" --version) $LIBCLANG_PATH"
+kernel_inputs() { printf '%s\n' "$out $tools $(digest "${fragments[@]}" "$ROOT/linux-patches" "$LINUX_TREE.source")"; }
 
 if [[ ${1:-} == module ]]; then
     inputs="$(kernel_inputs) $(digest "$ROOT/guest-module" "$ROOT/abi")"
-    if is_made module "$inputs" && [[ -e $module ]]; then exit 0; fi
-    is_made linux "$(kernel_inputs)" || die "the kernel is not built as it now should be: run make linux first."
-    unmade module
-    step module "Building the driver" build_module
-    made module "$inputs"
+    if is_made "module$variant" "$inputs" && [[ -e $module ]]; then exit 0; fi
+    is_made "linux$variant" "$(kernel_inputs)" || die "the kernel is not built as it now should be: run make linux first."
+    unmade "module$variant"
+    step "module$variant" "Building the driver" build_module
+    made "module$variant" "$inputs"
     exit 0
 fi
 
@@ -120,17 +143,17 @@ if ! is_patched; then
     made linux-patches "$(digest "$ROOT/linux-patches" "$LINUX_TREE.source")"
 fi
 inputs=$(kernel_inputs)
-if is_made linux "$inputs" && [[ -e $LINUX_OUT/arch/x86/boot/bzImage ]]; then exit 0; fi
-need_space "$BUILD" 1500 "building Linux"
-unmade linux
-unmade module
+if is_made "linux$variant" "$inputs" && [[ -e $out/arch/x86/boot/bzImage ]]; then exit 0; fi
+need_space "$BUILD" "$room" "building Linux"
+unmade "linux$variant"
+unmade "module$variant"
 # Of another source, files can be older than what was built from the first: nothing of that is kept.
-origin="$LINUX_OUT $(digest "$LINUX_TREE.source")"
-if ! is_made linux-origin "$origin"; then
-    unmade linux-origin
-    for old in "$LINUX_OUT" "$BUILD/module"; do remove_tree "Removing what was built of another source" "$old"; done
-    mkdir -p -- "$LINUX_OUT"
-    made linux-origin "$origin"
+origin="$out $(digest "$LINUX_TREE.source")"
+if ! is_made "linux$variant-origin" "$origin"; then
+    unmade "linux$variant-origin"
+    for old in "$out" "${module%/*}"; do remove_tree "Removing what was built of another source" "$old"; done
+    mkdir -p -- "$out"
+    made "linux$variant-origin" "$origin"
 fi
-step linux "Building Linux" build
-made linux "$inputs"
+step "linux$variant" "Building Linux" build
+made "linux$variant" "$inputs"

@@ -23,6 +23,7 @@ check fuzz.sh 60
 check test.sh glue device-crash
 check check-libvirt.sh
 check check-new-device.sh
+check check-debug-kernel.sh 180
 check check-kernels.sh
 stop_ticker
 ((${#failures[@]} == 0)) || printf 'FAILED: %s\n' "${failures[*]}"

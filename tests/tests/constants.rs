@@ -173,3 +173,21 @@ fn the_specification_agrees_with_the_contract() {
         assert!(text.contains(&number), "{number} is not in docs/my-rng.rst");
     }
 }
+
+#[test]
+fn the_syzkaller_description_agrees_with_the_contract() {
+    let text = fs::read_to_string(root().join("docs/dev_my_rng.txt")).expect("the description");
+    for expected in [
+        format!("string[\"/dev/{}\"]", abi::NODE_NAME),
+        format!(
+            "ioctl$MY_RNG_RAND(fd fd_my_rng, cmd const[{:#x}],",
+            abi::IOCTL_RAND
+        ),
+        format!(
+            "ioctl$MY_RNG_SEED(fd fd_my_rng, cmd const[{:#x}],",
+            abi::IOCTL_SEED
+        ),
+    ] {
+        assert!(text.contains(&expected), "{expected}");
+    }
+}

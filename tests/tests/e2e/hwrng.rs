@@ -2,13 +2,15 @@
 
 //! The driver and the kernel's `hw_random`: who is offered, and that nobody else is read from.
 
-use my_rng_e2e::{Guest, known_answers};
+use my_rng_e2e::known_answers;
+
+use crate::watched;
 
 const HW_RANDOM: &str = "cd /sys/class/misc/hw_random;";
 
 #[test]
 fn the_host_is_offered_and_read_from() {
-    let read = Guest::new()
+    let read = watched::guest("")
         .option("--device", "my_rng,generator=host")
         .sh(&format!(
             "{HW_RANDOM} cat rng_available rng_current rng_quality
@@ -30,7 +32,7 @@ fn the_host_is_offered_and_read_from() {
 #[test]
 fn seeded_generators_are_left_alone() {
     let answer = &known_answers::CHACHA20[2];
-    let left_alone = Guest::new()
+    let left_alone = watched::guest("")
         .option("--device", "my_rng,generator=chacha20")
         .option("--device", "my_rng")
         .sh(&format!(
@@ -49,7 +51,7 @@ fn seeded_generators_are_left_alone() {
 
 #[test]
 fn a_seeded_generator_is_offered_on_request_as_next_to_nothing() {
-    let offered = Guest::new()
+    let offered = watched::guest("")
         .option("--device", "my_rng")
         .option("--device", "my_rng,generator=chacha20")
         .switch("--no-module")
@@ -68,7 +70,7 @@ fn a_seeded_generator_is_offered_on_request_as_next_to_nothing() {
 
 #[test]
 fn each_device_has_a_name_and_another_takes_over() {
-    let names = Guest::new()
+    let names = watched::guest("")
         .option("--device", "my_rng,generator=host")
         .option("--device", "my_rng,generator=host")
         .sh(&format!(
@@ -92,7 +94,7 @@ fn each_device_has_a_name_and_another_takes_over() {
 /// `rngd` and the like hold `/dev/hwrng` open and are in the middle of a read.
 #[test]
 fn a_reader_of_hwrng_outlives_the_device() {
-    let outlived = Guest::new()
+    let outlived = watched::guest("")
         .option("--smp", "2")
         .option("--device", "my_rng,generator=host")
         .sh("mkfifo /begun

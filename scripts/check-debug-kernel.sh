@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/check-debug-kernel.sh [SECONDS [SEED]]    (default: 180 1)
+#
+# The driver in a kernel that watches itself (vm/linux-debug.config: KASAN, lockdep, kmemleak and more),
+# built by LLVM in BUILD/linux-debug: the module's KUnit tests and the examples of linux-patches/, the tests
+# of read(), of hw_random and of a device that is pulled out, and then for so many seconds
+# tests/guest/stress.c, whose choices follow from the seed. Fails if the kernel has anything to complain of.
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+use_rust
+cd -- "$ROOT"
+
+seconds=${1:-180} seed=${2:-1}
+[[ $seconds =~ ^[1-9][0-9]*$ && $seed =~ ^[0-9]+$ ]] ||
+    die "usage: scripts/check-debug-kernel.sh [SECONDS [SEED]], both whole numbers."
+debug=$BUILD/linux-debug
+
+lay_out() { # what vm/run looks for in a build folder
+    mkdir -p -- "$debug"
+    ln -sfn -- "$BUILD/bin" "$debug/bin"
+    "$BUILD/bin/vm-initramfs" --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" \
+        --module "$debug/module/my_rng.ko" --output "$debug/initramfs.cpio"
+    sed -e "s|^kernel=.*|kernel=$debug/out/arch/x86/boot/bzImage|" \
+        -e "s|^module=.*|module=$debug/module/my_rng.ko|" \
+        -e "s|^initramfs=.*|initramfs=$debug/initramfs.cpio|" "$BUILD/where" | put "$debug/where"
+}
+
+e2e() { # e2e FILTER...: with that kernel
+    MY_RNG_BUILD=$debug cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- \
+        --include-ignored --nocapture "$@"
+}
+
+sub "$ROOT/scripts/build.sh" packages toolchain programs qemu linux module initramfs where
+sub "$ROOT/scripts/build-linux.sh" debug
+sub "$ROOT/scripts/build-linux.sh" debug module
+step debug-layout "Packing the initramfs of the kernel that watches itself" lay_out
+step debug-tests "Running KUnit and the driver's tests in the kernel that watches itself" \
+    e2e kunit:: read:: removal:: hwrng::
+grep -E 'tests in these suites|^test result' -- "$LOG/debug-tests.log"
+export MY_RNG_STRESS_SECONDS=$seconds MY_RNG_STRESS_SEED=$seed MY_RNG_STRESS_LOG=$LOG/debug-console.log
+step debug-stress "Many threads at everything, for $seconds s, in the kernel that watches itself" e2e stress::
+sed -n '/^seed /,/^operations:/p' -- "$LOG/debug-stress.log"
+echo "the kernel had nothing to complain of; its console: $LOG/debug-console.log"
