@@ -4,7 +4,7 @@
 
 use crate::{
     abi,
-    identity::{self, Identity},
+    identity::{self, Generator, Identity},
 };
 use core::mem::size_of;
 use kernel::{
@@ -119,7 +119,7 @@ impl Device {
     /// Fills `buffer` with the next numbers of the stream, in little-endian bytes. If its length is
     /// not a multiple of theirs, the rest of the last number is lost.
     ///
-    /// Keep the buffer small: nothing else can run on this processor meanwhile.
+    /// Keep the buffer small: meanwhile nothing may sleep, and others may be kept off this processor.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result {
         // What `try_access` returns is an RCU read-side critical section: nothing that could sleep
         // may happen in its life, which ends with this function.
@@ -139,10 +139,14 @@ impl Device {
         Ok(())
     }
 
-    /// Restarts the stream from `seed`.
+    /// Restarts the stream from `seed`, if the generator has one.
     pub(crate) fn seed(&self, seed: u32) -> Result {
         // As in `fill`.
         let bar = self.bar.try_access().ok_or(ENODEV)?;
+        if self.identity.generator() == Generator::Host {
+            // To the device that would be an error.
+            return self.check(&bar);
+        }
         bar.write_reg(regs::SEED::from(seed));
         // A write to a device that is gone is lost without a word.
         self.check(&bar)?;

@@ -31,7 +31,8 @@ impl Identity {
         Ok(Self(info))
     }
 
-    /// Whether the device has the register at all; those from before it read as something else there.
+    /// Whether the device has the register at all; those from before it read as 0 there. Of what reads as
+    /// anything else no more is known.
     pub(crate) fn is_given(self) -> bool {
         self.0 >> 16 == u32::from(abi::INFO_SIGNATURE)
     }

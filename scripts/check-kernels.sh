@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/check-kernels.sh [SERIES...]    (default: 7.3 6.12 6.1)
+# scripts/check-kernels.sh [SERIES...]    (default: 7.3 7.2 6.12 6.1)
 #
 # For each Linux series whose source can be had: do the patches that linux-patches/series has for it
 # apply without fuzz, is the series' own checkpatch.pl content, and does what they touch and add compile
 # without a warning: with the self-test and without, and where they add Rust code, that with its examples,
-# rustfmt and clippy? Ends with a table and the count; the status is 0 if nothing failed and something
-# passed.
+# rustfmt and clippy, and the driver, guest-module/, with them and without? Ends with a table and the count;
+# the status is 0 if nothing failed and something passed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/patches.sh
@@ -63,23 +63,45 @@ compile() { # compile TREE OUT [CONFIG=VALUE...]
     ! grep -E 'init/(main|my_rng_selftest)\.[ch]:.*warning:' "$out/said"
 }
 
-compile_rust() { # compile_rust TREE OUT: the kernel crate, and its examples
-    local tree=$1 out=$2 core bindgen file
+use_bindgen() { # makes plain bindgen the one with which the kernel is built
+    local bindgen
     bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
     LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
     PATH=${bindgen%/*}:$PATH
     export LIBCLANG_PATH
+}
+
+compile_rust() { # compile_rust TREE OUT: the kernel crate, and its examples
+    local tree=$1 out=$2 core file
+    use_bindgen
     (cd -- "$tree" && rustfmt --check --edition 2021 "${rust[@]}")
     for core in y m; do
-        configure "$tree" "$out" MODULES=y RUST=y KUNIT=y RUST_KERNEL_DOCTESTS=y "HW_RANDOM=$core"
+        configure "$tree" "$out" MODULES=y MODULE_UNLOAD=y RUST=y KUNIT=y RUST_KERNEL_DOCTESTS=y "HW_RANDOM=$core"
         rm -f -- "$out/rust/kernel.o"
-        kbuild "$tree" "$out" CLIPPY=1 rust/ 2>&1 | tee "$out/said"
+        kbuild "$tree" "$out" CLIPPY=1 rust/ drivers/char/hw_random/ 2>&1 | tee "$out/said"
+        if grep -E 'drivers/char/hw_random/.*warning:' "$out/said"; then return 1; fi
         for file in "${rust[@]}"; do
             # What the compiler has to say of a file comes with the place in it.
             if grep -F -e "$file:" "$out/said"; then return 1; fi
         done
         # All this goes into vmlinux, which would not link if it wanted something of a module.
         if [[ $core == m ]] && nm -u "$out"/rust/*.o | grep -w 'hwrng_[a-z]*'; then return 1; fi
+    done
+}
+
+compile_module() { # compile_module TREE OUT: the driver, against what compile_rust left in OUT
+    local tree=$1 out=$2 core
+    use_bindgen
+    kbuild "$tree" "$out" modules_prepare
+    # Without hw_random, the driver is that of a kernel without the patch for it.
+    for core in m ''; do
+        rm -rf -- "$out/module"
+        mkdir -- "$out/module"
+        # There is no kernel that could have the symbols: modpost says so of each.
+        make -C "$out" M="$ROOT/guest-module" MO="$out/module" ARCH=x86_64 "-j$JOBS" CLIPPY=1 \
+            CONFIG_HW_RANDOM="$core" KBUILD_MODPOST_WARN=1 modules 2>&1 | tee "$out/said"
+        # All that is compiled here is ours.
+        if grep -E '^warning|: warning:' "$out/said"; then return 1; fi
     done
 }
 
@@ -103,8 +125,8 @@ check() { # check SERIES: adds a line to the table
     choose "$(version "$tree")"
     ((${#patches[@]})) || die "$ROOT/linux-patches/series has no patch for Linux $series: ask for another series."
     line=$(printf '%-7s %-10s' "$series" "$(version "$tree")")
-    for what in apply checkpatch with without rust; do
-        if [[ $what == rust ]]; then
+    for what in apply checkpatch with without rust module; do
+        if [[ $what == rust || $what == module ]]; then
             if ((${#rust[@]} == 0)); then
                 line+=$(printf ' %-10s' -)
                 continue
@@ -120,6 +142,8 @@ check() { # check SERIES: adds a line to the table
                 compile "$tree" "$tmp/out" ;;
             rust) step_may_fail "kernel-$series-$what" "Linux $series: compiling the Rust code" \
                 compile_rust "$tree" "$tmp/out-rust" ;;
+            module) step_may_fail "kernel-$series-$what" "Linux $series: compiling the driver" \
+                compile_module "$tree" "$tmp/out-rust" ;;
         esac
         if ((status == 0)); then
             line+=$(printf ' %-10s' ok)
@@ -139,8 +163,8 @@ check() { # check SERIES: adds a line to the table
 }
 
 passed=0 failed=0 skipped=0
-table=("$(printf '%-7s %-10s %-10s %-10s %-10s %-10s %s' series version applies checkpatch with without rust)")
-(($#)) || set -- 7.3 6.12 6.1
+table=("$(printf '%-7s %-10s %-10s %-10s %-10s %-10s %-10s %s' series version applies checkpatch with without rust module)")
+(($#)) || set -- 7.3 7.2 6.12 6.1
 for series; do check "$series"; done
 
 printf '%s\n' "${table[@]}"

@@ -106,4 +106,29 @@ static inline int compare_words(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/*
+ * Readers that share a stream got exactly its words, each one in its order; "got" is one reader's after the
+ * other's. Sorts both.
+ */
+static inline void check_shared(uint32_t *got, int readers, int each, uint32_t *expected)
+{
+    int total = readers * each;
+
+    for (int i = 0; i < readers; i++) {
+        int at = 0;
+
+        for (int j = 0; j < each; j++) {
+            uint32_t word = got[i * each + j];
+
+            while (at < total && expected[at] != word) {
+                at++;
+            }
+            CHECK(at++ < total, "reader %d got 0x%08x out of order, or not of the stream", i, word);
+        }
+    }
+    qsort(got, total, sizeof(*got), compare_words);
+    qsort(expected, total, sizeof(*expected), compare_words);
+    CHECK(memcmp(got, expected, total * sizeof(*got)) == 0, "words were lost or given twice");
+}
+
 #endif

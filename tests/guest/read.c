@@ -478,19 +478,7 @@ static void check_concurrent(void)
         expected[i] = stream_next(&stream);
     }
     check_next("concurrent readers");
-    for (int i = 0; i < READERS; i++) {
-        int at = 0;
-
-        for (int j = 0; j < WORDS; j++) {
-            while (at < READERS * WORDS && expected[at] != got[i][j]) {
-                at++;
-            }
-            CHECK(at++ < READERS * WORDS, "reader %d got %u out of order, or not of the stream", i, got[i][j]);
-        }
-    }
-    qsort(got, READERS * WORDS, sizeof(got[0][0]), compare_words);
-    qsort(expected, READERS * WORDS, sizeof(expected[0]), compare_words);
-    CHECK(memcmp(got, expected, sizeof(expected)) == 0, "words were lost or given twice");
+    check_shared(got[0], READERS, WORDS, expected);
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,8 @@
 
 static volatile uint32_t *bar;
 static unsigned int info;
+/* What INFO says of a device with the generator of the host. */
+static uint32_t host;
 static const char *address;
 static int node = -1;
 static uint64_t words, seeds;
@@ -56,7 +58,7 @@ static void expect_info(const char *name, const char *expected)
 /* Everything works, and gives the word. */
 static void expect_there(uint32_t word, const char *what)
 {
-    uint32_t got[100] = {0}, seed = 0x42;
+    uint32_t got[100] = {0}, seed = 0x42, written = bar[info / 4] == host ? 0 : seed;
     int status = ioctl(node, RNG_IOCTL_RAND, got);
 
     CHECK(status == 0 && got[0] == word, "RAND of %s: %u (%m)", what, got[0]);
@@ -65,9 +67,10 @@ static void expect_there(uint32_t word, const char *what)
         CHECK(got[i] == word, "a read of %s gives %u", what, got[i]);
     }
     bar[RNG_REG_SEED / 4] = 0;
-    CHECK(ioctl(node, RNG_IOCTL_SEED, &seed) == 0 && bar[RNG_REG_SEED / 4] == seed, "SEED of %s: %m", what);
+    /* The host's generator has no seed, and is not given one. */
+    CHECK(ioctl(node, RNG_IOCTL_SEED, &seed) == 0 && bar[RNG_REG_SEED / 4] == written, "SEED of %s: %m", what);
     words += 101;
-    seeds++;
+    seeds += written == seed;
     CHECK(fdinfo_number(node, "words") == words && fdinfo_number(node, "seeds") == seeds,
           "the counters of %s", what);
 }
@@ -126,8 +129,15 @@ static void check_hwrng(uint32_t said)
     fd = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
     CHECK(fd >= 0, "/dev/hwrng: %m");
     CHECK(read(fd, got, 8) == 8 && memcmp(got, expected, 8) == 0, "a read of /dev/hwrng: %m");
+    /* The host has nothing to give; it has again. Before an error, what hw_random has left is used up. */
+    set(0, said);
+    do {
+        bytes = read(fd, got, 8);
+    } while (bytes > 0);
+    CHECK(bytes == -1 && errno == EIO, "/dev/hwrng, of a host without entropy: %zd (%m)", bytes);
+    set(0x12345678, said);
+    CHECK(read(fd, got, 8) == 8 && memcmp(got, expected, 8) == 0, "a read of /dev/hwrng: %m");
     set(UINT32_MAX, UINT32_MAX);
-    /* Until what hw_random had before is used up. */
     do {
         bytes = read(fd, got, 8);
     } while (bytes > 0);
@@ -162,6 +172,7 @@ int main(int argc, char **argv)
     address = argv[1];
     info = strtoul(argv[2], NULL, 0);
     signature = strtoul(argv[3], NULL, 0) << 16;
+    host = signature | 2;
 
     snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", address);
     error = write_file(path, "1");
@@ -180,7 +191,7 @@ int main(int argc, char **argv)
     CHECK(error == 0, CURRENT ": %s", strerror(error));
     check_known(signature | 0, "libc");
     check_known(signature | 1, "chacha20");
-    check_known(signature | 2, "host");
+    check_known(host, "host");
     /* A generator from after this driver. */
     check_known(signature | 3, "unknown");
     check_known(signature | 0xff, "unknown");
@@ -201,7 +212,7 @@ int main(int argc, char **argv)
     bind_expect(0, "a device that has come back");
     expect_there(1, "a device that has come back");
     unbind();
-    check_hwrng(signature | 2);
+    check_hwrng(host);
     puts("done");
     return 0;
 }

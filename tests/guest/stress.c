@@ -56,7 +56,7 @@ enum {
     KIND(READ, "read")                                                                                       \
     KIND(READ_BAD, "read, bad pointer")                                                                      \
     KIND(READ_PART, "read, partly bad memory")                                                               \
-    KIND(READ_RACE, "read, memory that goes away")                                                           \
+    KIND(READ_RACE, "read, or memory that goes away")                                                        \
     KIND(READV, "readv, preadv")                                                                             \
     KIND(OPEN, "open")                                                                                       \
     KIND(CLOSE, "close")                                                                                     \
@@ -69,7 +69,7 @@ enum {
     KIND(HWRNG_SHOW, "read of rng_*")                                                                        \
     KIND(HWRNG_SET, "write of rng_current")                                                                  \
     KIND(SIGNAL, "signal to another thread")                                                                 \
-    KIND(KILL, "process killed in a read")                                                                   \
+    KIND(KILL, "process of a reader killed")                                                                 \
     KIND(UNLOAD_BUSY, "unload while open")                                                                   \
     KIND(BIND, "bind")                                                                                       \
     KIND(UNBIND, "unbind")                                                                                   \
@@ -1067,19 +1067,7 @@ static void exact(int round)
     CHECK(fdinfo_number(node, "words") == counted + TOTAL, "the driver has counted %llu words, not %d",
           (unsigned long long)(fdinfo_number(node, "words") - counted), TOTAL);
     read_reference(expected[0], from);
-    for (int i = 0; i < READERS; i++) {
-        int at = 0;
-
-        for (int j = 0; j < WORDS; j++) {
-            while (at < TOTAL && expected[0][at] != got[i][j]) {
-                at++;
-            }
-            CHECK(at++ < TOTAL, "reader %d got 0x%08x out of order, or not of the stream", i, got[i][j]);
-        }
-    }
-    qsort(got, TOTAL, sizeof(got[0][0]), compare_words);
-    qsort(expected[0], TOTAL, sizeof(expected[0][0]), compare_words);
-    CHECK(memcmp(got, expected[0], sizeof(got)) == 0, "words were lost or given twice");
+    check_shared(got[0], READERS, WORDS, expected[0]);
 }
 
 /* While some seed, every word is of one of their streams. */
@@ -1162,6 +1150,70 @@ static void comings_and_goings(int round, int times)
     }
     join_workers();
     restore();
+}
+
+/* Chooses the generator whose name is in the buffer, and none, in turn. */
+static void *chooser(void *argument)
+{
+    struct worker *worker = argument;
+
+    atomic_store(&worker->tid, gettid());
+    pthread_barrier_wait(&start);
+    for (int i = worker->number; !atomic_load(&stop); i++) {
+        int error;
+
+        begin(worker, HWRNG_SET);
+        error = write_file(HWRNG "current", i % 2 == 0 ? "none\n" : (char *)worker->buffer);
+        CHECK(error == 0 || error == ENODEV || error == EINTR, "rng_current: %s", strerror(error));
+        end(worker);
+    }
+    atomic_store(&worker->tid, 0);
+    return NULL;
+}
+
+/* The host's generator comes and goes while it is made the current one of hw_random, and unmade. */
+static void choosing(int times)
+{
+    enum { CHOOSERS = 2 };
+    char name[32], path[64], text[64], *value, host[16];
+    bool found = false;
+
+    for (int i = 0; i < NODES && !found; i++) {
+        node_path(name, sizeof(name), i);
+        snprintf(path, sizeof(path), "/sys/kernel/debug%s/generator", name + strlen("/dev"));
+        value = file_value(path, "", text, sizeof(text));
+        found = value != NULL && strcmp(value, "host") == 0;
+    }
+    CHECK(found, "there is no device with the host's generator");
+    snprintf(path, sizeof(path), "/sys/kernel/debug%s/device", name + strlen("/dev"));
+    value = file_value(path, "", text, sizeof(text));
+    CHECK(value != NULL && strlen(value) < sizeof(host), "%s: %m", path);
+    strcpy(host, value);
+
+    CHECK(pthread_barrier_init(&start, NULL, CHOOSERS + 1) == 0, "barrier");
+    atomic_store(&stop, false);
+    for (int i = 0; i < CHOOSERS; i++) {
+        snprintf((char *)workers[i].buffer, BUFFER, "%s\n", name + strlen("/dev/"));
+        CHECK(pthread_create(&workers[i].thread, NULL, chooser, &workers[i]) == 0, "thread");
+    }
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < times; i++) {
+        int error;
+
+        begin(self, UNBIND);
+        error = write_file(DRIVER "unbind", host);
+        CHECK(error == 0, "unbinding %s: %s", host, strerror(error));
+        end(self);
+        begin(self, BIND);
+        error = write_file(DRIVER "bind", host);
+        CHECK(error == 0, "binding %s: %s", host, strerror(error));
+        end(self);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < CHOOSERS; i++) {
+        CHECK(pthread_join(workers[i].thread, NULL) == 0, "join");
+    }
+    CHECK(pthread_barrier_destroy(&start) == 0, "barrier");
 }
 
 /* The module goes and comes under the hands of those who open its nodes. */
@@ -1348,6 +1400,7 @@ int main(int argc, char **argv)
         }
         close(node);
         comings_and_goings(round, end_time == start_time ? 30 : 150);
+        choosing(end_time == start_time ? 50 : 500);
         reloading(round, end_time == start_time ? 4 : 20);
         round++;
     } while (now() < end_time);

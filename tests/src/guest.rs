@@ -228,19 +228,7 @@ impl Finished {
 
     /// Ends the test if the kernel has complained of itself.
     fn assert_no_splat(self) -> Self {
-        const SIGNS: [&str; 6] = [
-            "BUG:",
-            "WARNING:",
-            "Oops",
-            "Call Trace",
-            "panicked at",
-            "refcount_t:",
-        ];
-        assert!(
-            !SIGNS.iter().any(|sign| self.console.contains(sign)),
-            "{}",
-            self.report()
-        );
+        assert!(complaints(&self.console).is_empty(), "{}", self.report());
         self
     }
 
@@ -277,6 +265,43 @@ impl Finished {
     }
 }
 
+/// The lines in which the kernel complains of itself.
+pub fn complaints(console: &str) -> Vec<&str> {
+    const SIGNS: [&str; 15] = [
+        "WARNING:",
+        "BUG:",
+        "Oops",
+        "Call Trace",
+        "panicked at",
+        "refcount_t:",
+        "KASAN:",
+        "UBSAN:",
+        "ODEBUG:",
+        "INFO: possible",
+        "INFO: task",
+        "INFO: lockdep is turned off",
+        "self-detected stall",
+        "sleeping function called",
+        "suspected memory leaks",
+    ];
+    // That there was no memory, which may have been made so, is told with a trace a few lines below.
+    let mut excused = 0_u32;
+    console
+        .lines()
+        .filter(|line| {
+            excused = excused.saturating_sub(1);
+            if line.contains("vmalloc error: size") {
+                excused = 6;
+            }
+            if line.contains("Call Trace") && excused > 0 {
+                excused = 0;
+                return false;
+            }
+            SIGNS.iter().any(|sign| line.contains(sign))
+        })
+        .collect()
+}
+
 /// The text of a line of the kernel's log: what comes after `[    1.234567] `.
 fn message(line: &str) -> Option<&str> {
     let line = line.trim_end_matches('\r');
@@ -291,6 +316,20 @@ fn message(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_are_told_from_allocations_that_failed() {
+        let fine = "[ 1.0] vmalloc error: size 4\n[ 1.0] CPU: 1\n[ 1.0] Call Trace:\nmy_rng: fine";
+        assert!(complaints(fine).is_empty());
+        let lines =
+            "vmalloc error: size 4\nCall Trace:\nWARNING: lib/debugobjects.c:672\nCall Trace:";
+        assert_eq!(
+            complaints(lines),
+            ["WARNING: lib/debugobjects.c:672", "Call Trace:"]
+        );
+        let far = format!("vmalloc error: size 4\n{}Call Trace:", "fine\n".repeat(6));
+        assert_eq!(complaints(&far), ["Call Trace:"]);
+    }
 
     #[test]
     fn kernel_messages_are_told_from_other_lines() {

@@ -17,7 +17,7 @@ mod screen;
 
 use std::path::{Path, PathBuf};
 
-pub use guest::{Finished, Guest};
+pub use guest::{Finished, Guest, complaints};
 pub use machine::{Console, DEADLINE, Machine, Process, Qmp};
 pub use screen::Picture;
 

@@ -24,10 +24,11 @@ pub fn take(folder: &Path) {
 
 /// With the driver left out, the device is shown as one that no driver is known for.
 fn user_space(folder: &Path) {
-    let mut debian = Machine::debian("console=tty0 modprobe.blacklist=my_rng")
-        .args(["-vga", "std"])
-        .device("my_rng")
-        .start();
+    let mut debian =
+        Machine::debian("console=tty0 vt.global_cursor_default=0 modprobe.blacklist=my_rng")
+            .args(["-vga", "std"])
+            .device("my_rng")
+            .start();
     let at_prompt = |last: &str| last == PROMPT;
     debian.screen_until(at_prompt);
     for line in [
@@ -51,10 +52,12 @@ fn user_space(folder: &Path) {
 /// The self-test is the last that the kernel does before user space begins; a shell in the place of systemd
 /// leaves it on the screen.
 fn boot_log(folder: &Path) {
-    let mut debian = Machine::debian("console=tty0 loglevel=7 printk.time=0 init=/bin/sh")
-        .args(["-vga", "std"])
-        .device("my_rng")
-        .start();
+    let mut debian = Machine::debian(
+        "console=tty0 vt.global_cursor_default=0 loglevel=7 printk.time=0 init=/bin/sh",
+    )
+    .args(["-vga", "std"])
+    .device("my_rng")
+    .start();
     debian.screen_until(|last| last == "#");
     debian.save_screen(&folder.join(SELFTEST));
     debian.quit();

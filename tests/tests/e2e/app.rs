@@ -501,6 +501,7 @@ fn a_read_that_is_stopped_loses_no_number() {
     for (action, status) in [
         ("kill -TERM $(pidof my-rng)", "143"),
         ("kill -INT $(pidof my-rng)", "130"),
+        ("kill -HUP $(pidof my-rng)", "129"),
     ] {
         let said = endless(action);
         assert_eq!(section(&said, "status"), [status]);

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
 
-use my_rng_e2e::{DEADLINE, Qmp};
+use my_rng_e2e::{DEADLINE, Qmp, complaints};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ fn many_threads_at_everything() {
                  leaks=/sys/kernel/debug/kmemleak
                  /stress {seed} {seconds} {} && rmmod my_rng &&
                  if [ -e $leaks ]; then
-                     echo scan >$leaks && sleep 6 && echo scan >$leaks && cat $leaks
+                     echo scan >$leaks && sleep 6 && echo scan >$leaks && cat $leaks && echo looked for leaks
                  fi
                  echo over: $?
              }} >/dev/ttyS1 2>&1",
@@ -173,17 +173,20 @@ fn many_threads_at_everything() {
         )
     };
     assert!(said.ends_with("\nover: 0\n"), "{}", report());
-    let complaints = watched::complaints(&console);
-    assert!(complaints.is_empty(), "{complaints:#?}\n{}", report());
+    let found = complaints(&console);
+    assert!(found.is_empty(), "{found:#?}\n{}", report());
     assert!(!said.contains("unreferenced object"), "{}", report());
+    // That kernel is asked for more time, and has all that can be looked at.
+    let is_watched = seconds > 0;
+    assert!(
+        !is_watched || said.contains("\nlooked for leaks\n"),
+        "{}",
+        report()
+    );
     // Whatever is counted was done.
     for line in said.lines().filter(|line| line.ends_with(": 0")) {
-        let is_right = ["over", "allocation made to fail"].map(|what| format!("{what}: 0"));
-        assert!(
-            is_right.iter().any(|text| text == line),
-            "{line}: {}",
-            report()
-        );
+        let is_right = line == "over: 0" || !is_watched && line == "allocation made to fail: 0";
+        assert!(is_right, "{line}: {}", report());
     }
     println!("seed {seed}:\n{said}");
 }
