@@ -24,7 +24,7 @@ Exit status:
   0    all was done
   1    the device or the output failed; the message says what to do
   2    the command line is wrong
-  130  Ctrl-C ended it (128 + SIGINT; with SIGTERM 143)
+  130  Ctrl-C ended it (128 + SIGINT; with SIGTERM 143, with SIGHUP 129)
   141  whoever read the output closed the pipe (128 + SIGPIPE)
 
 The stream is shared by all who have the device open, and a seeded stream is
@@ -48,7 +48,7 @@ Examples:
   my-rng read 1000 --format json | jq add
 
 Where stderr is a terminal and stdout is none, a bar shows how far a long read
-has come. Ctrl-C ends it, with all that was taken written.";
+has come. Ctrl-C ends it, with all that was taken written; a second one ends it at once.";
 
 const INFO_EXAMPLES: &str = "\
 Formats:

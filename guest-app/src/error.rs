@@ -130,6 +130,11 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
         abi::NODE_NAME
     );
     match source.raw_os_error() {
+        // Of a node that is open, it is told there.
+        Some(libc::ENOENT) if operation == Operation::Info => {
+            "there is no /proc, in which the driver tells of it; mount it (`mount -t proc proc /proc`)"
+                .to_owned()
+        }
         Some(libc::ENOENT) => Diagnosis::read(sysfs).advice(),
         Some(libc::EACCES | libc::EPERM) => {
             "permission denied; run as root (`sudo`), or install the \
@@ -216,6 +221,7 @@ mod tests {
                 "my_rng.ko of the same release",
             ),
             (Operation::Info, libc::EMFILE, "dmesg"),
+            (Operation::Info, libc::ENOENT, "mount -t proc"),
         ] {
             let message = message(operation, errno);
             assert!(message.contains(mend), "{message} lacks {mend}");

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Shape;
 
-/// A device for programs. What the names mean is told in the help of `info`.
+/// A device for programs. What the names mean is told in the README.
 #[derive(Serialize)]
 struct Facts<'a> {
     node: String,

@@ -46,7 +46,17 @@ pub fn page(output: &mut impl Write) -> io::Result<()> {
     help(&mut page, &command, "SH")?;
     // Every part defines the same string once more.
     let definition = |line: &[u8]| line.starts_with(b".ie ") || line.starts_with(b".el ");
-    output.write_all(&preamble)?;
+    // What it leaves out between two others has to be quoted, or the others are taken for it: the date.
+    let preamble = String::from_utf8(preamble).map_err(io::Error::other)?;
+    let (name, section) = (command.get_name(), "1");
+    output.write_all(
+        preamble
+            .replace(
+                &format!(".TH {name} {section}  "),
+                &format!(".TH {name} {section} \"\" "),
+            )
+            .as_bytes(),
+    )?;
     for line in page.split_inclusive(|byte| *byte == b'\n') {
         if !definition(line) && !line.starts_with(b".TH ") {
             output.write_all(line)?;
@@ -177,7 +187,13 @@ mod tests {
         // What a viewer makes of other letters depends on its locale.
         assert!(page.is_ascii(), "{page}");
         let source = page.replace("\\-", "-");
-        assert_eq!(page.matches(".TH my-rng 1 ").count(), 1, "{page}");
+        let title = concat!(
+            ".TH my-rng 1 \"\" \"my-rng ",
+            env!("CARGO_PKG_VERSION"),
+            "\" \"User Commands\"\n"
+        );
+        assert_eq!(page.matches(title).count(), 1, "{page}");
+        assert_eq!(page.matches(".TH").count(), 1, "{page}");
         for word in words() {
             assert!(source.contains(&word), "no {word} in:\n{page}");
         }

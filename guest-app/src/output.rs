@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 /// Standard output without a buffer. The library's own has one that lines are cut by, which would only
-/// be in the way, and takes a closed output for a good one.
+/// be in the way.
 #[derive(Debug)]
 pub struct Output {
     file: File,

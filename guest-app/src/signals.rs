@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Being asked to stop (Ctrl-C, `kill`), so that what was taken from the stream is still written.
+//! Being asked to stop (Ctrl-C, `kill`, a terminal that is closed), so that what was taken from the stream is still written.
 
 use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 /// Whether this program was asked to stop, and by which signal.
@@ -20,11 +20,11 @@ pub struct Stop {
 impl Stop {
     /// From now on, the first of the signals only asks. The second ends the program at once, whatever it
     /// waits for. One that whoever started the program had it ignore, as a shell does with SIGINT for what
-    /// runs in the background, stays ignored.
+    /// runs in the background, and nohup with SIGHUP, stays ignored.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::default();
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
             if ignored & (1 << (signal - 1)) != 0 {
                 continue;
             }
