@@ -16,7 +16,7 @@ all: ## build everything that is not built as it now should be (the default)
 demo: ## build, boot the guest, show what it says, check it: ends with a verdict
 	@scripts/demo.sh
 
-test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests, end-to-end tests
+test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests, guests, Debian
 	@scripts/test.sh
 
 check-long: ## what takes longer: fuzzing, libvirt, a new device, patches on every series of Linux

@@ -4,9 +4,12 @@
 # scripts/debian-vm.sh image   a disk with Debian on it, and on that the app, the driver and all that belongs
 #                              to them: build/debian/debian.img. It has no kernel: QEMU is given ours.
 # scripts/debian-vm.sh boot    the same, then boots it, by way of vm/run-ubuntu.sh
-#
 # Debian's packages are got and installed once, by mmdebstrap, and kept in the cache; when the project's own
 # files change, they only are put on anew. All this works as root and as a plain user.
+#
+# scripts/debian-vm.sh mirror  where Debian's packages would come from, and of which release; an error if
+#                              apt is set up for no mirror of theirs
+#
 #   DEBIAN_MIRROR=URL            where the packages come from; by default, what apt is set up for here
 #   DEBIAN_SUITE=bookworm|trixie which release; by default, that of this machine
 # shellcheck source=scripts/lib.sh
@@ -16,7 +19,7 @@ config=$ROOT/vm/debian
 disk=$BUILD/debian/debian.img
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-case ${1:-} in image | boot) ;; *) die "usage: scripts/debian-vm.sh image|boot" ;; esac
+case ${1:-} in image | boot | mirror) ;; *) die "usage: scripts/debian-vm.sh image|boot|mirror" ;; esac
 
 # ---- Debian ----
 
@@ -59,22 +62,29 @@ bootstrap() { # bootstrap TARBALL: Debian, with the packages that vm/debian/pack
     mmdebstrap "${options[@]}" "$suite" - "deb $mirror $suite main" | zstd -q -T0 >"$1"
 }
 
-debian() { # the tarball in the cache, made anew if other packages are asked for
-    local tmp status inputs file
+has_debian() { # whether the tarball in the cache is what is asked for
     inputs="$suite $(digest "$config/packages" "$config/setup.sh" "$ROOT/guest-module/my_rng.sysusers.conf")"
-    if [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$inputs" ]]; then return 0; fi
-    [[ -n $mirror ]] ||
-        die "Debian's packages are needed, and apt is set up for no mirror of theirs on this machine: say" \
-            "DEBIAN_MIRROR=URL with one."
+    [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$inputs" ]]
+}
+
+check_ids() { # that a plain user may be several users
+    local file first
+    for file in /etc/subuid /etc/subgid; do
+        grep -q -e "^$(id -un):" -e "^$(id -u):" "$file" 2>/dev/null && continue
+        # The first that nobody has.
+        first=$(cat /etc/subuid /etc/subgid 2>/dev/null |
+            awk -F: 'BEGIN { next_free = 100000 } $2 + $3 > next_free { next_free = $2 + $3 } END { print next_free }')
+        die "a Debian system has several users, and $file gives you no ids for them: run 'sudo usermod" \
+            "--add-subuids $first-$((first + 65535)) --add-subgids $first-$((first + 65535)) $(id -un)' first," \
+            "or this as root."
+    done
+}
+
+debian() { # the tarball in the cache, made anew if other packages are asked for
+    local tmp status
+    if has_debian; then return 0; fi
     mode=root
-    if ((EUID != 0)); then
-        mode=unshare
-        for file in /etc/subuid /etc/subgid; do
-            grep -q "^$(id -un):" "$file" 2>/dev/null ||
-                die "a Debian system has several users, and $file gives you no ids for them: run 'sudo usermod" \
-                    "--add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)' first, or this as root."
-        done
-    fi
+    ((EUID == 0)) || mode=unshare
     need_space "${TMPDIR:-/tmp}" 800 "unpacking Debian's packages"
     need_space "$CACHE" 300 "keeping Debian's packages, installed,"
     new_tmp "$CACHE"
@@ -98,6 +108,7 @@ debian() { # the tarball in the cache, made anew if other packages are asked for
 
 lay_out() { # lay_out FOLDER: our files, as they stand on the disk
     local version
+    umask 022
     cp -R -- "$config/root/." "$1/"
     install -D -- "$BUILD/bin/my-rng" "$1/usr/bin/my-rng"
     # The man page and the shells' completions.
@@ -110,13 +121,14 @@ lay_out() { # lay_out FOLDER: our files, as they stand on the disk
     ln -s usr/lib "$1/lib"
     depmod --basedir "$1" "$version"
     rm -- "$1/lib"
-    # A umask is not passed on to the disk.
+    # Nor is the mode that a file has in the checkout passed on to the disk.
     chmod -R u=rwX,go=rX "$1"
 }
 
 # make_disk TARBALL FOLDER: FOLDER/disk, of TARBALL with FOLDER/ours laid on it. Run in an inner shell by
 # fakeroot, where a file may be anybody's.
 make_disk() {
+    umask 022
     mkdir -- "$2/root"
     # At boot, the kernel mounts a /dev of its own.
     tar -x --zstd --exclude='./dev/*' -C "$2/root" -f "$1"
@@ -124,6 +136,25 @@ make_disk() {
     mke2fs -q -t ext4 -L debian -d "$2/root" "$2/disk" 1G
 }
 
+mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
+find_mirror
+suite=${suite:-bookworm}
+case $suite in
+    bookworm | trixie) ;;
+    *) die "DEBIAN_SUITE=$suite is none of the releases that this was made for: say bookworm or trixie." ;;
+esac
+base=$CACHE/debian/$suite.tar.zst
+# What is wrong is told before anything is built.
+if ! has_debian; then
+    [[ -n $mirror ]] ||
+        die "Debian's packages are needed, and apt is set up for no mirror of theirs on this machine: say" \
+            "DEBIAN_MIRROR=URL with one."
+    ((EUID == 0)) || [[ $1 == mirror ]] || check_ids
+fi
+if [[ $1 == mirror ]]; then
+    echo "${mirror:-the cache} $suite"
+    exit 0
+fi
 packages=(mmdebstrap debian-archive-keyring zstd fakeroot e2fsprogs)
 ((EUID == 0)) || packages+=(uidmap)
 if command -v apt-get >/dev/null; then sub "$ROOT/scripts/packages.sh" install "${packages[@]}"; fi
@@ -133,14 +164,6 @@ for command in mmdebstrap zstd fakeroot mke2fs; do
             "again: ${packages[*]}"
 done
 sub "$ROOT/scripts/build.sh" all
-mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
-find_mirror
-suite=${suite:-bookworm}
-case $suite in
-    bookworm | trixie) ;;
-    *) die "DEBIAN_SUITE=$suite is none of the releases that this was made for: say bookworm or trixie." ;;
-esac
-base=$CACHE/debian/$suite.tar.zst
 mkdir -p -- "${base%/*}" "$BUILD/debian" || die "$CACHE or $BUILD cannot be written: is the disk full?"
 debian
 inputs="$(<"$base.inputs") $(digest "$config" "$BUILD/share" "$BUILD/bin/my-rng" "$BUILD/module/my_rng.ko" \
@@ -157,6 +180,4 @@ if ! is_made debian-disk "$inputs" || [[ ! -e $disk ]]; then
     made debian-disk "$inputs"
 fi
 [[ $1 == boot ]] || exit 0
-stop_ticker
-rm -rf -- "$NOW"
-exec "$ROOT/vm/run-ubuntu.sh"
+become "$ROOT/vm/run-ubuntu.sh"

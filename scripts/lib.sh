@@ -143,6 +143,12 @@ sub() { # sub SCRIPT [ARG...]: another script as a part of this one; ends this o
     ((status == 0)) || exit "$status"
 }
 
+become() { # become COMMAND [ARG...]: instead of this script, which leaves nothing behind
+    stop_ticker
+    rm -rf -- "$NOW" ${temporary[@]+"${temporary[@]}"}
+    exec "$@"
+}
+
 together() { # together COMMAND...: scripts at the same time, each with its words in one argument
     local status command pid ended left
     start_ticker

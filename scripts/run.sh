@@ -24,6 +24,4 @@ case ${1:-} in
     *) die "usage: scripts/run.sh command|shell|where" ;;
 esac
 sub "$ROOT/scripts/build.sh" all
-stop_ticker
-rm -rf -- "$NOW"
-exec "$BUILD/bin/vm-run" "${guest[@]}"
+become "$BUILD/bin/vm-run" "${guest[@]}"

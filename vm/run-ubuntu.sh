@@ -29,10 +29,15 @@ die() {
 # is forgotten at the end.
 if [ "$IMAGE" -ef "$BUILD/debian/debian.img" ]; then
     KERNEL=${KERNEL:-$BUILD/linux/out/arch/x86/boot/bzImage} ROOT=/dev/vda
-    set -- -snapshot "$@"
+    # Without slots that devices can be plugged into, which lspci would name.
+    set -- -snapshot -global PIIX4_PM.acpi-root-pci-hotplug=off "$@"
+    writable=no
 fi
 [ -x "$QEMU_BIN" ] || die "there is no QEMU at $QEMU_BIN: run make, or say QEMU_BIN= with yours."
-[ -r "$IMAGE" ] || die "there is no disk at $IMAGE: run make debian-vm, or say IMAGE= with yours."
+[ -f "$IMAGE" ] || [ -b "$IMAGE" ] || die "there is no disk at $IMAGE: run make debian-vm, or say IMAGE= with yours."
+if [ ! -r "$IMAGE" ] || { [ ! -w "$IMAGE" ] && [ "${writable:-}" != no ]; }; then
+    die "you may not read and write the disk $IMAGE: give it to yourself (chown), or say IMAGE= with another."
+fi
 [ -z "$KERNEL" ] || [ -r "$KERNEL" ] || die "there is no kernel at $KERNEL: run make, or say KERNEL= with yours."
 
 # KVM, where a guest really gets through its firmware on it; that /dev/kvm is there says little. One with
@@ -58,9 +63,9 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && "$QEMU_BIN" -display help | grep
     screen=(-serial mon:stdio)
 fi
 
-# How a disk is stored, QEMU had better be told.
-format=raw
-if [ "$(head -c 3 -- "$IMAGE")" = QFI ]; then format=qcow2; fi
+# How a disk is stored, QEMU had better be told: FORMAT=vdi, vmdk and so on, if it is none of these two.
+if [ "$(head -c 3 -- "$IMAGE")" = QFI ]; then FORMAT=${FORMAT:-qcow2}; fi
+FORMAT=${FORMAT:-raw}
 
 kernel=()
 if [ -n "$KERNEL" ]; then
@@ -69,7 +74,7 @@ fi
 
 exec "$QEMU_BIN" \
     -accel "$ACCEL" -cpu "$cpu" -smp 2 -m 2G \
-    -drive file="${IMAGE//,/,,}",format="$format",if=virtio \
+    -drive file="${IMAGE//,/,,}",format="$FORMAT",if=virtio \
     "${kernel[@]}" "${screen[@]}" \
     -device my_rng \
     "$@"

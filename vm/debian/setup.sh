@@ -13,6 +13,8 @@ printf '%s\n' root:my_rng user:my_rng | chpasswd
 
 # Without a device that the kernel may draw on, it has nothing to do, and fails.
 systemctl disable rngd.service
+# What a login takes its language from.
+echo LANG=C.UTF-8 >/etc/default/locale
 # There is no network, and the disk is thrown away.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer man-db.timer fstrim.timer \
     e2scrub_all.timer e2scrub_reap.service
