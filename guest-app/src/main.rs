@@ -137,6 +137,7 @@ fn take(
     account.stop = Stop::on_signals().unwrap_or_default();
     let progress = Progress::new(
         amount.bytes,
+        commands::PIECE,
         io::stdout().is_terminal(),
         io::stderr().is_terminal(),
     );

@@ -4,8 +4,6 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::commands::PIECE;
-
 /// What is drawn: the whole line has less than 80 columns.
 const TEMPLATE: &str = "{bar:20} {percent:>3}% {binary_bytes} of {binary_total_bytes}, \
                         {binary_bytes_per_sec}, {eta} left";
@@ -20,10 +18,15 @@ impl Progress {
         Self(None)
     }
 
-    /// For a read of so many of the stream's bytes. A bar is drawn where somebody sees it and nothing else
-    /// is printed at the same place, and only for what takes more than one look.
-    pub fn new(bytes: u128, stdout_is_terminal: bool, stderr_is_terminal: bool) -> Self {
-        let long = bytes > PIECE as u128;
+    /// For a read of so many of the stream's bytes, which come in pieces. A bar is drawn where somebody sees
+    /// it and nothing else is printed at the same place, and only for what takes more than one piece.
+    pub fn new(
+        bytes: u128,
+        piece: usize,
+        stdout_is_terminal: bool,
+        stderr_is_terminal: bool,
+    ) -> Self {
+        let long = bytes > piece as u128;
         if !long || stdout_is_terminal || !stderr_is_terminal {
             return Self::none();
         }
@@ -60,8 +63,10 @@ mod tests {
     use super::*;
     use indicatif::{InMemoryTerm, TermLike};
 
+    const PIECE: usize = 4096;
+
     fn drawn(bytes: u128, stdout: bool, stderr: bool) -> bool {
-        Progress::new(bytes, stdout, stderr).0.is_some()
+        Progress::new(bytes, PIECE, stdout, stderr).0.is_some()
     }
 
     #[test]
