@@ -62,7 +62,7 @@ enum {
     KIND(CLOSE, "close")                                                                                     \
     KIND(SHARE, "file to another thread")                                                                    \
     KIND(POLL, "poll, select, epoll")                                                                        \
-    KIND(OTHER, "lseek, mmap, write, splice")                                                                \
+    KIND(OTHER, "lseek, mmap, write, fallocate")                                                             \
     KIND(FDINFO, "fdinfo")                                                                                   \
     KIND(DEBUGFS, "debugfs")                                                                                 \
     KIND(HWRNG_READ, "read of /dev/hwrng")                                                                   \
@@ -200,9 +200,10 @@ static void *watch(void *argument)
         pthread_cond_timedwait(&watch_end, &watch_mutex, &next);
         time = now();
         for (struct worker *worker = workers; worker <= self; worker++) {
-            uint64_t since = atomic_load(&worker->since);
+            /* In this order: the time is never from before what is being done. */
+            bool busy = atomic_load(&worker->kind) != IDLE;
 
-            if (atomic_load(&worker->kind) != IDLE && time > since + HANGS * UINT64_C(1000)) {
+            if (busy && time > atomic_load(&worker->since) + HANGS * UINT64_C(1000)) {
                 hangs("a call does not end");
             }
         }
@@ -1171,10 +1172,29 @@ static void *chooser(void *argument)
     return NULL;
 }
 
-/* The host's generator comes and goes while it is made the current one of hw_random, and unmade. */
+/* Reads from whatever generator is the current one, and its name. */
+static void *looker(void *argument)
+{
+    struct worker *worker = argument;
+
+    atomic_store(&worker->tid, gettid());
+    pthread_barrier_wait(&start);
+    while (!atomic_load(&stop)) {
+        begin(worker, HWRNG_SHOW);
+        do_hwrng_show(worker);
+        end(worker);
+        begin(worker, HWRNG_READ);
+        do_hwrng_read(worker);
+        end(worker);
+    }
+    atomic_store(&worker->tid, 0);
+    return NULL;
+}
+
+/* The host's generator comes and goes while it is made the current one of hw_random, unmade, and in use. */
 static void choosing(int times)
 {
-    enum { CHOOSERS = 2 };
+    enum { CHOOSERS = 2, LOOKERS = 2 };
     char name[32], path[64], text[64], *value, host[16];
     bool found = false;
 
@@ -1190,11 +1210,11 @@ static void choosing(int times)
     CHECK(value != NULL && strlen(value) < sizeof(host), "%s: %m", path);
     strcpy(host, value);
 
-    CHECK(pthread_barrier_init(&start, NULL, CHOOSERS + 1) == 0, "barrier");
+    CHECK(pthread_barrier_init(&start, NULL, CHOOSERS + LOOKERS + 1) == 0, "barrier");
     atomic_store(&stop, false);
-    for (int i = 0; i < CHOOSERS; i++) {
+    for (int i = 0; i < CHOOSERS + LOOKERS; i++) {
         snprintf((char *)workers[i].buffer, BUFFER, "%s\n", name + strlen("/dev/"));
-        CHECK(pthread_create(&workers[i].thread, NULL, chooser, &workers[i]) == 0, "thread");
+        CHECK(pthread_create(&workers[i].thread, NULL, i < CHOOSERS ? chooser : looker, &workers[i]) == 0, "thread");
     }
     pthread_barrier_wait(&start);
     for (int i = 0; i < times; i++) {
@@ -1210,7 +1230,7 @@ static void choosing(int times)
         end(self);
     }
     atomic_store(&stop, true);
-    for (int i = 0; i < CHOOSERS; i++) {
+    for (int i = 0; i < CHOOSERS + LOOKERS; i++) {
         CHECK(pthread_join(workers[i].thread, NULL) == 0, "join");
     }
     CHECK(pthread_barrier_destroy(&start) == 0, "barrier");
