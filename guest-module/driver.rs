@@ -7,6 +7,7 @@ use crate::{
     device::Device,
     gaps::{Node, VENDOR},
     hwrng,
+    identity::SEEDED_QUALITY,
     node::{NodeName, MAX_NODES},
     MODULE_NAME,
 };
@@ -59,12 +60,22 @@ impl pci::Driver for MyRngDriver {
             let bar = pdev.iomap_region_sized(abi::BAR.into(), MODULE_NAME)?;
             let device = Arc::new(Device::new(bar, pdev.as_ref().name())?, GFP_KERNEL)?;
             let generator = device.identity().generator().name();
+            let quality = hwrng::quality(&device);
 
             Ok(try_pin_init!(Binding {
                 debugfs <- debugfs::folder(name.as_cstr(), device.clone()),
                 hwrng: hwrng::register(name.as_cstr(), &device)?,
                 node <- Node::register(name.as_cstr(), device),
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
+                _: {
+                    if quality == Some(SEEDED_QUALITY) {
+                        dev_warn!(
+                            pdev,
+                            "hw_random credits some of a stream that its seed foretells (seeded_hwrng=1): \
+                             keep no secrets here\n"
+                        );
+                    }
+                },
                 name,
             }))
         })

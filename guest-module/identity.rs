@@ -62,6 +62,10 @@ pub(crate) fn may_be_nobodys(number: u32) -> bool {
     number == u32::MAX || number == 0
 }
 
+/// What hw_random is told of a generator that is offered though its numbers follow from a seed: next to
+/// nothing, for 0 would stand for the maximum.
+pub(crate) const SEEDED_QUALITY: u16 = 1;
+
 impl Generator {
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -77,14 +81,13 @@ impl Generator {
     ///
     /// hw_random reads from the best generator it has, without being asked to, and credits the
     /// kernel's pool with what the quality says. So what comes from a seed is offered only if the
-    /// administrator wants that (`seeded`), and then as next to nothing, for 0 would stand for the
-    /// maximum. Bit 31 of what `libc` gives is always 0, and of an unknown generator nothing is known:
-    /// neither is ever offered.
+    /// administrator wants that (`seeded`). Bit 31 of what `libc` gives is always 0, and of an unknown
+    /// generator nothing is known: neither is ever offered.
     pub(crate) fn quality(self, seeded: bool) -> Option<u16> {
         match self {
             // As virtio-rng, which has its bytes from the same source of QEMU's.
             Self::Host => Some(1000),
-            Self::ChaCha20 if seeded => Some(1),
+            Self::ChaCha20 if seeded => Some(SEEDED_QUALITY),
             Self::ChaCha20 | Self::Libc | Self::Unknown => None,
         }
     }

@@ -33,7 +33,7 @@ module! {
         seeded_hwrng: bool {
             default: false,
             description: "Offer generators that are seeded (chacha20) to hw_random too, which then \
-reads from their stream by itself",
+reads from their stream by itself, and credits a little of it: for tests only",
         },
     },
 }

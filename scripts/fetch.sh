@@ -3,7 +3,7 @@
 #
 # scripts/fetch.sh qemu [SERIES] DIR    QEMU's source into DIR; SERIES is any, such as 10.2, and without
 #                                       one each that qemu-8.2.9-overlay/series lists will do
-# scripts/fetch.sh linux [SERIES] DIR   Linux's; SERIES is 7.3 (the default), 6.12 or 6.1
+# scripts/fetch.sh linux [SERIES] DIR   Linux's; SERIES is 7.3 (the default), 7.2, 6.12 or 6.1
 #
 # DIR is made anew, whole or not at all; DIR.source beside it says where it came from. A DIR that is
 # there already stays, unless another source is asked for:
@@ -20,7 +20,7 @@
 # shellcheck source=scripts/series.sh
 . "$ROOT/scripts/series.sh"
 
-usage="usage: scripts/fetch.sh qemu [8.2|10.0|...] DIR, or scripts/fetch.sh linux [7.3|6.12|6.1] DIR"
+usage="usage: scripts/fetch.sh qemu [8.2|10.0|...] DIR, or scripts/fetch.sh linux [7.3|7.2|6.12|6.1] DIR"
 what=${1:-} series=
 case $what:$# in
     qemu:2) ;;
@@ -51,6 +51,7 @@ case $what in
         if [[ $series == 7.3 ]]; then src=${LINUX_SRC:-} tarball=${LINUX_TARBALL:-}; fi
         case $series in
             7.3) release=7.3.4 ;;
+            7.2) release=7.2.12 ;;
             6.12) release=6.12.107 ;;
             6.1) release=6.1.176 ;;
             *) die "$usage" ;;

@@ -64,7 +64,7 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && "$QEMU_BIN" -display help | grep
 fi
 
 # How a disk is stored, QEMU had better be told: FORMAT=vdi, vmdk and so on, if it is none of these two.
-if [ "$(head -c 3 -- "$IMAGE")" = QFI ]; then FORMAT=${FORMAT:-qcow2}; fi
+if [ "$(head -c 3 -- "$IMAGE" | tr -d '\0')" = QFI ]; then FORMAT=${FORMAT:-qcow2}; fi
 FORMAT=${FORMAT:-raw}
 
 kernel=()

@@ -245,7 +245,12 @@ fn parse_seed(text: &str) -> Result<u32, String> {
 }
 
 fn parse_count(text: &str) -> Result<u64, String> {
-    parse_number(text).map_err(|problem| format!("{problem}; a count is a whole number, 0 or more"))
+    parse_number(text).map_err(|problem| {
+        format!(
+            "{problem}; a count is a whole number, 0 or more (an amount of bytes goes with --bytes: \
+             `my-rng read --bytes 1G`)"
+        )
+    })
 }
 
 /// A number of bytes, with or without a binary unit.

@@ -386,8 +386,9 @@ fn devices_are_described() {
 /// None of them takes a number, and none prints anything but why.
 #[test]
 fn bad_arguments() {
-    const BAD: [(&str, &str); 24] = [
+    const BAD: [(&str, &str); 25] = [
         ("read five", "not a number"),
+        ("read 1G", "--bytes 1G"),
         ("read -1", "no sign"),
         ("read 18446744073709551616", "too large"),
         ("read 1 2", "unexpected argument"),

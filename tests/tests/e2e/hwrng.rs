@@ -60,13 +60,15 @@ fn a_seeded_generator_is_offered_on_request_as_next_to_nothing() {
         .sh(&format!(
             "{HW_RANDOM} insmod /lib/modules/my_rng.ko seeded_hwrng=1
              cat rng_available rng_current rng_quality
-             head -c 100 /dev/hwrng | wc -c"
+             head -c 100 /dev/hwrng | wc -c
+             dmesg | grep -c 'keep no secrets'
+             echo 0 >rng_quality; cat rng_quality"
         ))
         .success();
     // Never `libc`, which is the first.
     assert_eq!(
         offered.text(),
-        "my_rng_driver1 none\nmy_rng_driver1\n1\n100\n"
+        "my_rng_driver1 none\nmy_rng_driver1\n1\n100\n1\n0\n"
     );
 }
 
