@@ -12,7 +12,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
 
@@ -27,21 +27,47 @@ use crate::watched;
 /// in a guest that is emulated on a busy host and watches itself.
 const SPARE: u64 = 600;
 
-/// A `vm/run` that is ended when this is dropped.
-struct VmRun(Child);
+/// A `vm/run` that is ended when this is dropped, and what is left of it.
+struct VmRun {
+    child: Child,
+    console: PathBuf,
+    errors: PathBuf,
+    /// What the program printed.
+    said: String,
+}
 
 impl VmRun {
     fn end(&mut self) {
         // It ends its guest when it is asked to end.
-        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
-        let _ = self.0.wait();
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+
+    fn console(&self) -> String {
+        read(&self.console)
+    }
+
+    fn report(&self) -> String {
+        format!(
+            "--- the program\n{}\n--- vm/run\n{}\n--- console\n{}",
+            self.said,
+            read(&self.errors),
+            self.console()
+        )
     }
 }
 
 impl Drop for VmRun {
     fn drop(&mut self) {
         self.end();
+        if thread::panicking() {
+            println!("{}", self.report());
+        }
     }
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// QEMU's connection to us, if it makes one.
@@ -131,8 +157,12 @@ fn many_threads_at_everything() {
     run.stdout(Stdio::null())
         .stderr(File::create(&errors).expect("a file"));
     let listener = UnixListener::bind(&serial).expect("a socket");
-    let mut child = VmRun(run.spawn().expect("vm/run is there and can be run"));
-    let mut said = String::new();
+    let mut run = VmRun {
+        child: run.spawn().expect("vm/run is there and can be run"),
+        console: guest.folder().join("console.log"),
+        errors,
+        said: String::new(),
+    };
     if let Some(serial) = accept(&listener) {
         let mut qmp = None;
         for line in BufReader::new(serial).lines() {
@@ -150,8 +180,8 @@ fn many_threads_at_everything() {
                     qmp.execute("device_add", json!({ "driver": "my_rng", "id": "plugged" }));
                 }
                 _ => {
-                    said.push_str(line);
-                    said.push('\n');
+                    run.said.push_str(line);
+                    run.said.push('\n');
                 }
             }
             if line.starts_with("over: ") {
@@ -160,33 +190,22 @@ fn many_threads_at_everything() {
         }
     }
     // It does not get to know by itself.
-    child.end();
-    let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
-    let console = read(guest.folder().join("console.log"));
+    run.end();
+    let (said, console) = (&run.said, run.console());
     if let Some(log) = std::env::var_os("MY_RNG_STRESS_LOG") {
         fs::write(log, format!("{said}\n{console}")).expect("the log can be written");
     }
-    let report = || {
-        format!(
-            "--- the program\n{said}\n--- vm/run\n{}\n--- console\n{console}",
-            read(errors.clone())
-        )
-    };
-    assert!(said.ends_with("\nover: 0\n"), "{}", report());
+    assert!(said.ends_with("\nover: 0\n"));
     let found = complaints(&console);
-    assert!(found.is_empty(), "{found:#?}\n{}", report());
-    assert!(!said.contains("unreferenced object"), "{}", report());
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(!said.contains("unreferenced object"), "a leak");
     // That kernel is asked for more time, and has all that can be looked at.
     let is_watched = seconds > 0;
-    assert!(
-        !is_watched || said.contains("\nlooked for leaks\n"),
-        "{}",
-        report()
-    );
+    assert!(!is_watched || said.contains("\nlooked for leaks\n"));
     // Whatever is counted was done.
     for line in said.lines().filter(|line| line.ends_with(": 0")) {
         let is_right = line == "over: 0" || !is_watched && line == "allocation made to fail: 0";
-        assert!(is_right, "{line}: {}", report());
+        assert!(is_right, "{line}");
     }
     println!("seed {seed}:\n{said}");
 }
