@@ -377,6 +377,7 @@ impl Vm {
             readers,
             control: None,
             interactive: foreground == Foreground::Qemu,
+            kvm_is_asked_for: self.accel == Accel::Kvm,
             up: false,
             mark: None,
             delivered: [0; 2],
@@ -920,6 +921,7 @@ pub struct Running {
     readers: usize,
     control: Option<UnixStream>,
     interactive: bool,
+    kvm_is_asked_for: bool,
     up: bool,
     /// What must be seen on the console before the guest goes on.
     mark: Option<String>,
@@ -1117,13 +1119,17 @@ impl Running {
     fn qemu_gone(&mut self) -> Result<Status, Error> {
         let status = self.process.wait(FAREWELL);
         if !status.is_some_and(|status| status.success()) {
+            let mut message = complaint(&self.log_text(), status);
+            if !self.up && self.kvm_is_asked_for {
+                message.push_str("; ACCEL=tcg (--accel tcg) does without KVM");
+            }
             return Err(Error::Qemu {
                 when: if self.up {
                     "failed while the guest was running"
                 } else {
                     "would not start the guest"
                 },
-                message: complaint(&self.log_text(), status),
+                message,
             });
         }
         if self.interactive && self.up && !console::shows_panic(&self.console_bytes()) {
@@ -1427,6 +1433,14 @@ exit \"$status\"";
         );
         let text = Fake::new("kill -SEGV $$").error().to_string();
         assert!(text.contains("it was ended by signal 11"), "{text}");
+        assert!(!text.contains("ACCEL"), "{text}");
+        let mut kvm = Fake::new("kill -ABRT $$");
+        kvm.vm.accel = Accel::Kvm;
+        let text = kvm.error().to_string();
+        assert!(
+            text.contains("signal 6") && text.contains("ACCEL=tcg"),
+            "{text}"
+        );
         let text = Fake::new("echo 'name \"my_rng\"'").error().to_string();
         assert!(text.contains("name \"my_rng\""), "{text}");
     }

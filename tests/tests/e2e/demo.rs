@@ -4,13 +4,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use my_rng_e2e::{build_folder, built};
 
-fn demo(options: &[&str]) -> Output {
+/// What is found out of the stand-in for a QEMU is not kept where the user's is.
+fn demo(cache: Option<&Path>, options: &[&str]) -> Output {
     Command::new(build_folder().join("bin/vm-demo"))
         .args(options)
+        .envs(cache.map(|cache| ("XDG_CACHE_HOME", cache)))
         .output()
         .expect("make has built the demo")
 }
@@ -22,7 +25,7 @@ fn last_line(run: &Output) -> String {
 
 #[test]
 fn the_demo_ends_with_a_good_verdict() {
-    let run = demo(&[]);
+    let run = demo(None, &[]);
     assert_eq!(run.status.code(), Some(0), "{run:?}");
     assert!(
         last_line(&run).starts_with("PASS: 20 of 20 numbers"),
@@ -41,7 +44,8 @@ fn the_demo_names_what_is_not_as_it_should_be() {
     );
     fs::write(&wrapper, script).expect("a file");
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a mode");
-    let run = demo(&["--qemu", wrapper.to_str().expect("a path of plain text")]);
+    let wrapper = wrapper.to_str().expect("a path of plain text");
+    let run = demo(Some(folder.path()), &["--qemu", wrapper]);
     assert_eq!(run.status.code(), Some(1), "{run:?}");
     let verdict = last_line(&run);
     assert!(verdict.starts_with("FAIL: 0 of 20 numbers"), "{verdict}");

@@ -20,6 +20,7 @@ mod read;
 mod registers;
 mod removal;
 mod replay;
+mod run_ubuntu;
 mod sleep;
 mod stress;
 mod unplug;
