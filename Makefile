@@ -12,6 +12,7 @@ steps := packages toolchain programs qemu linux module initramfs
 
 all: ## build everything that is not built as it now should be (the default)
 	@scripts/build.sh all
+	@echo "All is built: make demo shows it at work, make -s where says where it is."
 
 demo: ## build, boot the guest, show what it says, check it: ends with a verdict
 	@scripts/demo.sh
@@ -28,8 +29,10 @@ matrix: ## build and test the device in each of QEMU_VERSIONS='8.2 10.0 ...'; en
 fuzz: ## fuzz the device against its oracle: each target SECONDS=60 long
 	@scripts/fuzz.sh $(SECONDS)
 
-run: ## run CMD='...' in the guest (its shell reads it), as vm/run does
+run: ## run CMD='...' in the guest, whose shell reads it (vm/run does, too, and exits with its status)
 	@scripts/run.sh command
+# As it was given: its $ are for the guest's shell.
+run: override export CMD := $(value CMD)
 
 shell: ## an interactive guest: a shell, lspci and the usual small tools
 	@scripts/run.sh shell

@@ -120,11 +120,15 @@ if [[ -n $variant ]]; then
             sub "$ROOT/scripts/packages.sh" install "clang-$version" "lld-$version" "llvm-$version"
     done
 fi
-tools="$(rustc --version --verbose) $("$compiler" --version | head -n 1) $("$bindgen" --version) $LIBCLANG_PATH"
+# One after the other: when a signal comes in the first of several $(...) of one command, bash 5.2 stumbles.
+tools=$(rustc --version --verbose)
+tools+=" $("$compiler" --version | head -n 1)"
+tools+=" $("$bindgen" --version) $LIBCLANG_PATH"
 kernel_inputs() { printf '%s\n' "$out $tools $(digest "${fragments[@]}" "$ROOT/linux-patches" "$LINUX_TREE.source")"; }
 
 if [[ ${1:-} == module ]]; then
-    inputs="$(kernel_inputs) $(digest "$ROOT/guest-module" "$ROOT/abi")"
+    inputs=$(kernel_inputs)
+    inputs+=" $(digest "$ROOT/guest-module" "$ROOT/abi")"
     if is_made "module$variant" "$inputs" && [[ -e $module ]]; then exit 0; fi
     is_made "linux$variant" "$(kernel_inputs)" || die "the kernel is not built as it now should be: run make linux first."
     unmade "module$variant"

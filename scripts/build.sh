@@ -17,6 +17,9 @@ run() { # run STEP
         linux) sub "$ROOT/scripts/build-linux.sh" ;;
         module) sub "$ROOT/scripts/build-linux.sh" module ;;
         all)
+            # What is wrong with them is better told now than in the middle.
+            sub "$ROOT/scripts/fetch.sh" --check qemu
+            sub "$ROOT/scripts/fetch.sh" --check linux
             run packages
             run toolchain
             # Side by side, for neither keeps all processors busy all the time.

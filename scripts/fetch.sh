@@ -4,6 +4,7 @@
 # scripts/fetch.sh qemu [SERIES] DIR    QEMU's source into DIR; SERIES is any, such as 10.2, and without
 #                                       one each that qemu-8.2.9-overlay/series lists will do
 # scripts/fetch.sh linux [SERIES] DIR   Linux's; SERIES is 7.3 (the default), 7.2, 6.12 or 6.1
+# scripts/fetch.sh --check qemu|linux   only looks, before anything is built, at what the user gives
 #
 # DIR is made anew, whole or not at all; DIR.source beside it says where it came from. A DIR that is
 # there already stays, unless another source is asked for:
@@ -20,6 +21,11 @@
 # shellcheck source=scripts/series.sh
 . "$ROOT/scripts/series.sh"
 
+checks_only=
+if [[ ${1:-} == --check ]]; then
+    checks_only=1
+    set -- "${@:2}" /nowhere
+fi
 usage="usage: scripts/fetch.sh qemu [8.2|10.0|...] DIR, or scripts/fetch.sh linux [7.3|7.2|6.12|6.1] DIR"
 what=${1:-} series=
 case $what:$# in
@@ -143,6 +149,7 @@ from_user() {
         [[ -d $src ]] || die "$SRC=$src is not a folder: give the root of a source tree of $wanted."
         path=$(cd -- "$src" && pwd -P)
         check_tree "$path" "$SRC=$src"
+        [[ -z $checks_only ]] || exit 0
         id=tree:$path:$version
         # Unchanged since it was copied?
         if [[ -e $record ]] && grep -qxF "id=$id" -- "$record" &&
@@ -158,6 +165,7 @@ from_user() {
     else
         [[ -f $tarball && -r $tarball ]] ||
             die "$TARBALL=$tarball is not a file that can be read: give a tarball of $wanted."
+        [[ -z $checks_only ]] || exit 0
         path=$(realpath -- "$tarball")
         id=tarball:$path:$(stat -c %s:%Y -- "$path")
         if [[ -e $record ]] && grep -qxF "id=$id" -- "$record"; then return 0; fi
@@ -587,10 +595,11 @@ get_wheels() { # get_wheels FOLDER NAME==VERSION...: into FOLDER/got
 # ---- which of all these ----
 
 if [[ -n $src || -n $tarball ]] && is_given; then
-    lock_cache
+    [[ -n $checks_only ]] || lock_cache
     from_user
     exit 0
 fi
+[[ -z $checks_only ]] || exit 0
 if [[ -e $record && -d $dest ]] &&
     { [[ -z $series ]] || is_wanted "$(sed -n 's/^version=//p' -- "$record")"; }; then
     exit 0

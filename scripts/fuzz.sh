@@ -84,7 +84,8 @@ targets=("${targets[@]##*/}")
 targets=("${targets[@]%.rs}")
 (($#)) || set -- "${targets[@]}"
 for target; do
-    [[ " ${targets[*]} " == *" $target "* ]] || die "there is no target $target: it is one of ${targets[*]}."
+    [[ " ${targets[*]} " == *" $target "* ]] || die "$target is neither a number of seconds" \
+        "(make fuzz SECONDS=60) nor a target: those are ${targets[*]}."
 done
 
 sub "$ROOT/scripts/toolchain.sh"

@@ -75,6 +75,7 @@ case $ROOT$BUILD in
         ;;
 esac
 
+[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS is no number of jobs: say JOBS=2, for example, or leave it out."
 mkdir -p "$LOG" "$STAMPS" 2>/dev/null ||
     die "$BUILD cannot be written: give it to yourself, or say BUILD=DIR with a folder that you may write."
 
