@@ -40,6 +40,7 @@ step debug-tests "Running KUnit and the driver's tests in the kernel that watche
     e2e kunit:: read:: removal:: hwrng::
 grep -E 'tests in these suites|^test result' -- "$LOG/debug-tests.log"
 export MY_RNG_STRESS_SECONDS=$seconds MY_RNG_STRESS_SEED=$seed MY_RNG_STRESS_LOG=$LOG/debug-console.log
-step debug-stress "Many threads at everything, for $seconds s, in the kernel that watches itself" e2e stress::
-sed -n '/^seed /,/^operations:/p' -- "$LOG/debug-stress.log"
-echo "the kernel had nothing to complain of; its console: $LOG/debug-console.log"
+step debug-stress "Many threads at everything, twice for $seconds s, in the kernel that watches itself" \
+    e2e --test-threads=1 stress::
+sed -n '/seed [0-9]*, [12] processors:$/,/^operations:/p' -- "$LOG/debug-stress.log"
+echo "the kernel had nothing to complain of; its consoles: $LOG/debug-console.smp1.log and .smp2.log"

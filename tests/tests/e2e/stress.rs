@@ -7,7 +7,8 @@
 //!
 //! - `MY_RNG_STRESS_SECONDS`: how long it is to go on
 //! - `MY_RNG_STRESS_SEED`: from which its choices follow
-//! - `MY_RNG_STRESS_LOG`: where the guest's console goes, and before it what the program printed
+//! - `MY_RNG_STRESS_LOG`: where the guest's console goes, and before it what the program printed: `NAME.log`
+//!   becomes `NAME.smp1.log` and `NAME.smp2.log`
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -112,6 +113,16 @@ fn variable(name: &str, default: u64) -> u64 {
 
 #[test]
 fn many_threads_at_everything() {
+    stress(2);
+}
+
+/// Where it can sleep, too: of several processors, one in ten times not all would wake up.
+#[test]
+fn many_threads_at_everything_and_asleep() {
+    stress(1);
+}
+
+fn stress(processors: u32) {
     let seconds = variable("MY_RNG_STRESS_SECONDS", 0);
     let seed = variable("MY_RNG_STRESS_SEED", 1);
     let guest = watched::guest("no_console_suspend");
@@ -124,7 +135,7 @@ fn many_threads_at_everything() {
         .deadline(u32::try_from(seconds + 2 * SPARE).expect("a number of seconds"))
         // On q35 the guest hears of no unplugging any more after it has slept.
         .option("--machine", "pc")
-        .option("--smp", "2")
+        .option("--smp", processors.to_string())
         .switch("--hotplug")
         .option("--qmp", &monitor)
         .option("--qemu-arg", "-qmp")
@@ -193,6 +204,7 @@ fn many_threads_at_everything() {
     run.end();
     let (said, console) = (&run.said, run.console());
     if let Some(log) = std::env::var_os("MY_RNG_STRESS_LOG") {
+        let log = PathBuf::from(log).with_extension(format!("smp{processors}.log"));
         fs::write(log, format!("{said}\n{console}")).expect("the log can be written");
     }
     assert!(said.ends_with("\nover: 0\n"));
@@ -204,8 +216,13 @@ fn many_threads_at_everything() {
     assert!(!is_watched || said.contains("\nlooked for leaks\n"));
     // Whatever is counted was done.
     for line in said.lines().filter(|line| line.ends_with(": 0")) {
-        let is_right = line == "over: 0" || !is_watched && line == "allocation made to fail: 0";
+        let is_right = match line {
+            "over: 0" => true,
+            "allocation made to fail: 0" => !is_watched,
+            "sleep (S3): 0" => processors > 1,
+            _ => false,
+        };
         assert!(is_right, "{line}");
     }
-    println!("seed {seed}:\n{said}");
+    println!("seed {seed}, {processors} processors:\n{said}");
 }
