@@ -106,10 +106,7 @@ fi
 case ${1:-} in '' | module) ;; *) die "usage: scripts/build-linux.sh [debug] [module]" ;; esac
 
 sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
-bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
-LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
-PATH=${bindgen%/*}:$PATH
-export LIBCLANG_PATH
+use_bindgen
 compiler=gcc
 if [[ -n $variant ]]; then
     # That of the libclang with which bindgen reads the headers.

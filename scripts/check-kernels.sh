@@ -63,14 +63,6 @@ compile() { # compile TREE OUT [CONFIG=VALUE...]
     ! grep -E 'init/(main|my_rng_selftest)\.[ch]:.*warning:' "$out/said"
 }
 
-use_bindgen() { # makes plain bindgen the one with which the kernel is built
-    local bindgen
-    bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
-    LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
-    PATH=${bindgen%/*}:$PATH
-    export LIBCLANG_PATH
-}
-
 compile_rust() { # compile_rust TREE OUT: the kernel crate, and its examples
     local tree=$1 out=$2 core file
     use_bindgen

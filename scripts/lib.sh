@@ -385,6 +385,13 @@ use_rust() { # makes plain rustc and cargo, wherever they are called, those of t
     fi
 }
 
+use_bindgen() { # makes plain bindgen, with its libclang, the one with which Linux is built; its path goes to $bindgen
+    bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
+    LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
+    PATH=${bindgen%/*}:$PATH
+    export LIBCLANG_PATH
+}
+
 at_least() { # at_least HAVE WANT: compares versions
     [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]
 }

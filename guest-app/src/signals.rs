@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Being asked to stop (Ctrl-C, `kill`, a terminal that is closed), so that what was taken from the stream is still written.
+//! Being asked to stop (Ctrl-C, `kill`, a terminal that is closed), so that what was taken from the stream
+//! is still written.
 
 use std::fs;
 use std::io;

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{guest_program, root};
+use crate::{guest_program, log_text, root};
 
 /// How long a guest may take, in seconds: far more than any needs, so that only one that hangs
 /// meets it.
@@ -128,9 +128,7 @@ impl Guest {
 
     /// What the guest said; nothing where vm/run refused its command line, so that there was no boot.
     fn console(&self) -> String {
-        std::fs::read(self.log())
-            .map(|log| String::from_utf8_lossy(&log).into_owned())
-            .unwrap_or_default()
+        log_text(&self.log())
     }
 
     /// Starts a command, whose output can be followed line by line.

@@ -15,6 +15,8 @@ mod machine;
 pub mod pictures;
 mod screen;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use guest::{Finished, Guest, complaints};
@@ -28,10 +30,21 @@ pub fn root() -> &'static Path {
         .expect("this crate stands in the project's folder")
 }
 
+/// What a log holds that may not be there, or not be text in all places.
+pub fn log_text(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// Writes a script that can be run.
+pub fn write_program(path: &Path, script: &str) {
+    fs::write(path, script).expect("a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
+}
+
 /// What `make` has built, as `build/where` names it.
 pub fn built(key: &str) -> PathBuf {
     let list = build_folder().join("where");
-    let text = std::fs::read_to_string(&list)
+    let text = fs::read_to_string(&list)
         .unwrap_or_else(|error| panic!("{}: {error}; run `make` first", list.display()));
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))

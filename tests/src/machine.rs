@@ -8,7 +8,7 @@
 )]
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,7 +23,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{build_folder, built};
+use crate::{build_folder, built, log_text};
 
 /// How long QEMU or a guest may keep silent: far more than any does, so that only one that hangs meets
 /// it.
@@ -196,7 +196,7 @@ impl Process {
             assert!(
                 ready[0].revents().contains(PollFlags::IN),
                 "QEMU ended as it started, or did not connect: {}",
-                read(&folder.path().join("errors"))
+                log_text(&folder.path().join("errors"))
             );
             let (stream, _) = listener.accept().expect("a connection of QEMU's");
             stream
@@ -222,7 +222,7 @@ impl Process {
 
     /// What QEMU has written to its standard error so far.
     pub fn errors(&self) -> String {
-        read(&self.folder.path().join("errors"))
+        log_text(&self.folder.path().join("errors"))
     }
 
     /// Waits for QEMU to end by itself; its status and its standard error.
@@ -288,10 +288,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn read(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// Lines to and from QEMU.

@@ -2,12 +2,10 @@
 
 //! The demo: its verdict, good and bad.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use my_rng_e2e::{build_folder, built};
+use my_rng_e2e::{build_folder, built, write_program};
 
 /// What is found out of the stand-in for a QEMU is not kept where the user's is.
 fn demo(cache: Option<&Path>, options: &[&str]) -> Output {
@@ -42,8 +40,7 @@ fn the_demo_names_what_is_not_as_it_should_be() {
         "#!/bin/bash\nexec {} \"${{@/#my_rng/edu}}\"\n",
         built("qemu").display()
     );
-    fs::write(&wrapper, script).expect("a file");
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a mode");
+    write_program(&wrapper, &script);
     let wrapper = wrapper.to_str().expect("a path of plain text");
     let run = demo(Some(folder.path()), &["--qemu", wrapper]);
     assert_eq!(run.status.code(), Some(1), "{run:?}");

@@ -3,10 +3,10 @@
 //! `vm/run-ubuntu.sh`: with which options it starts QEMU, for which a script stands in here.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
-use my_rng_e2e::root;
+use my_rng_e2e::{root, write_program};
 use tempfile::TempDir;
 
 /// A QEMU, a disk and a KVM to start with.
@@ -19,9 +19,7 @@ impl Place {
         let script = format!(
             "#!/bin/sh\ncase \"$*\" in *-nodefaults*) {probed} ;; esac\nprintf '%s\\n' \"$@\"\n"
         );
-        place.write("qemu", script.as_bytes());
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(place.path("qemu"), mode).expect("a mode");
+        write_program(Path::new(&place.path("qemu")), &script);
         // As a disk with a file system on it.
         place.write("disk", &[0; 4096]);
         place.write("kvm", b"");

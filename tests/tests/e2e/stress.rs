@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
 
-use my_rng_e2e::{DEADLINE, Qmp, complaints};
+use my_rng_e2e::{DEADLINE, Qmp, complaints, log_text};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -45,14 +45,14 @@ impl VmRun {
     }
 
     fn console(&self) -> String {
-        read(&self.console)
+        log_text(&self.console)
     }
 
     fn report(&self) -> String {
         format!(
             "--- the program\n{}\n--- vm/run\n{}\n--- console\n{}",
             self.said,
-            read(&self.errors),
+            log_text(&self.errors),
             self.console()
         )
     }
@@ -65,10 +65,6 @@ impl Drop for VmRun {
             println!("{}", self.report());
         }
     }
-}
-
-fn read(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// QEMU's connection to us, if it makes one.

@@ -4,12 +4,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use my_rng_e2e::{Finished, Guest};
+use my_rng_e2e::{Finished, Guest, write_program};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The exit status of `vm/run` that says it is no command's.
@@ -58,12 +57,10 @@ fn arguments_and_files_arrive_as_they_are() {
     let program = guest.folder().join("program");
     let content = noise(7, 100_000);
     fs::write(&data, &content).expect("a file");
-    fs::write(
+    write_program(
         &program,
         "#!/bin/sh\nprintf '<%s>' \"$@\"\ncat /deep/er/data\n",
-    )
-    .expect("a file");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+    );
     let run = guest
         .file(&data, "/deep/er/data")
         .file(&program, "/bin/program")
