@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR MIT
 
 //! Known answers: what the unit tests, the end-to-end tests and `make demo` hold the device against.
-//! Those of the default generator were made with glibc's `srand` and `rand`, those of `chacha20` start
-//! from RFC 8439's test vectors.
+//! Those of the default generator were made with glibc's `srand` and `rand`; those of `chacha20` start from
+//! RFC 8439's test vectors, and those of `xoshiro256pp` from what its authors' C code gives.
 
 /// What a seed gives.
 pub struct KnownAnswer {
@@ -56,8 +56,8 @@ pub const LIBC: [KnownAnswer; 6] = [
     },
 ];
 
-/// What a seed gives with the generator `chacha20`.
-pub struct ChaCha20Answer {
+/// What a seed gives with the other generators that have one; their words have 32 bits.
+pub struct WordsAnswer {
     /// The seed.
     pub seed: u32,
     /// The first to fifth word after seeding.
@@ -67,26 +67,74 @@ pub struct ChaCha20Answer {
 }
 
 /// The table of the specification for `chacha20`; seed 0 is RFC 8439's key of zeros.
-pub const CHACHA20: [ChaCha20Answer; 4] = [
-    ChaCha20Answer {
+pub const CHACHA20: [WordsAnswer; 4] = [
+    WordsAnswer {
         seed: 0,
         first: [2917185654, 2419978656, 3848953152, 683509331, 3088700093],
         thousandth: 1767833724,
     },
-    ChaCha20Answer {
+    WordsAnswer {
         seed: 1,
         first: [2081084357, 2467425505, 1213188216, 2237298557, 3460231490],
         thousandth: 174054856,
     },
-    ChaCha20Answer {
+    WordsAnswer {
         seed: 0x42,
         first: [4196382978, 259921872, 280159507, 2604145569, 2560864945],
         thousandth: 579262316,
     },
-    ChaCha20Answer {
+    WordsAnswer {
         seed: 0xffff_ffff,
         first: [971038227, 675931425, 987868916, 2149347564, 3760058057],
         thousandth: 961875975,
+    },
+];
+
+/// The table of the specification for `chacha8`.
+pub const CHACHA8: [WordsAnswer; 4] = [
+    WordsAnswer {
+        seed: 0,
+        first: [804192318, 3594542985, 3904396159, 2711947551, 3272508460],
+        thousandth: 1450183462,
+    },
+    WordsAnswer {
+        seed: 1,
+        first: [2699648719, 1638484553, 3990160702, 1266703218, 1705309202],
+        thousandth: 568651397,
+    },
+    WordsAnswer {
+        seed: 0x42,
+        first: [2339618000, 4191675560, 3986356479, 776293269, 1295399843],
+        thousandth: 620955251,
+    },
+    WordsAnswer {
+        seed: 0xffff_ffff,
+        first: [1040146658, 2404171, 2029799324, 3950910580, 171396592],
+        thousandth: 3804323453,
+    },
+];
+
+/// The table of the specification for `xoshiro256pp`.
+pub const XOSHIRO256PP: [WordsAnswer; 4] = [
+    WordsAnswer {
+        seed: 0,
+        first: [1225466847, 1394040161, 3280000263, 1641705277, 3969547260],
+        thousandth: 130941288,
+    },
+    WordsAnswer {
+        seed: 1,
+        first: [1862517403, 3485847679, 2520768653, 3208790322, 1470821664],
+        thousandth: 1660719467,
+    },
+    WordsAnswer {
+        seed: 0x42,
+        first: [1905241784, 1065677665, 1614323470, 1892142995, 3566377408],
+        thousandth: 618346711,
+    },
+    WordsAnswer {
+        seed: 0xffff_ffff,
+        first: [1463080149, 2695342857, 2016792684, 1173397312, 3567832033],
+        thousandth: 3390698321,
     },
 ];
 

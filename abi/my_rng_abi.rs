@@ -29,6 +29,10 @@ pub const REG_SEED: usize = 0x4;
 /// `INFO`, read-only: what the device is; reading it takes no number. See [`info`].
 pub const REG_INFO: usize = 0x8;
 
+/// `DOORBELL`, write-only, of a device that has [`INFO_BULK`]: carries out what the descriptor in a page
+/// of guest memory asks for, whose address is the value times [`BULK_PAGE`].
+pub const REG_DOORBELL: usize = 0xc;
+
 /// Bits 31 to 16 of `INFO`. A device from before the register reads as 0 there.
 pub const INFO_SIGNATURE: u16 = 0x524e;
 /// The id, in bits 7 to 0 of `INFO`, of the generator that gives what glibc's `rand` gives: numbers of
@@ -38,12 +42,45 @@ pub const GENERATOR_LIBC: u8 = 0;
 pub const GENERATOR_CHACHA20: u8 = 1;
 /// The id of the host's own source: words of 32 bits, which nothing foretells; it takes no seed.
 pub const GENERATOR_HOST: u8 = 2;
+/// The id of ChaCha8: words of 32 bits, from a seed.
+pub const GENERATOR_CHACHA8: u8 = 3;
+/// The id of xoshiro256++: words of 32 bits, from a seed.
+pub const GENERATOR_XOSHIRO256PP: u8 = 4;
 
-/// The value of `INFO` for a generator. Bits 15 to 8 are 0 and reserved: whoever reads the register has
-/// to leave them out of account.
+/// The bit of `INFO` that says that the device has the bulk engine.
+pub const INFO_BULK: u32 = 1 << 8;
+
+/// The value of `INFO` for a generator, without extensions. Those have bits 15 to 8, of which all but
+/// [`INFO_BULK`] are reserved: whoever reads the register has to leave them out of account.
 pub const fn info(generator: u8) -> u32 {
     (INFO_SIGNATURE as u32) << 16 | generator as u32
 }
+
+/// The size and alignment, in bytes, of a descriptor's page.
+pub const BULK_PAGE: usize = 4096;
+/// Where in a descriptor its status is: 0 from the driver, another from the device.
+pub const BULK_STATUS: usize = 0x0;
+/// Where in a descriptor the number of its segments is, from 1 to [`BULK_MAX_SEGMENTS`].
+pub const BULK_COUNT: usize = 0x4;
+/// Where in a descriptor the device says how many bytes it has written to the segments.
+pub const BULK_DONE: usize = 0x8;
+/// Where in a descriptor its first segment is: 64 bits of address, 32 of length in bytes, 32 of 0.
+pub const BULK_SEGMENTS: usize = 0x10;
+/// The size of a segment in a descriptor, in bytes.
+pub const BULK_SEGMENT_SIZE: usize = 0x10;
+/// How many segments a descriptor can have.
+pub const BULK_MAX_SEGMENTS: usize = (BULK_PAGE - BULK_SEGMENTS) / BULK_SEGMENT_SIZE;
+/// How many bytes all segments of a descriptor can have together.
+pub const BULK_MAX_BYTES: usize = 256 << 10;
+
+/// Status: the segments are filled.
+pub const BULK_FILLED: u32 = 1;
+/// Status: the descriptor is not as it has to be; nothing was done.
+pub const BULK_BAD_DESCRIPTOR: u32 = 2;
+/// Status: a segment is not in memory that the device can write to; nothing was done.
+pub const BULK_BAD_MEMORY: u32 = 3;
+/// Status: the host had no more entropy to give.
+pub const BULK_NO_ENTROPY: u32 = 4;
 
 /// The seed that a device behaves as if it had been given, until it is given one.
 pub const DEFAULT_SEED: u32 = 1;
@@ -53,19 +90,25 @@ pub const NODE_NAME: &str = "my_rng_driver";
 
 /// The type ("magic") byte of the driver's ioctl numbers.
 pub const IOCTL_TYPE: u32 = b'q' as u32;
-/// The sequence number that both ioctls share; they differ in direction.
+/// The sequence number that the two classic ioctls share; they differ in direction.
 pub const IOCTL_NR: u32 = 1;
+/// The sequence number of the ioctl that fills memory.
+pub const IOCTL_FILL_NR: u32 = 2;
 /// `_IOR('q', 1, unsigned int)`: stores the next number where the argument points.
-pub const IOCTL_RAND: u32 = ioctl_number(IOC_READ);
+pub const IOCTL_RAND: u32 = ioctl_number(IOC_READ, IOCTL_NR, 4);
 /// `_IOW('q', 1, unsigned int)`: seeds the device with the number the argument points to.
-pub const IOCTL_SEED: u32 = ioctl_number(IOC_WRITE);
+pub const IOCTL_SEED: u32 = ioctl_number(IOC_WRITE, IOCTL_NR, 4);
+/// `_IOW('q', 2, unsigned int[2])`: fills a part of the memory that the file is mapped to with the next
+/// numbers. The argument points to the part's start and length in it, both in bytes and multiples of 4.
+pub const IOCTL_FILL: u32 = ioctl_number(IOC_WRITE, IOCTL_FILL_NR, 8);
 
 const IOC_WRITE: u32 = 1;
 const IOC_READ: u32 = 2;
 
 // The layout of asm-generic/ioctl.h: nr 0..8, type 8..16, size 16..30, direction 30..32.
-const fn ioctl_number(direction: u32) -> u32 {
-    (direction << 30) | ((u32::BITS / 8) << 16) | (IOCTL_TYPE << 8) | IOCTL_NR
+const fn ioctl_number(direction: u32, nr: u32, size: u32) -> u32 {
+    (direction << 30) | (size << 16) | (IOCTL_TYPE << 8) | nr
 }
 
 const _: () = assert!(IOCTL_RAND == 0x8004_7101 && IOCTL_SEED == 0x4004_7101);
+const _: () = assert!(IOCTL_FILL == 0x4008_7102);

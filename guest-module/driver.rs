@@ -8,7 +8,7 @@ use crate::{
     gaps::{Node, VENDOR},
     hwrng,
     identity::SEEDED_QUALITY,
-    node::{NodeName, MAX_NODES},
+    node::{NodeName, OpenFile, MAX_NODES},
     MODULE_NAME,
 };
 use kernel::{debugfs::Scope, device::Core, pci, prelude::*, sync::Arc};
@@ -30,9 +30,10 @@ pub(crate) struct Binding {
     // Dropped in this order: the name, which all of them go by, must not be free before they are gone.
     hwrng: hwrng::Registered,
     #[pin]
-    node: Node<Device>,
+    node: Node<OpenFile>,
     #[pin]
     debugfs: Scope<Arc<Device>>,
+    device: Arc<Device>,
     name: NodeName,
 }
 
@@ -58,14 +59,15 @@ impl pci::Driver for MyRngDriver {
             // Has no counterpart in 7.3: the device stays enabled after us, which does no harm.
             pdev.enable_device_mem()?;
             let bar = pdev.iomap_region_sized(abi::BAR.into(), MODULE_NAME)?;
-            let device = Arc::new(Device::new(bar, pdev.as_ref().name())?, GFP_KERNEL)?;
+            let device = Arc::new(Device::new(pdev, bar)?, GFP_KERNEL)?;
             let generator = device.identity().generator().name();
             let quality = hwrng::quality(&device);
 
             Ok(try_pin_init!(Binding {
                 debugfs <- debugfs::folder(name.as_cstr(), device.clone()),
                 hwrng: hwrng::register(name.as_cstr(), &device)?,
-                node <- Node::register(name.as_cstr(), device),
+                node <- Node::register(name.as_cstr(), device.clone()),
+                device,
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
                 _: {
                     if quality == Some(SEEDED_QUALITY) {
@@ -79,5 +81,9 @@ impl pci::Driver for MyRngDriver {
                 name,
             }))
         })
+    }
+
+    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        this.device.stop();
     }
 }

@@ -3,19 +3,32 @@
 //! What Linux 7.3's Rust abstractions leave out, behind safe interfaces.
 //!
 //! The only `unsafe` code of the module. Whatever a later kernel offers goes from here.
+//!
+//! - `buffer`: memory for DMA that programs can map
+//! - `pinned`: the memory of a caller, for DMA
+//! - `table`: pages as a device finds them
+//! - `node`: a misc device that knows what it is the node of
 
 use crate::abi;
-use core::{marker::PhantomData, mem::transmute};
+use core::mem::transmute;
 use kernel::{
-    container_of,
-    fs::{File, Kiocb},
-    iov::IovIterDest,
-    miscdevice::{MiscDevice, MiscDeviceOptions, MiscDeviceRegistration},
+    bindings,
+    device::{self, Bound, Core},
+    dma::{Device as _, DmaMask},
     pci,
     prelude::*,
-    seq_file::SeqFile,
-    sync::{Arc, ArcBorrow},
+    sync::aref::ARef,
 };
+
+mod buffer;
+mod node;
+mod pinned;
+mod table;
+
+pub(crate) use buffer::Buffer;
+pub(crate) use node::{Node, NodeFile};
+pub(crate) use pinned::Pinned;
+pub(crate) use table::{Segments, Table};
 
 /// The device's PCI vendor.
 ///
@@ -25,80 +38,71 @@ pub(crate) const VENDOR: pci::Vendor =
     // SAFETY: `pci::Vendor` is a transparent wrapper of the `u16` that PCI knows the vendor by.
     unsafe { transmute::<u16, pci::Vendor>(abi::PCI_VENDOR_ID) };
 
-/// What a [`Node`] does for the files that are open on it.
-pub(crate) trait NodeOperations: Send + Sync + 'static {
-    /// Answers an ioctl whose argument is a pointer.
-    fn ioctl(&self, command: u32, argument: UserPtr) -> Result<isize>;
-
-    /// Answers a read, wherever in the file; returns how many bytes were handed over.
-    fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize>;
-
-    /// Adds lines to what `/proc/PID/fdinfo` says of the file.
-    fn show_fdinfo(&self, to: &SeqFile);
-}
-
-/// A node under `/dev`, from its registration to its drop, that knows what it is the node of.
-///
-/// A misc device has no private data, so that `open` is told which one it is called for and nothing
-/// more. Here the registration is embedded in what has the data, and `open` finds the one from the
-/// other.
-#[pin_data]
-pub(crate) struct Node<T: NodeOperations> {
-    // `open` uses `target`, from the registration of `misc` to its end. So `misc` is dropped before
-    // `target` (the order here) and made after it (the order in `register`).
-    #[pin]
-    misc: MiscDeviceRegistration<OpenNode<T>>,
-    target: Arc<T>,
-}
-
-impl<T: NodeOperations> Node<T> {
-    /// Makes a node of this name for `target`.
-    pub(crate) fn register(name: &'static CStr, target: Arc<T>) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            target,
-            misc <- MiscDeviceRegistration::register(MiscDeviceOptions { name }),
-        })
+/// Says what memory the device can reach: all of it, in one piece, but for its descriptors, of whose
+/// addresses it is told 32 bits. For its probe, before any memory is mapped for it.
+pub(crate) fn set_dma_masks(pdev: &pci::Device<Core<'_>>) -> Result {
+    // SAFETY: Nothing is allocated or mapped for a device while it is being probed but by its probe.
+    unsafe {
+        pdev.dma_set_max_seg_size(abi::BULK_MAX_BYTES as u32);
+        pdev.dma_set_mask(DmaMask::new::<64>())?;
+        pdev.dma_set_coherent_mask(DmaMask::new::<{ u32::BITS + abi::BULK_PAGE.ilog2() }>())
     }
 }
 
-/// The type of the files that are open on a [`Node`].
-///
-/// # Invariants
-///
-/// A `MiscDeviceRegistration<OpenNode<T>>` is always the field `misc` of a `Node<T>`, and registered
-/// only while the field `target` is initialized: this type is private to this file, in which only
-/// [`Node::register`] makes a registration of it.
-struct OpenNode<T>(PhantomData<T>);
+fn raw_device(device: &device::Device) -> *mut bindings::device {
+    // CAST: A `device::Device` is a transparent wrapper of a `struct device`.
+    core::ptr::from_ref(device)
+        .cast::<bindings::device>()
+        .cast_mut()
+}
 
-#[vtable]
-impl<T: NodeOperations> MiscDevice for OpenNode<T> {
-    type Ptr = Arc<T>;
+/// Lets a device reach memory by itself, until this is dropped.
+pub(crate) struct Master(ARef<pci::Device>);
 
-    fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
-        let misc = core::ptr::from_ref(misc).cast_mut();
-        // SAFETY: By the invariant of `OpenNode`, `misc` is the field of that name of a `Node<T>`,
-        // and so lies in the same allocation.
-        let node = unsafe { container_of!(misc, Node<T>, misc) };
-        // SAFETY: By the invariant of `OpenNode`, `target` has been initialized. Nor is it dropped
-        // yet: `misc` goes first, and its `misc_deregister` waits until no `open` is running.
-        let target = unsafe { &(*node).target };
-        Ok(target.clone())
+impl Master {
+    /// For a device that is being probed. To be dropped while that driver is still bound to it.
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Self {
+        pdev.set_master();
+        Self(pdev.into())
     }
+}
 
-    fn ioctl(
-        target: ArcBorrow<'_, T>,
-        _file: &File,
-        command: u32,
-        argument: usize,
-    ) -> Result<isize> {
-        target.ioctl(command, UserPtr::from_addr(argument))
+impl Drop for Master {
+    fn drop(&mut self) {
+        // CAST: A `pci::Device` is a transparent wrapper of a `struct pci_dev`.
+        let pdev = core::ptr::from_ref::<pci::Device>(&self.0)
+            .cast::<bindings::pci_dev>()
+            .cast_mut();
+        // SAFETY: We have a reference to it, so it is there.
+        unsafe { bindings::pci_clear_master(pdev) };
     }
+}
 
-    fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, to: &mut IovIterDest<'_>) -> Result<usize> {
-        kiocb.file().read(to)
-    }
+/// The longest piece of memory that can be mapped for a device, in bytes. For its probe.
+pub(crate) fn max_segment(pdev: &pci::Device<Core<'_>>) -> u32 {
+    // SAFETY: It is a device that is being bound.
+    let most = unsafe { bindings::dma_max_mapping_size(raw_device(pdev.as_ref())) };
+    u32::try_from(most).unwrap_or(u32::MAX)
+}
 
-    fn show_fdinfo(target: ArcBorrow<'_, T>, to: &SeqFile, _file: &File) {
-        target.show_fdinfo(to);
-    }
+/// Runs `f` while the device is bound to a driver, and stays so; fails where it is not. Not to be
+/// called while the device is being bound or unbound, nor where nothing may sleep, nor with the lock of a
+/// program's memory: who unbinds the device waits for others, which may have to have that.
+pub(crate) fn while_bound<R>(
+    device: &device::Device,
+    f: impl FnOnce(&device::Device<Bound>) -> Result<R>,
+) -> Result<R> {
+    let raw = raw_device(device);
+    // SAFETY: The mutex is initialized, and lives as long as the device, which we have a reference to.
+    unsafe { bindings::mutex_lock(&raw mut (*raw).mutex) };
+    // SAFETY: The device is a registered one, or one that was.
+    let result = if unsafe { bindings::device_is_bound(raw) } {
+        // SAFETY: It is bound, and whoever unbinds it takes the mutex first.
+        f(unsafe { device.as_bound() })
+    } else {
+        Err(ENODEV)
+    };
+    // SAFETY: We have locked it.
+    unsafe { bindings::mutex_unlock(&raw mut (*raw).mutex) };
+    result
 }

@@ -18,6 +18,10 @@ pub(crate) enum Generator {
     ChaCha20,
     /// Words of 32 bits that nobody can foretell.
     Host,
+    /// Words of 32 bits, from a seed, as those of [`Self::ChaCha20`].
+    ChaCha8,
+    /// Words of 32 bits, from a seed; who sees some knows the rest.
+    Xoshiro256PlusPlus,
     /// One that came after this driver, or that of a device without `INFO`.
     Unknown,
 }
@@ -45,8 +49,15 @@ impl Identity {
             abi::GENERATOR_LIBC => Generator::Libc,
             abi::GENERATOR_CHACHA20 => Generator::ChaCha20,
             abi::GENERATOR_HOST => Generator::Host,
+            abi::GENERATOR_CHACHA8 => Generator::ChaCha8,
+            abi::GENERATOR_XOSHIRO256PP => Generator::Xoshiro256PlusPlus,
             _ => Generator::Unknown,
         }
+    }
+
+    /// Whether the device has a bulk engine.
+    pub(crate) fn has_bulk(self) -> bool {
+        self.is_given() && self.0 & abi::INFO_BULK != 0
     }
 
     /// Whether the device is still there, if `INFO` now reads as `info`. Of a device without the
@@ -72,6 +83,8 @@ impl Generator {
             Self::Libc => "libc",
             Self::ChaCha20 => "chacha20",
             Self::Host => "host",
+            Self::ChaCha8 => "chacha8",
+            Self::Xoshiro256PlusPlus => "xoshiro256pp",
             Self::Unknown => "unknown",
         }
     }
@@ -81,14 +94,19 @@ impl Generator {
     ///
     /// hw_random reads from the best generator it has, without being asked to, and credits the
     /// kernel's pool with what the quality says. So what comes from a seed is offered only if the
-    /// administrator wants that (`seeded`). Bit 31 of what `libc` gives is always 0, and of an unknown
-    /// generator nothing is known: neither is ever offered.
+    /// administrator wants that (`seeded`). Bit 31 of what `libc` gives is always 0, what
+    /// `xoshiro256pp` gives tells the rest of its stream, and of an unknown generator nothing is known:
+    /// none of them is ever offered.
     pub(crate) fn quality(self, seeded: bool) -> Option<u16> {
         match self {
             // As virtio-rng, which has its bytes from the same source of QEMU's.
             Self::Host => Some(1000),
-            Self::ChaCha20 if seeded => Some(SEEDED_QUALITY),
-            Self::ChaCha20 | Self::Libc | Self::Unknown => None,
+            Self::ChaCha20 | Self::ChaCha8 if seeded => Some(SEEDED_QUALITY),
+            Self::ChaCha20
+            | Self::ChaCha8
+            | Self::Libc
+            | Self::Xoshiro256PlusPlus
+            | Self::Unknown => None,
         }
     }
 }
@@ -106,7 +124,9 @@ mod tests {
         assert_eq!(generator(0x524e_0000), Generator::Libc);
         assert_eq!(generator(0x524e_0001), Generator::ChaCha20);
         assert_eq!(generator(0x524e_0002), Generator::Host);
-        assert_eq!(generator(0x524e_0003), Generator::Unknown);
+        assert_eq!(generator(0x524e_0003), Generator::ChaCha8);
+        assert_eq!(generator(0x524e_0004), Generator::Xoshiro256PlusPlus);
+        assert_eq!(generator(0x524e_0005), Generator::Unknown);
         assert_eq!(generator(0x524e_00ff), Generator::Unknown);
     }
 
@@ -114,6 +134,7 @@ mod tests {
     fn leaves_the_reserved_bits_out_of_account() {
         assert_eq!(generator(0x524e_ff01), Generator::ChaCha20);
         assert!(Identity(0x524e_ff01).is_confirmed_by(0x524e_ff01));
+        assert_eq!(generator(0x524e_fe01), Generator::ChaCha20);
     }
 
     #[test]
@@ -122,6 +143,14 @@ mod tests {
             assert!(!Identity(info).is_given());
             assert_eq!(generator(info), Generator::Unknown);
         }
+    }
+
+    #[test]
+    fn finds_the_engine_in_its_bit_alone() {
+        assert!(Identity(0x524e_0101).has_bulk());
+        assert!(Identity(0x524e_ff04).has_bulk());
+        assert!(!Identity(0x524e_fe01).has_bulk());
+        assert!(!Identity(0x0000_0100).has_bulk());
     }
 
     #[test]
@@ -151,9 +180,15 @@ mod tests {
     fn offers_only_what_is_honest() {
         assert_eq!(Generator::Host.quality(false), Some(1000));
         assert_eq!(Generator::Host.quality(true), Some(1000));
-        assert_eq!(Generator::ChaCha20.quality(false), None);
-        assert_eq!(Generator::ChaCha20.quality(true), Some(1));
-        for generator in [Generator::Libc, Generator::Unknown] {
+        for generator in [Generator::ChaCha20, Generator::ChaCha8] {
+            assert_eq!(generator.quality(false), None);
+            assert_eq!(generator.quality(true), Some(1));
+        }
+        for generator in [
+            Generator::Libc,
+            Generator::Xoshiro256PlusPlus,
+            Generator::Unknown,
+        ] {
             assert_eq!(generator.quality(false), None);
             assert_eq!(generator.quality(true), None);
         }

@@ -4,6 +4,7 @@
 //!
 //! - `driver`: which PCI devices are ours, and what happens when one comes or goes
 //! - `device`: the registers of one device, and what can be done with them
+//! - `bulk`: its bulk engine: many numbers at once, by DMA
 //! - `identity`: what a device says of itself, and what follows from its generator
 //! - `node`: the nodes under `/dev`: their names, and what they do for open files
 //! - `hwrng`: the device as one of the kernel's own random number generators
@@ -15,6 +16,7 @@ use kernel::{driver::Registration, pci, prelude::*, InPlaceModule, ModuleMetadat
 
 #[path = "../abi/my_rng_abi.rs"]
 pub mod abi;
+mod bulk;
 mod debugfs;
 mod device;
 mod driver;
@@ -32,7 +34,7 @@ module! {
     params: {
         seeded_hwrng: bool {
             default: false,
-            description: "Offer generators that are seeded (chacha20) to hw_random too, which then \
+            description: "Offer generators that are seeded (chacha20, chacha8) to hw_random too, which then \
 reads from their stream by itself, and credits a little of it: for tests only",
         },
     },

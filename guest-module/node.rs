@@ -2,15 +2,26 @@
 
 //! The nodes under `/dev`: their names, and what they do for the files that are open on them.
 
-use crate::{abi, device::Device, gaps::NodeOperations, hwrng};
+use crate::{
+    abi,
+    bulk::DIRECT_FROM,
+    device::Device,
+    gaps::{Buffer, NodeFile},
+    hwrng,
+};
 use core::mem::size_of;
 use kernel::{
+    alloc::flags::GFP_KERNEL_ACCOUNT,
     current,
     ioctl::{_IOR, _IOW},
     iov::IovIterDest,
+    mm::virt::VmaNew,
     prelude::*,
     seq_file::{seq_print, SeqFile},
-    sync::atomic::{Atomic, Full, Relaxed},
+    sync::{
+        atomic::{Atomic, Full, Relaxed},
+        Arc, SetOnce,
+    },
     uaccess::UserSlice,
 };
 
@@ -97,43 +108,143 @@ impl Drop for NodeName {
 const _: () = {
     assert!(abi::IOCTL_RAND == _IOR::<u32>(abi::IOCTL_TYPE, abi::IOCTL_NR));
     assert!(abi::IOCTL_SEED == _IOW::<u32>(abi::IOCTL_TYPE, abi::IOCTL_NR));
+    assert!(abi::IOCTL_FILL == _IOW::<[u32; 2]>(abi::IOCTL_TYPE, abi::IOCTL_FILL_NR));
 };
 
-/// What is read from the device at a time, in bytes: between two of these a reader can be interrupted.
+/// What is read from the device's registers at a time, in bytes: between two of these a reader can be
+/// interrupted.
 const PIECE: usize = 256;
+
+/// From how many bytes on the device writes them to memory by itself: fewer are read from its registers in
+/// less time. Measured under TCG, where a transfer takes as long as 8 reads of a register.
+const BULK_FROM: usize = 32;
 
 // So that only the last number of a read can be in part.
 const _: () = assert!(PIECE % abi::REG_SIZE == 0);
 
-impl NodeOperations for Device {
+/// A file that is open on a device's node.
+pub(crate) struct OpenFile {
+    device: Arc<Device>,
+    /// What a program has mapped, or had; it lives as long as the file, which a mapping keeps open.
+    memory: SetOnce<Buffer>,
+}
+
+impl OpenFile {
+    /// The file's own memory, which is made when it is first mapped.
+    fn memory(&self) -> Result<&Buffer> {
+        if self.memory.as_ref().is_none() {
+            // Of several who come here at a time one is first; what the others have made goes.
+            let memory = Buffer::new(abi::BULK_MAX_BYTES, GFP_KERNEL_ACCOUNT)?;
+            self.memory.populate(memory);
+        }
+        self.memory.as_ref().ok_or(EAGAIN)
+    }
+
+    /// Fills the part of the memory that starts at `start`.
+    fn fill(&self, [start, length]: [u32; 2]) -> Result {
+        self.device.check_bulk()?;
+        let memory = self.memory.as_ref().ok_or(EINVAL)?;
+        let (start, length) = (start as usize, length as usize);
+        let end = start
+            .checked_add(length)
+            .filter(|end| *end <= memory.size());
+        let end = end.ok_or(EINVAL)?;
+        if start % abi::REG_SIZE != 0 || length % abi::REG_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        self.device.fill_memory(memory, start..end)
+    }
+}
+
+impl OpenFile {
+    /// Reads what comes next, as much as is read at a time: how many bytes were taken, and how many of
+    /// them could be stored.
+    fn read_piece(
+        &self,
+        to: &mut IovIterDest<'_>,
+        buffer: &mut [u8; PIECE],
+        ways: &mut Ways,
+    ) -> Result<(usize, usize)> {
+        // What has failed once will hardly do better with the next piece. The registers may do, whatever the
+        // reason was, and they tell of a device that is gone.
+        if ways.direct && to.len() >= DIRECT_FROM {
+            if let Some(length) = self.device.read_direct(to) {
+                return Ok((length, length));
+            }
+            ways.direct = false;
+        }
+        if ways.bulk && to.len() >= BULK_FROM {
+            if let Ok(piece) = self.device.read_bulk(to) {
+                return Ok(piece);
+            }
+            ways.bulk = false;
+        }
+        let piece = &mut buffer[..PIECE.min(to.len())];
+        self.device.fill(piece)?;
+        Ok((piece.len(), to.copy_to_iter(piece)))
+    }
+}
+
+/// In which ways a read may still be tried to be done.
+struct Ways {
+    /// Into the caller's memory.
+    direct: bool,
+    /// Into memory of ours.
+    bulk: bool,
+}
+
+impl NodeFile for OpenFile {
+    type Target = Device;
+
+    fn open(device: Arc<Device>) -> Result<Self> {
+        Ok(Self {
+            device,
+            memory: SetOnce::new(),
+        })
+    }
+
     fn ioctl(&self, command: u32, argument: UserPtr) -> Result<isize> {
-        // Both point to one number.
+        // The classic ones point to one number.
         let number = UserSlice::new(argument, size_of::<u32>());
         match command {
-            abi::IOCTL_RAND => number.writer().write(&self.rand()?)?,
-            abi::IOCTL_SEED => self.seed(number.reader().read()?)?,
+            abi::IOCTL_RAND => number.writer().write(&self.device.rand()?)?,
+            abi::IOCTL_SEED => self.device.seed(number.reader().read()?)?,
+            abi::IOCTL_FILL => {
+                let part = UserSlice::new(argument, size_of::<[u32; 2]>());
+                self.fill(part.reader().read()?)?;
+            }
             _ => return Err(ENOTTY),
         }
         Ok(0)
     }
 
+    fn mmap(&self, vma: &VmaNew) -> Result {
+        self.device.check_bulk()?;
+        self.memory()?.map(vma)
+    }
+
     fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize> {
         let mut buffer = [0; PIECE];
+        let mut ways = Ways {
+            direct: true,
+            bulk: true,
+        };
         let mut done = 0;
         // What has been handed over is never taken back: it has left the stream.
         while !to.is_empty() {
             if done > 0 && current!().signal_pending() {
                 break;
             }
-            let piece = &mut buffer[..PIECE.min(to.len())];
-            match self.fill(piece) {
-                Ok(()) => (),
+            let (taken, copied) = match self.read_piece(to, &mut buffer, &mut ways) {
+                Ok(piece) => piece,
                 Err(_) if done > 0 => break,
                 Err(error) => return Err(error),
-            }
-            let copied = to.copy_to_iter(piece);
+            };
             done += copied;
-            if copied < piece.len() {
+            if copied < taken {
                 if done == 0 {
                     return Err(EFAULT);
                 }
@@ -144,20 +255,27 @@ impl NodeOperations for Device {
     }
 
     fn show_fdinfo(&self, to: &SeqFile) {
-        let offered = if hwrng::quality(self).is_some() {
+        let device = &*self.device;
+        let offered = if hwrng::quality(device).is_some() {
             "yes"
         } else {
             "no"
         };
-        seq_print!(to, "my_rng-device:\t{}\n", self.address());
+        seq_print!(to, "my_rng-device:\t{}\n", device.address());
         seq_print!(
             to,
             "my_rng-generator:\t{}\n",
-            self.identity().generator().name()
+            device.identity().generator().name()
         );
+        let bulk = if device.identity().has_bulk() {
+            "yes"
+        } else {
+            "no"
+        };
+        seq_print!(to, "my_rng-bulk:\t{bulk}\n");
         seq_print!(to, "my_rng-hwrng:\t{offered}\n");
-        seq_print!(to, "my_rng-words:\t{}\n", self.counters().words());
-        seq_print!(to, "my_rng-seeds:\t{}\n", self.counters().seeds());
+        seq_print!(to, "my_rng-words:\t{}\n", device.counters().words());
+        seq_print!(to, "my_rng-seeds:\t{}\n", device.counters().seeds());
     }
 }
 

@@ -42,8 +42,14 @@ sub "$ROOT/scripts/fetch.sh" qemu "$@" "$QEMU_TREE"
 LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang) # for the device's bindings of QEMU's headers
 export LIBCLANG_PATH
 
-"$BUILD/bin/qemu-overlay" apply "$QEMU_TREE" >"$LOG/overlay.log" 2>&1 ||
-    die "the overlay cannot be laid on $QEMU_TREE: $(last_line "$LOG/overlay.log")"
+lay_on() { "$BUILD/bin/qemu-overlay" apply "$QEMU_TREE" >"$LOG/overlay.log" 2>&1; }
+if ! lay_on; then
+    # One that was laid on by an earlier state of this project; the tree is nobody's but ours.
+    say "Taking QEMU's source anew, for the overlay on it is another one"
+    rm -rf -- "$QEMU_TREE" "$QEMU_TREE.source"
+    sub "$ROOT/scripts/fetch.sh" qemu "$@" "$QEMU_TREE"
+    lay_on || die "the overlay cannot be laid on $QEMU_TREE: $(last_line "$LOG/overlay.log")"
+fi
 
 inputs="$(digest "$QEMU_TREE.source") ${options[*]}"
 if ! is_made qemu-configure "$inputs"; then

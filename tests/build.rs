@@ -41,10 +41,16 @@ fn compile(compiler: &cc::Tool, source: &Path, out: &Path) -> Result<(), Box<dyn
             format!("-DRNG_BAR_SIZE={}", abi::BAR_SIZE),
             format!("-DRNG_REG_RNG={}", abi::REG_RNG),
             format!("-DRNG_REG_SEED={}", abi::REG_SEED),
+            format!("-DRNG_REG_INFO={}", abi::REG_INFO),
+            format!("-DRNG_REG_DOORBELL={}", abi::REG_DOORBELL),
+            format!("-DRNG_INFO_BULK={}", abi::INFO_BULK),
+            format!("-DRNG_BULK_PAGE={}", abi::BULK_PAGE),
+            format!("-DRNG_BULK_MAX_BYTES={}", abi::BULK_MAX_BYTES),
             format!("-DRNG_DEFAULT_SEED={}", abi::DEFAULT_SEED),
             format!("-DRNG_NODE=\"{}\"", abi::NODE_NAME),
             format!("-DRNG_IOCTL_RAND={:#x}ul", abi::IOCTL_RAND),
             format!("-DRNG_IOCTL_SEED={:#x}ul", abi::IOCTL_SEED),
+            format!("-DRNG_IOCTL_FILL={:#x}ul", abi::IOCTL_FILL),
         ])
         .arg("-o")
         .arg(out.join(name))

@@ -5,6 +5,7 @@
 //!
 //! - [`oracle`]: the second model. It is naive on purpose, and shares nothing with the device but the
 //!   specification.
+//! - [`memory`]: the guest's memory, for what goes by DMA.
 //! - [`pair`]: a device and its oracle, driven together and compared at every step.
 //! - [`wire`]: a state as bytes, through the visitors with which QEMU's side reads and writes it.
 //! - [`mmio`], [`vmstate`], [`properties`]: the targets. `fuzz_targets/` gives them to libFuzzer, and
@@ -15,6 +16,7 @@
 #[cfg(test)]
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
+pub mod memory;
 pub mod mmio;
 pub mod oracle;
 pub mod pair;

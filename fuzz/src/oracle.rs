@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device again, from `docs/my-rng.rst` and RFC 8439: slow, naive, and by other means than the
-//! device's. The numbers of the contract are written out, so that a wrong constant is found too.
+//! The device again, from `docs/my-rng.rst`, RFC 8439 and the paper on xoshiro: slow, naive, and by other
+//! means than the device's. The numbers of the contract are written out, so that a wrong constant is found too.
 #![expect(
     clippy::indexing_slicing,
     clippy::needless_range_loop,
     reason = "an index that is out of bounds is a finding, and plain ones read as the specification does"
 )]
 
+use std::sync::OnceLock;
+
 use arbitrary::Arbitrary;
+
+use crate::memory::Memory;
 
 /// How long the table of the default generator is.
 const TABLE: usize = 31;
-/// The longest way that a place of ChaCha20 may be from the start, in words; beyond it no state leads.
+/// The longest way that a place of ChaCha or xoshiro256++ may be from the start, in words; beyond it no state leads.
 const FARTHEST: u64 = 0x7fff_ffff_ffff_ffff;
 
 /// The generators of the specification.
@@ -24,9 +28,22 @@ pub enum Kind {
     ChaCha20,
     /// The host's entropy.
     Host,
+    /// RFC 8439, with 8 rounds.
+    ChaCha8,
+    /// By Blackman and Vigna.
+    Xoshiro256pp,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Libc,
+        Self::ChaCha20,
+        Self::Host,
+        Self::ChaCha8,
+        Self::Xoshiro256pp,
+    ];
+
     /// The generator that a user calls by this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -34,6 +51,8 @@ impl Kind {
             "libc" => Some(Self::Libc),
             "chacha20" => Some(Self::ChaCha20),
             "host" => Some(Self::Host),
+            "chacha8" => Some(Self::ChaCha8),
+            "xoshiro256pp" => Some(Self::Xoshiro256pp),
             _ => None,
         }
     }
@@ -45,6 +64,8 @@ impl Kind {
             Self::Libc => "libc",
             Self::ChaCha20 => "chacha20",
             Self::Host => "host",
+            Self::ChaCha8 => "chacha8",
+            Self::Xoshiro256pp => "xoshiro256pp",
         }
     }
 
@@ -55,6 +76,8 @@ impl Kind {
             Self::Libc => 0,
             Self::ChaCha20 => 1,
             Self::Host => 2,
+            Self::ChaCha8 => 3,
+            Self::Xoshiro256pp => 4,
         }
     }
 }
@@ -66,9 +89,9 @@ pub struct Fields {
     pub generator: u8,
     /// The property `seed`.
     pub initial_seed: u32,
-    /// ChaCha20's seed.
+    /// The seed of ChaCha or xoshiro256++.
     pub seed: u32,
-    /// ChaCha20: the words taken. The default generator: the oldest sum's place in the table.
+    /// The same: the words taken. The default generator: the oldest sum's place in the table.
     pub position: u64,
     /// The last sums of the default generator.
     pub table: [u32; TABLE],
@@ -85,11 +108,22 @@ pub enum Stream {
         first: usize,
     },
     /// So many words of the key stream were given.
-    ChaCha20 {
+    ChaCha {
+        /// How often the rounds are repeated, two at a time.
+        double_rounds: u32,
         /// Of which the key is made.
         seed: u32,
         /// How many.
         position: u64,
+    },
+    /// So many words were given, two for each number.
+    Xoshiro {
+        /// From which it started.
+        seed: u32,
+        /// How many.
+        position: u64,
+        /// The state that gives the number of which the next word is a half.
+        state: [u64; 4],
     },
     /// Nothing to remember.
     Host,
@@ -119,8 +153,24 @@ impl Stream {
                 }
                 Self::Libc { r, first: 0 }
             }
-            Kind::ChaCha20 => Self::ChaCha20 { seed, position: 0 },
+            Kind::ChaCha20 | Kind::ChaCha8 | Kind::Xoshiro256pp => Self::at(kind, seed, 0),
             Kind::Host => Self::Host,
+        }
+    }
+
+    /// That of a seed after so many words, for the kinds that are known by these two.
+    fn at(kind: Kind, seed: u32, position: u64) -> Self {
+        if kind == Kind::Xoshiro256pp {
+            return Self::Xoshiro {
+                seed,
+                position,
+                state: xoshiro_far(splitmix64(seed.into()), position / 2),
+            };
+        }
+        Self::ChaCha {
+            double_rounds: if kind == Kind::ChaCha20 { 10 } else { 4 },
+            seed,
+            position,
         }
     }
 
@@ -132,20 +182,106 @@ impl Stream {
                 r.push(r[i - 3].wrapping_add(r[i - 31]));
                 r[i] >> 1
             }
-            Self::ChaCha20 { seed, position } => {
-                let word = chacha20_block(*seed, *position / 16)[(*position % 16) as usize];
+            Self::ChaCha {
+                double_rounds,
+                seed,
+                position,
+            } => {
+                let block = chacha_block(*double_rounds, *seed, *position / 16);
+                let word = block[(*position % 16) as usize];
                 *position += 1;
                 word
+            }
+            Self::Xoshiro {
+                position, state, ..
+            } => {
+                let number = state[0]
+                    .wrapping_add(state[3])
+                    .rotate_left(23)
+                    .wrapping_add(state[0]);
+                *position += 1;
+                if *position % 2 == 1 {
+                    return (number & 0xffff_ffff) as u32;
+                }
+                *state = xoshiro_step(*state);
+                (number >> 32) as u32
             }
             Self::Host => entropy(),
         }
     }
 }
 
-/// A block of ChaCha20's key stream (RFC 8439, section 2.3) under the key that the specification makes
-/// of a seed. The RFC's counter has 32 bits; the original's, which this is, goes on into the next word.
+/// The first four numbers of SplitMix64.
+fn splitmix64(seed: u64) -> [u64; 4] {
+    let mut x = seed;
+    let mut numbers = [0; 4];
+    for i in 0..4 {
+        x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = x;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        numbers[i] = z ^ (z >> 31);
+    }
+    numbers
+}
+
+/// One step of xoshiro256, from state to state.
+fn xoshiro_step(mut s: [u64; 4]) -> [u64; 4] {
+    let t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = s[3].rotate_left(45);
+    s
+}
+
+/// A linear map of states: what it makes of each of the 256 bits.
+type Map = Vec<[u64; 4]>;
+
+fn map(by: &Map, s: [u64; 4]) -> [u64; 4] {
+    let mut sum = [0; 4];
+    for bit in 0..256 {
+        if s[bit / 64] >> (bit % 64) & 1 == 1 {
+            for i in 0..4 {
+                sum[i] ^= by[bit][i];
+            }
+        }
+    }
+    sum
+}
+
+/// So many steps. The step is linear, and so are two of it, four, eight ...
+fn xoshiro_far(mut s: [u64; 4], steps: u64) -> [u64; 4] {
+    static POWERS: OnceLock<Vec<Map>> = OnceLock::new();
+    let powers = POWERS.get_or_init(|| {
+        let mut power: Map = Vec::new();
+        for bit in 0..256 {
+            let mut one = [0; 4];
+            one[bit / 64] = 1 << (bit % 64);
+            power.push(xoshiro_step(one));
+        }
+        let mut powers = Vec::new();
+        for _ in 0..64 {
+            let twice = power.iter().map(|s| map(&power, *s)).collect();
+            powers.push(power);
+            power = twice;
+        }
+        powers
+    });
+    for bit in 0..64 {
+        if steps >> bit & 1 == 1 {
+            s = map(&powers[bit], s);
+        }
+    }
+    s
+}
+
+/// A block of ChaCha's key stream (RFC 8439, section 2.3, where the double rounds are 10) under the key
+/// that the specification makes of a seed. The RFC's counter has 32 bits; the original's, which this is, goes on into the next word.
 #[must_use]
-pub fn chacha20_block(seed: u32, counter: u64) -> [u32; 16] {
+pub fn chacha_block(double_rounds: u32, seed: u32, counter: u64) -> [u32; 16] {
     let mut initial = [0; 16];
     initial[0] = 0x6170_7865;
     initial[1] = 0x3320_646e;
@@ -156,7 +292,7 @@ pub fn chacha20_block(seed: u32, counter: u64) -> [u32; 16] {
     initial[12] = counter as u32;
     initial[13] = (counter >> 32) as u32;
     let mut state = initial;
-    for _ in 0..10 {
+    for _ in 0..double_rounds {
         for [a, b, c, d] in [
             [0, 4, 8, 12],
             [1, 5, 9, 13],
@@ -188,11 +324,78 @@ fn quarter_round(state: &mut [u32; 16], a: usize, b: usize, c: usize, d: usize) 
     state[b] = (state[b] ^ state[c]).rotate_left(7);
 }
 
+/// What is wrong with most bad segments.
+const SHAPE: &str = "its address or length is no multiple of 4, or it has no bytes or no end";
+
+/// The pieces of memory that a descriptor names, each with its address and length; or what its status
+/// says, and why.
+fn pieces(descriptor: u64, memory: &Memory) -> Result<Vec<(u64, u64)>, (u32, String)> {
+    let u32_at = |at: u64| {
+        let bytes = memory.read(descriptor + at, 4);
+        u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    };
+    let count = u32_at(4);
+    if count == 0 || count > 255 {
+        return Err((2, format!("has {count} segments, and can have 1 to 255")));
+    }
+    if u32_at(12) != 0 {
+        return Err((2, "has a reserved field that is not 0".to_owned()));
+    }
+    let mut segments = Vec::new();
+    let mut total = 0;
+    for i in 0..count {
+        let at = 16 + 16 * i;
+        let address = u32_at(at) + (u32_at(at + 4) << 32);
+        let length = u32_at(at + 8);
+        let last = u128::from(address) + u128::from(length) - 1;
+        if u32_at(at + 12) != 0 {
+            return Err((
+                2,
+                format!("has a bad segment {i}: a reserved field is not 0"),
+            ));
+        }
+        if length == 0 || length % 4 != 0 || address % 4 != 0 || last > u128::from(u64::MAX) {
+            return Err((2, format!("has a bad segment {i}: {SHAPE}")));
+        }
+        total += length;
+        segments.push((address, length));
+    }
+    if total > 256 * 1024 {
+        let why = "has segments of more than 262144 bytes together";
+        return Err((2, why.to_owned()));
+    }
+    let mut pieces = Vec::new();
+    for (i, (start, length)) in segments.into_iter().enumerate() {
+        let (mut address, mut left) = (start, length);
+        while left > 0 {
+            let piece = memory.piece(address, left);
+            if piece == 0 {
+                let why = "it is not in memory that the device can write to";
+                return Err((3, format!("has a bad segment {i}: {why}")));
+            }
+            pieces.push((address, piece));
+            address += piece;
+            left -= piece;
+        }
+    }
+    Ok(pieces)
+}
+
+/// What happened in a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traced {
+    /// It was seeded.
+    Seed(u32),
+    /// A transfer was over: its descriptor, its status, the bytes written.
+    Transfer(u64, u32, u32),
+}
+
 /// The device.
 #[derive(Clone, Debug)]
 pub struct Model {
     kind: Kind,
     initial_seed: u32,
+    bulk: bool,
     stream: Stream,
     /// Numbers taken.
     pub reads: u64,
@@ -200,14 +403,14 @@ pub struct Model {
     pub seeds: u64,
     /// Accesses refused.
     pub guest_errors: u64,
-    /// What `trace` is told: the seeds written.
-    pub traced: Vec<u32>,
+    /// What `trace` is told.
+    pub traced: Vec<Traced>,
 }
 
 impl Model {
     /// A device with these properties, unless they are none.
     #[must_use]
-    pub fn new(generator: &str, seed: u32) -> Option<Self> {
+    pub fn new(generator: &str, seed: u32, bulk: bool) -> Option<Self> {
         let kind = Kind::named(generator)?;
         if kind == Kind::Host && seed != 1 {
             return None;
@@ -215,6 +418,7 @@ impl Model {
         Some(Self {
             kind,
             initial_seed: seed,
+            bulk,
             stream: Stream::new(kind, seed),
             reads: 0,
             seeds: 0,
@@ -255,7 +459,10 @@ impl Model {
         } else if offset == 4 {
             "SEED is write-only"
         } else if offset == 8 {
-            return Ok(0x524e_0000 + u64::from(self.kind.number()));
+            let bulk = if self.bulk { 0x100 } else { 0 };
+            return Ok(0x524e_0000 + bulk + u64::from(self.kind.number()));
+        } else if offset == 12 && self.bulk {
+            "DOORBELL is write-only"
         } else {
             "there is no register"
         };
@@ -268,35 +475,110 @@ impl Model {
     /// # Errors
     ///
     /// When the access is none.
-    pub fn write(&mut self, offset: u64, value: u64, size: u32) -> Result<(), String> {
+    pub fn write(
+        &mut self,
+        offset: u64,
+        value: u64,
+        size: u32,
+        memory: &Memory,
+        entropy: impl FnMut(usize) -> Option<Vec<u32>>,
+    ) -> Result<(), String> {
+        let low = (value & 0xffff_ffff) as u32;
         let why = if size != 4 {
-            "only 4-byte accesses do anything"
+            "only 4-byte accesses do anything".to_owned()
         } else if offset % 4 != 0 {
-            "only aligned accesses do anything"
+            "only aligned accesses do anything".to_owned()
         } else if offset == 0 {
-            "RNG is read-only"
+            "RNG is read-only".to_owned()
         } else if offset == 8 {
-            "INFO is read-only"
+            "INFO is read-only".to_owned()
+        } else if offset == 12 && self.bulk {
+            match self.transfer(u64::from(low) * 4096, memory, entropy) {
+                Ok(()) => return Ok(()),
+                Err(why) => format!("the descriptor at 0x{:x} {why}", u64::from(low) * 4096),
+            }
         } else if offset != 4 {
-            "there is no register"
+            "there is no register".to_owned()
         } else if self.kind == Kind::Host {
-            "the host's entropy takes no seed"
+            "the host's entropy takes no seed".to_owned()
         } else {
-            let seed = (value & 0xffff_ffff) as u32;
-            self.stream = Stream::new(self.kind, seed);
+            self.stream = Stream::new(self.kind, low);
             self.seeds += 1;
-            self.traced.push(seed);
+            self.traced.push(Traced::Seed(low));
             return Ok(());
         };
         self.guest_errors += 1;
         Err(format!("{size}-byte write at offset 0x{offset:x}: {why}"))
     }
 
+    /// A transfer. `entropy` gives so many words of the host's, or has none left.
+    fn transfer(
+        &mut self,
+        descriptor: u64,
+        memory: &Memory,
+        entropy: impl FnMut(usize) -> Option<Vec<u32>>,
+    ) -> Result<(), String> {
+        if memory.piece(descriptor, 4096) < 4096 {
+            return Err("is not in memory that the device can write to".to_owned());
+        }
+        let mut done = 0;
+        let (status, result) = match pieces(descriptor, memory) {
+            Err((status, why)) => (status, Err(why)),
+            Ok(pieces) => {
+                done = self.fill(memory, &pieces, entropy);
+                let wanted: u64 = pieces.iter().map(|(_, length)| length).sum();
+                (if done == wanted { 1 } else { 4 }, Ok(()))
+            }
+        };
+        self.reads += done / 4;
+        memory.write(descriptor + 8, &(done as u32).to_le_bytes());
+        memory.write(descriptor, &status.to_le_bytes());
+        self.traced
+            .push(Traced::Transfer(descriptor, status, done as u32));
+        result
+    }
+
+    /// How many bytes were written.
+    fn fill(
+        &mut self,
+        memory: &Memory,
+        pieces: &[(u64, u64)],
+        mut entropy: impl FnMut(usize) -> Option<Vec<u32>>,
+    ) -> u64 {
+        let mut done = 0;
+        for (start, length) in pieces {
+            let mut at = 0;
+            while at < *length {
+                // How much the host is asked for at a time is the device's own business.
+                let bytes = (length - at).min(512);
+                let words = if self.kind == Kind::Host {
+                    match entropy(bytes as usize / 4) {
+                        Some(words) => words,
+                        None => return done,
+                    }
+                } else {
+                    let mut words = Vec::new();
+                    for _ in 0..bytes / 4 {
+                        words.push(self.stream.next(|| unreachable!()));
+                    }
+                    words
+                };
+                for (i, word) in words.iter().enumerate() {
+                    memory.write(start + at + 4 * i as u64, &word.to_le_bytes());
+                }
+                at += bytes;
+                done += bytes;
+            }
+        }
+        done
+    }
+
     /// What travels.
     #[must_use]
     pub fn save(&self) -> Fields {
+        let bulk = if self.bulk { 128 } else { 0 };
         let mut fields = Fields {
-            generator: self.kind.number(),
+            generator: self.kind.number() + bulk,
             initial_seed: self.initial_seed,
             seed: 0,
             position: 0,
@@ -310,7 +592,7 @@ impl Model {
                 }
                 fields.position = ((first + r.len()) % TABLE) as u64;
             }
-            Stream::ChaCha20 { seed, position } => {
+            Stream::ChaCha { seed, position, .. } | Stream::Xoshiro { seed, position, .. } => {
                 fields.seed = *seed;
                 fields.position = *position;
             }
@@ -323,7 +605,8 @@ impl Model {
     pub fn load(&mut self, fields: &Fields) -> bool {
         let no_table = fields.table == [0; TABLE];
         let stream = match self.kind {
-            _ if fields.generator != self.kind.number() => return false,
+            _ if fields.generator % 128 != self.kind.number() => return false,
+            _ if (fields.generator >= 128) != self.bulk => return false,
             _ if fields.initial_seed != self.initial_seed => return false,
             Kind::Libc if fields.seed == 0 && fields.position < 31 => {
                 let first = fields.position as usize;
@@ -333,10 +616,11 @@ impl Model {
                 }
                 Stream::Libc { r, first }
             }
-            Kind::ChaCha20 if no_table && fields.position <= FARTHEST => Stream::ChaCha20 {
-                seed: fields.seed,
-                position: fields.position,
-            },
+            Kind::ChaCha20 | Kind::ChaCha8 | Kind::Xoshiro256pp
+                if no_table && fields.position <= FARTHEST =>
+            {
+                Stream::at(self.kind, fields.seed, fields.position)
+            }
             Kind::Host if no_table && fields.seed == 0 && fields.position == 0 => Stream::Host,
             _ => return false,
         };
@@ -347,8 +631,11 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Model, Stream, chacha20_block, quarter_round};
+    use super::{
+        Kind, Model, Stream, chacha_block, quarter_round, splitmix64, xoshiro_far, xoshiro_step,
+    };
     use crate::known_answers;
+    use crate::memory::{Memory, START};
 
     fn stream(kind: Kind, seed: u32, count: usize) -> Vec<u32> {
         let mut stream = Stream::new(kind, seed);
@@ -370,11 +657,41 @@ mod tests {
     }
 
     #[test]
-    fn known_answers_of_chacha20() {
-        for answer in &known_answers::CHACHA20 {
-            let words = stream(Kind::ChaCha20, answer.seed, 1000);
-            assert_eq!(words[..5], answer.first, "seed {:#x}", answer.seed);
-            assert_eq!(words[999], answer.thousandth, "seed {:#x}", answer.seed);
+    fn known_answers_of_the_others() {
+        for (kind, answers) in [
+            (Kind::ChaCha20, &known_answers::CHACHA20),
+            (Kind::ChaCha8, &known_answers::CHACHA8),
+            (Kind::Xoshiro256pp, &known_answers::XOSHIRO256PP),
+        ] {
+            for answer in answers {
+                let words = stream(kind, answer.seed, 1000);
+                assert_eq!(words[..5], answer.first, "seed {:#x}", answer.seed);
+                assert_eq!(words[999], answer.thousandth, "seed {:#x}", answer.seed);
+            }
+        }
+    }
+
+    /// What the authors' C code gives for the state 1, 2, 3, 4, and for the seed 0.
+    #[test]
+    fn xoshiro_is_its_authors() {
+        let mut numbers = Stream::Xoshiro {
+            seed: 0,
+            position: 0,
+            state: [1, 2, 3, 4],
+        };
+        let words: Vec<u32> = (0..8).map(|_| numbers.next(|| unreachable!())).collect();
+        assert_eq!(words[..4], [41_943_041, 0, 58_720_359, 0]);
+        let third = u64::from(words[4]) | u64::from(words[5]) << 32;
+        assert_eq!(third, 3_588_806_011_781_223);
+        assert_eq!(splitmix64(0)[0], 0xe220_a839_7b1d_cdaf);
+    }
+
+    #[test]
+    fn far_is_so_many_steps() {
+        let mut s = splitmix64(7);
+        for steps in 0..300 {
+            assert_eq!(xoshiro_far(splitmix64(7), steps), s);
+            s = xoshiro_step(s);
         }
     }
 
@@ -394,24 +711,24 @@ mod tests {
     #[test]
     fn the_blocks_of_the_rfc() {
         assert_eq!(
-            chacha20_block(0, 0)[..4],
+            chacha_block(10, 0, 0)[..4],
             [0xade0_b876, 0x903d_f1a0, 0xe56a_5d40, 0x28bd_8653]
         );
         assert_eq!(
-            chacha20_block(0, 1)[..4],
+            chacha_block(10, 0, 1)[..4],
             [0xbee7_079f, 0x7a38_5155, 0x7c97_ba98, 0x0d08_2d73]
         );
     }
 
     #[test]
     fn a_state_is_where_the_stream_goes_on() {
-        for generator in ["libc", "chacha20"] {
+        for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
             for taken in [0, 1, 27, 28, 30, 31, 32, 1000] {
-                let mut source = Model::new(generator, 0x42).unwrap();
+                let mut source = Model::new(generator, 0x42, true).unwrap();
                 for _ in 0..taken {
                     source.read(0, 4, || unreachable!()).unwrap();
                 }
-                let mut destination = Model::new(generator, 0x42).unwrap();
+                let mut destination = Model::new(generator, 0x42, true).unwrap();
                 assert!(destination.load(&source.save()));
                 assert_eq!(destination.save(), source.save());
                 for _ in 0..100 {
@@ -431,8 +748,10 @@ mod tests {
             ("libc", 0x524e_0000),
             ("chacha20", 0x524e_0001),
             ("host", 0x524e_0002),
+            ("chacha8", 0x524e_0003),
+            ("xoshiro256pp", 0x524e_0004),
         ] {
-            let mut model = Model::new(generator, 1).unwrap();
+            let mut model = Model::new(generator, 1, false).unwrap();
             let own = model.save();
             assert_eq!(model.read(8, 4, || unreachable!()), Ok(expected));
             assert_eq!((model.reads, model.guest_errors), (0, 0));
@@ -441,10 +760,41 @@ mod tests {
     }
 
     #[test]
+    fn a_transfer_is_so_many_reads() {
+        for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
+            let memory = Memory::new(0b111, false);
+            memory.write(START + 4, &2_u32.to_le_bytes());
+            let segments = [(START + 0x1ffc, 8_u32), (START + 0x1000, 0xff8)];
+            for (i, (address, length)) in segments.into_iter().enumerate() {
+                let at = START + 16 + 16 * i as u64;
+                memory.write(at, &address.to_le_bytes());
+                memory.write(at + 8, &length.to_le_bytes());
+            }
+            let (mut bulk, mut single) = (
+                Model::new(generator, 7, true).unwrap(),
+                Model::new(generator, 7, true).unwrap(),
+            );
+            bulk.write(12, START / 4096, 4, &memory, |_| unreachable!())
+                .unwrap();
+            assert_eq!(
+                memory.read(START, 12),
+                [1, 0, 0, 0, 2, 0, 0, 0, 0, 16, 0, 0]
+            );
+            for (address, length) in segments {
+                for at in 0..u64::from(length) / 4 {
+                    let word = single.read(0, 4, || unreachable!()).unwrap() as u32;
+                    assert_eq!(memory.read(address + 4 * at, 4), word.to_le_bytes());
+                }
+            }
+            assert_eq!((bulk.save(), bulk.reads), (single.save(), single.reads));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
-        assert!(Model::new("Libc", 1).is_none());
-        assert!(Model::new("host", 2).is_none());
-        let mut model = Model::new("libc", 1).unwrap();
+        assert!(Model::new("Libc", 1, true).is_none());
+        assert!(Model::new("host", 2, true).is_none());
+        let mut model = Model::new("libc", 1, true).unwrap();
         let own = model.save();
         let mut foreign = own.clone();
         foreign.position = 31;
@@ -453,7 +803,10 @@ mod tests {
         foreign.initial_seed = 2;
         assert!(!model.load(&foreign));
         foreign = own.clone();
-        foreign.generator = 1;
+        foreign.generator = 129;
+        assert!(!model.load(&foreign));
+        foreign = own.clone();
+        foreign.generator = 0;
         assert!(!model.load(&foreign));
         assert_eq!(model.save(), own);
         for (read, offset, size, expected) in [
@@ -476,13 +829,15 @@ mod tests {
                 true,
                 12,
                 4,
-                "4-byte read at offset 0xc: there is no register",
+                "4-byte read at offset 0xc: DOORBELL is write-only",
             ),
         ] {
             let refused = if read {
                 model.read(offset, size, || unreachable!()).unwrap_err()
             } else {
-                model.write(offset, 7, size).unwrap_err()
+                model
+                    .write(offset, 7, size, &Memory::new(0, false), |_| unreachable!())
+                    .unwrap_err()
             };
             assert_eq!(refused, expected);
         }

@@ -5,7 +5,8 @@
 use my_rng_dev::device::{Event, MyRng, Properties};
 use my_rng_dev::pci::{Host, PciModel};
 
-use crate::oracle::{Fields, Model};
+use crate::memory::{Mapped, Memory};
+use crate::oracle::{Fields, Model, Traced};
 use crate::wire;
 
 /// The machine around the device. Its entropy is a rule, and is missing now and then.
@@ -14,62 +15,82 @@ pub struct Machine {
     /// Bit n of it tells whether the n-th request, modulo 64, is answered.
     available: u64,
     asked: u32,
-    traced: Vec<u32>,
+    traced: Vec<Traced>,
+    memory: Memory,
 }
 
-/// What the n-th request for entropy is answered with.
-fn entropy(available: u64, n: u32) -> Option<u32> {
-    let word = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
-    (available >> (n % 64) & 1 == 1).then_some(word)
+/// What the n-th request for entropy, of so many words, is answered with.
+fn entropy(available: u64, n: u32, words: usize) -> Option<Vec<u32>> {
+    let first = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
+    let words = (0..words as u32).map(|i| first.wrapping_add(i.wrapping_mul(0x0101_0101)));
+    (available >> (n % 64) & 1 == 1).then(|| words.collect())
 }
 
 impl Host<Event> for Machine {
+    type Memory = Mapped;
+
+    fn map(&mut self, address: u64, length: usize) -> Option<Mapped> {
+        self.memory.map(address, length)
+    }
+
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        let word = entropy(self.available, self.asked);
+        assert!(!bytes.is_empty() && bytes.len() % 4 == 0);
+        let words = entropy(self.available, self.asked, bytes.len() / 4);
         self.asked += 1;
         // What is not there must not be taken from here.
-        bytes.copy_from_slice(&word.unwrap_or(0xdead_beef).to_le_bytes());
-        word.is_some()
+        bytes.fill(0xee);
+        let Some(words) = words else {
+            return false;
+        };
+        for (bytes, word) in bytes.chunks_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        true
     }
 
     fn trace(&mut self, event: Event) {
-        let Event::Seeded(seed) = event;
-        self.traced.push(seed);
+        self.traced.push(match event {
+            Event::Seeded(seed) => Traced::Seed(seed),
+            Event::Transferred {
+                descriptor,
+                status,
+                bytes,
+            } => Traced::Transfer(descriptor, status, bytes),
+        });
     }
 }
 
 /// Both.
-#[derive(Clone)]
 pub struct Pair {
     properties: Properties,
     device: MyRng,
     machine: Machine,
     model: Model,
-    /// How many words of entropy the model asked for.
+    /// How often the model asked for entropy.
     asked: u32,
+    /// The model's own.
+    memory: Memory,
 }
 
 impl Pair {
     /// A device with these properties, or none where both say that there can be none.
     #[must_use]
-    pub fn new(generator: &str, seed: u32, available: u64) -> Option<Self> {
-        let properties = Properties {
-            seed,
-            generator: generator.to_owned(),
-        };
-        let device = MyRng::new(&properties);
-        let model = Model::new(generator, seed);
+    pub fn new(properties: &Properties, available: u64, memory: &Memory) -> Option<Self> {
+        let device = MyRng::new(properties);
+        let model = Model::new(&properties.generator, properties.seed, properties.bulk);
         assert_eq!(device.is_ok(), model.is_some(), "{properties:?}");
         let pair = Self {
-            properties,
+            properties: properties.clone(),
             device: device.ok()?,
             machine: Machine {
                 available,
                 asked: 0,
                 traced: Vec::new(),
+                memory: memory.copy(),
             },
             model: model?,
             asked: 0,
+            memory: memory.copy(),
         };
         pair.check();
         Some(pair)
@@ -93,6 +114,34 @@ impl Pair {
         assert_eq!(self.machine.traced, self.model.traced);
     }
 
+    /// Holds the memory of the one against that of the other.
+    fn check_memory(&self) {
+        assert!(self.machine.memory.is_like(&self.memory), "memory");
+    }
+
+    /// Another machine, in which all is the same.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self {
+            properties: self.properties.clone(),
+            device: self.device.clone(),
+            machine: Machine {
+                memory: self.machine.memory.copy(),
+                traced: self.machine.traced.clone(),
+                ..self.machine
+            },
+            model: self.model.clone(),
+            asked: self.asked,
+            memory: self.memory.copy(),
+        }
+    }
+
+    /// The guest's processor writes to memory that there is.
+    pub fn store(&mut self, address: u64, bytes: &[u8]) {
+        self.machine.memory.write(address, bytes);
+        self.memory.write(address, bytes);
+    }
+
     fn counters(&self) -> Vec<(&'static str, u64)> {
         MyRng::COUNTERS
             .iter()
@@ -107,7 +156,7 @@ impl Pair {
     pub fn read(&mut self, offset: u64, size: u32) {
         let (available, asked) = (self.machine.available, &mut self.asked);
         let expected = self.model.read(offset, size, || {
-            let word = entropy(available, *asked);
+            let word = entropy(available, *asked, 1).and_then(|words| words.first().copied());
             *asked += 1;
             // The guest reads 0 where there is none.
             word.unwrap_or(0)
@@ -122,13 +171,23 @@ impl Pair {
 
     /// The guest writes.
     pub fn write(&mut self, offset: u64, value: u64, size: u32) {
-        let expected = self.model.write(offset, value, size);
+        let (available, asked) = (self.machine.available, &mut self.asked);
+        let expected = self
+            .model
+            .write(offset, value, size, &self.memory, |words| {
+                let words = entropy(available, *asked, words);
+                *asked += 1;
+                words
+            });
         let got = self.device.write(&mut self.machine, offset, value, size);
         assert_eq!(
             got.map_err(|refused| refused.to_string()),
             expected,
             "{size}-byte write at {offset:#x}"
         );
+        if offset == 12 {
+            self.check_memory();
+        }
     }
 
     /// The guest takes numbers.

@@ -8,6 +8,7 @@ use arbitrary::Arbitrary;
 use my_rng_dev::device::{MyRng, Properties};
 use my_rng_dev::pci::{PciModel, Properties as _, PropertyVisitor};
 
+use crate::memory::{Memory, PAGE, START};
 use crate::oracle::{Kind, Model};
 use crate::pair::Pair;
 
@@ -90,6 +91,17 @@ fn number(bytes: &[u8]) -> Option<u32> {
 }
 
 impl PropertyVisitor for Setter<'_> {
+    fn bool(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut bool) {
+        if let Some(option) = self.value(name) {
+            match text(option).as_str() {
+                "on" => *value = true,
+                "off" => *value = false,
+                // As above.
+                _ => self.bad = true,
+            }
+        }
+    }
+
     fn u32(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut u32) {
         if let Some(option) = self.value(name) {
             match number(option) {
@@ -114,7 +126,7 @@ pub fn run(asked: &Asked<'_>) {
         Asked::Options(options) => {
             let mut setter = Setter::new(options);
             properties.visit(&mut setter);
-            assert_eq!(setter.names, [c"seed", c"generator"]);
+            assert_eq!(setter.names, [c"seed", c"generator", c"bulk"]);
             if setter.bad {
                 return;
             }
@@ -132,25 +144,28 @@ pub fn run(asked: &Asked<'_>) {
                     }
                     Generator::Any(bytes) => String::from_utf8_lossy(bytes).into(),
                 },
+                ..Properties::default()
             }
         }
     }
     let (seed, generator) = (properties.seed, properties.generator.as_str());
+    let memory = Memory::new(1, false);
     match MyRng::new(&properties) {
         Ok(_) => {
-            let Some(mut pair) = Pair::new(generator, seed, u64::MAX) else {
+            let Some(mut pair) = Pair::new(&properties, u64::MAX, &memory) else {
                 panic!("{properties:?} cannot be");
             };
             pair.read(8, 4);
             pair.take(3);
             pair.write(4, 0x42, 4);
+            pair.write(12, START / PAGE, 4);
             pair.reset();
             pair.take(3);
             pair.check();
         }
         Err(refused) => {
             assert!(
-                Model::new(generator, seed).is_none(),
+                Model::new(generator, seed, properties.bulk).is_none(),
                 "{properties:?}: {refused}"
             );
             let told = refused.to_string();
@@ -198,12 +213,16 @@ mod tests {
     #[test]
     fn options_are_set_by_name() {
         let mut properties = Properties::default();
-        let mut setter = Setter::new(b"id=a,seed=0x42,generator=host,seed=7,");
+        let mut setter = Setter::new(b"id=a,seed=0x42,generator=host,seed=7,bulk=off");
         properties.visit(&mut setter);
         assert!(!setter.bad);
         assert_eq!(
-            (properties.seed, properties.generator.as_str()),
-            (7, "host")
+            (
+                properties.seed,
+                properties.generator.as_str(),
+                properties.bulk
+            ),
+            (7, "host", false)
         );
         let mut setter = Setter::new(b"seed=4294967296");
         properties.visit(&mut setter);

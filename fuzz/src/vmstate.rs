@@ -3,7 +3,9 @@
 //! The target `vmstate`: a state of any bytes arrives.
 
 use arbitrary::Arbitrary;
+use my_rng_dev::device::Properties;
 
+use crate::memory::Memory;
 use crate::oracle::{Fields, Kind};
 use crate::pair::Pair;
 
@@ -15,6 +17,8 @@ pub struct Arrival<'a> {
     before: u8,
     /// What is taken after.
     after: u8,
+    /// Whether the device has a bulk engine.
+    bulk: bool,
     state: State<'a>,
 }
 
@@ -33,6 +37,8 @@ enum Device {
     Libc(u32),
     ChaCha20(u32),
     Host,
+    ChaCha8(u32),
+    Xoshiro256pp(u32),
 }
 
 /// Lets it arrive.
@@ -42,17 +48,23 @@ pub fn run(arrival: &Arrival<'_>) {
         State::Edited(_) => Fields::from_bytes(&[]),
     };
     let (kind, seed) = match arrival.device {
-        Device::AsTheState => match named.generator {
-            0 => (Kind::Libc, named.initial_seed),
-            1 => (Kind::ChaCha20, named.initial_seed),
-            _ => (Kind::Host, 1),
-        },
+        Device::AsTheState => Kind::ALL
+            .into_iter()
+            .find(|kind| kind.number() == named.generator % 128 && *kind != Kind::Host)
+            .map_or((Kind::Host, 1), |kind| (kind, named.initial_seed)),
         Device::Libc(seed) => (Kind::Libc, seed),
         Device::ChaCha20(seed) => (Kind::ChaCha20, seed),
         Device::Host => (Kind::Host, 1),
+        Device::ChaCha8(seed) => (Kind::ChaCha8, seed),
+        Device::Xoshiro256pp(seed) => (Kind::Xoshiro256pp, seed),
     };
-    let Some(mut pair) = Pair::new(kind.name(), seed, u64::MAX) else {
-        panic!("{kind:?} with seed {seed} was refused");
+    let properties = Properties {
+        seed,
+        generator: kind.name().to_owned(),
+        bulk: arrival.bulk,
+    };
+    let Some(mut pair) = Pair::new(&properties, u64::MAX, &Memory::new(0, false)) else {
+        panic!("{properties:?} was refused");
     };
     pair.take(arrival.before.into());
     pair.check();
@@ -73,7 +85,7 @@ pub fn run(arrival: &Arrival<'_>) {
         assert_eq!(pair.save(), state);
     }
     // Accepted or not: the numbers are as the oracle says ...
-    let mut twin = pair.clone();
+    let mut twin = pair.twin();
     pair.read(8, 4);
     pair.take(arrival.after.into());
     pair.check();

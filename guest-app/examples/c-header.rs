@@ -65,8 +65,15 @@ pub fn item(line: &str) -> Option<&str> {
 
 /// The comment in C.
 fn commented(lines: &[String]) -> String {
-    // Links of rustdoc's to functions of that file, which are macros here.
-    let text = lines.join("\n").replace("[`info`]", "MY_RNG_INFO()");
+    // Links of rustdoc's to items of that file, which are macros here.
+    let mut text = String::new();
+    for (index, part) in lines.join("\n").split("[`").enumerate() {
+        match part.split_once("`]") {
+            Some(("info", rest)) => text.push_str(&format!("MY_RNG_INFO(){rest}")),
+            Some((name, rest)) if index > 0 => text.push_str(&format!("MY_RNG_{name}{rest}")),
+            _ => text.push_str(part),
+        }
+    }
     match text.lines().count() {
         0 => String::new(),
         1 => format!("/* {text} */\n"),
@@ -87,11 +94,27 @@ fn definitions(name: &str) -> Vec<String> {
         "REG_RNG" => format!("{:#x}", abi::REG_RNG),
         "REG_SEED" => format!("{:#x}", abi::REG_SEED),
         "REG_INFO" => format!("{:#x}", abi::REG_INFO),
+        "REG_DOORBELL" => format!("{:#x}", abi::REG_DOORBELL),
         "INFO_SIGNATURE" => format!("{:#06x}", abi::INFO_SIGNATURE),
         "GENERATOR_LIBC" => abi::GENERATOR_LIBC.to_string(),
         "GENERATOR_CHACHA20" => abi::GENERATOR_CHACHA20.to_string(),
         "GENERATOR_HOST" => abi::GENERATOR_HOST.to_string(),
+        "GENERATOR_CHACHA8" => abi::GENERATOR_CHACHA8.to_string(),
+        "GENERATOR_XOSHIRO256PP" => abi::GENERATOR_XOSHIRO256PP.to_string(),
+        "INFO_BULK" => format!("{:#x}u", abi::INFO_BULK),
         "info" => return info(),
+        "BULK_PAGE" => abi::BULK_PAGE.to_string(),
+        "BULK_STATUS" => format!("{:#x}", abi::BULK_STATUS),
+        "BULK_COUNT" => format!("{:#x}", abi::BULK_COUNT),
+        "BULK_DONE" => format!("{:#x}", abi::BULK_DONE),
+        "BULK_SEGMENTS" => format!("{:#x}", abi::BULK_SEGMENTS),
+        "BULK_SEGMENT_SIZE" => format!("{:#x}", abi::BULK_SEGMENT_SIZE),
+        "BULK_MAX_SEGMENTS" => abi::BULK_MAX_SEGMENTS.to_string(),
+        "BULK_MAX_BYTES" => abi::BULK_MAX_BYTES.to_string(),
+        "BULK_FILLED" => abi::BULK_FILLED.to_string(),
+        "BULK_BAD_DESCRIPTOR" => abi::BULK_BAD_DESCRIPTOR.to_string(),
+        "BULK_BAD_MEMORY" => abi::BULK_BAD_MEMORY.to_string(),
+        "BULK_NO_ENTROPY" => abi::BULK_NO_ENTROPY.to_string(),
         "DEFAULT_SEED" => abi::DEFAULT_SEED.to_string(),
         "NODE_NAME" => {
             return vec![
@@ -101,8 +124,10 @@ fn definitions(name: &str) -> Vec<String> {
         }
         "IOCTL_TYPE" => format!("{:?}", char::from_u32(abi::IOCTL_TYPE).expect("a letter")),
         "IOCTL_NR" => abi::IOCTL_NR.to_string(),
+        "IOCTL_FILL_NR" => abi::IOCTL_FILL_NR.to_string(),
         "IOCTL_RAND" => ioctl(abi::IOCTL_RAND),
         "IOCTL_SEED" => ioctl(abi::IOCTL_SEED),
+        "IOCTL_FILL" => ioctl(abi::IOCTL_FILL),
         _ => panic!(
             "abi/my_rng_abi.rs has a new {name}: say in examples/c-header.rs what it is in C"
         ),
@@ -135,11 +160,11 @@ fn ioctl(number: u32) -> String {
         2 => "_IOR",
         other => panic!("{number:#x} has the direction {other}: say here what it is in C"),
     };
-    assert_eq!(
-        number >> 16 & 0x3fff,
-        4,
-        "{number:#x} is not of an unsigned int: say here of what"
-    );
+    let kind = match number >> 16 & 0x3fff {
+        4 => "unsigned int",
+        8 => "unsigned int[2]",
+        size => panic!("{number:#x} is of {size} bytes: say here what they are in C"),
+    };
     let letter = char::from_u32(number >> 8 & 0xff).expect("a letter");
-    format!("{direction}({letter:?}, {}, unsigned int)", number & 0xff)
+    format!("{direction}({letter:?}, {}, {kind})", number & 0xff)
 }

@@ -41,6 +41,12 @@
 /* `INFO`, read-only: what the device is; reading it takes no number. See MY_RNG_INFO(). */
 #define MY_RNG_REG_INFO 0x8
 
+/*
+ * `DOORBELL`, write-only, of a device that has MY_RNG_INFO_BULK: carries out what the descriptor in a page
+ * of guest memory asks for, whose address is the value times MY_RNG_BULK_PAGE.
+ */
+#define MY_RNG_REG_DOORBELL 0xc
+
 /* Bits 31 to 16 of `INFO`. A device from before the register reads as 0 there. */
 #define MY_RNG_INFO_SIGNATURE 0x524e
 
@@ -56,13 +62,58 @@
 /* The id of the host's own source: words of 32 bits, which nothing foretells; it takes no seed. */
 #define MY_RNG_GENERATOR_HOST 2
 
+/* The id of ChaCha8: words of 32 bits, from a seed. */
+#define MY_RNG_GENERATOR_CHACHA8 3
+
+/* The id of xoshiro256++: words of 32 bits, from a seed. */
+#define MY_RNG_GENERATOR_XOSHIRO256PP 4
+
+/* The bit of `INFO` that says that the device has the bulk engine. */
+#define MY_RNG_INFO_BULK 0x100u
+
 /*
- * The value of `INFO` for a generator. Bits 15 to 8 are 0 and reserved: whoever reads the register has
- * to leave them out of account.
+ * The value of `INFO` for a generator, without extensions. Those have bits 15 to 8, of which all but
+ * MY_RNG_INFO_BULK are reserved: whoever reads the register has to leave them out of account.
  */
 #define MY_RNG_INFO(generator) (((unsigned int)MY_RNG_INFO_SIGNATURE << 16) | (generator))
 #define MY_RNG_INFO_IS_THERE(info) (((info) >> 16) == MY_RNG_INFO_SIGNATURE)
 #define MY_RNG_INFO_GENERATOR(info) ((info) & 0xff)
+
+/* The size and alignment, in bytes, of a descriptor's page. */
+#define MY_RNG_BULK_PAGE 4096
+
+/* Where in a descriptor its status is: 0 from the driver, another from the device. */
+#define MY_RNG_BULK_STATUS 0x0
+
+/* Where in a descriptor the number of its segments is, from 1 to MY_RNG_BULK_MAX_SEGMENTS. */
+#define MY_RNG_BULK_COUNT 0x4
+
+/* Where in a descriptor the device says how many bytes it has written to the segments. */
+#define MY_RNG_BULK_DONE 0x8
+
+/* Where in a descriptor its first segment is: 64 bits of address, 32 of length in bytes, 32 of 0. */
+#define MY_RNG_BULK_SEGMENTS 0x10
+
+/* The size of a segment in a descriptor, in bytes. */
+#define MY_RNG_BULK_SEGMENT_SIZE 0x10
+
+/* How many segments a descriptor can have. */
+#define MY_RNG_BULK_MAX_SEGMENTS 255
+
+/* How many bytes all segments of a descriptor can have together. */
+#define MY_RNG_BULK_MAX_BYTES 262144
+
+/* Status: the segments are filled. */
+#define MY_RNG_BULK_FILLED 1
+
+/* Status: the descriptor is not as it has to be; nothing was done. */
+#define MY_RNG_BULK_BAD_DESCRIPTOR 2
+
+/* Status: a segment is not in memory that the device can write to; nothing was done. */
+#define MY_RNG_BULK_BAD_MEMORY 3
+
+/* Status: the host had no more entropy to give. */
+#define MY_RNG_BULK_NO_ENTROPY 4
 
 /* The seed that a device behaves as if it had been given, until it is given one. */
 #define MY_RNG_DEFAULT_SEED 1
@@ -74,13 +125,22 @@
 /* The type ("magic") byte of the driver's ioctl numbers. */
 #define MY_RNG_IOCTL_TYPE 'q'
 
-/* The sequence number that both ioctls share; they differ in direction. */
+/* The sequence number that the two classic ioctls share; they differ in direction. */
 #define MY_RNG_IOCTL_NR 1
+
+/* The sequence number of the ioctl that fills memory. */
+#define MY_RNG_IOCTL_FILL_NR 2
 
 /* `_IOR('q', 1, unsigned int)`: stores the next number where the argument points. */
 #define MY_RNG_IOCTL_RAND _IOR('q', 1, unsigned int)
 
 /* `_IOW('q', 1, unsigned int)`: seeds the device with the number the argument points to. */
 #define MY_RNG_IOCTL_SEED _IOW('q', 1, unsigned int)
+
+/*
+ * `_IOW('q', 2, unsigned int[2])`: fills a part of the memory that the file is mapped to with the next
+ * numbers. The argument points to the part's start and length in it, both in bytes and multiples of 4.
+ */
+#define MY_RNG_IOCTL_FILL _IOW('q', 2, unsigned int[2])
 
 #endif

@@ -55,10 +55,12 @@ Formats:
   text  one property a line
   json  one object: node, device, driver (null if none is bound),
         generator, bits (of each number, null if unknown), hwrng,
-        words, seeds
+        bulk (null if unknown), words, seeds
 
-It takes no number from the stream. Words and seeds count what the driver has
-done since it was bound to the device, for all who have it open.";
+It takes no number from the stream. Bulk says whether the device can write many
+numbers to memory by itself, which makes long reads fast. Words and seeds count
+what the driver has done since it was bound to the device, for all who have it
+open.";
 
 const LIST_EXAMPLES: &str = "\
 Formats:

@@ -16,11 +16,16 @@ const ROUNDS: u32 = 2;
 const NUMBERS: u32 = 5;
 const SEED: u32 = 0;
 
-/// How many bytes are read from the device at a time.
+/// How many bytes are taken from the device at a time. More of them are not faster, and may be more than
+/// what a full disk loses.
 pub const PIECE: usize = 1 << 16;
 
+/// From how many bytes on they are taken where the device has written them. To have memory mapped takes as
+/// long as to read half of this.
+const FILL_FROM: u128 = 1 << 20;
+
 // So that no piece but the last ends inside of a number.
-const _: () = assert!(PIECE % REG_SIZE == 0);
+const _: () = assert!(PIECE % REG_SIZE == 0 && PIECE <= my_rng::Device::FILL_MAX);
 
 /// A stream of numbers that can be restarted; the device, or a stand-in for it in tests.
 pub trait Source {
@@ -31,6 +36,11 @@ pub trait Source {
     /// Takes numbers as little-endian bytes, as many as it likes, up to the length of `buffer`; none if
     /// its driver can only give one number at a time.
     fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, my_rng::Error>;
+    /// Takes numbers as so many little-endian bytes to where [`Self::filled`] has them; whether it could. If
+    /// not, none of what it may have taken can be had.
+    fn fill(&mut self, length: usize) -> bool;
+    /// What was filled last.
+    fn filled(&self) -> &[u8];
 }
 
 impl Source for my_rng::Device {
@@ -48,6 +58,15 @@ impl Source for my_rng::Device {
             Err(error) if error.is_unsupported() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn fill(&mut self, length: usize) -> bool {
+        // Whatever the reason why not, a read does without, or tells it.
+        my_rng::Device::fill(self, length).is_ok()
+    }
+
+    fn filled(&self) -> &[u8] {
+        my_rng::Device::filled(self)
     }
 }
 
@@ -116,6 +135,8 @@ pub fn classic(
 enum Way {
     /// The first by itself, in the way that only the device's driver knows: other files can be read, too.
     First,
+    /// Many at a time, without a copy.
+    Filled,
     /// Many at a time.
     Many,
     /// By themselves, for the driver can do no better.
@@ -127,6 +148,8 @@ enum Way {
 pub struct Stream<S> {
     source: S,
     way: Way,
+    /// For what has to be copied.
+    buffer: Vec<u8>,
     /// How many numbers were taken.
     pub numbers: u64,
 }
@@ -137,12 +160,22 @@ impl<S: Source> Stream<S> {
         Self {
             source,
             way: Way::First,
+            buffer: vec![0; PIECE],
             numbers: 0,
         }
     }
 
-    /// Takes what comes next, and at least something where there is room for it.
-    fn take<'a>(&mut self, buffer: &'a mut [u8]) -> Result<&'a [u8], my_rng::Error> {
+    /// Takes what comes next: at least something, and at most `left` bytes, if those are not 0.
+    fn take(&mut self, left: u128) -> Result<&[u8], my_rng::Error> {
+        let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        if self.way == Way::Filled {
+            if self.source.fill(length) {
+                self.numbers += length.div_ceil(REG_SIZE) as u64;
+                return Ok(self.source.filled());
+            }
+            self.way = Way::Many;
+        }
+        let (buffer, _) = self.buffer.split_at_mut(length);
         if self.way == Way::Many {
             match self.source.read(buffer)? {
                 Some(length) => {
@@ -154,7 +187,11 @@ impl<S: Source> Stream<S> {
         }
         let word = self.source.next_u32()?.to_le_bytes();
         if self.way == Way::First {
-            self.way = Way::Many;
+            self.way = if left < FILL_FROM {
+                Way::Many
+            } else {
+                Way::Filled
+            };
         }
         self.numbers += 1;
         for (byte, of_word) in buffer.iter_mut().zip(word) {
@@ -173,15 +210,13 @@ pub fn read<S: Source>(
     progress: &Progress,
     stop: impl Fn() -> bool,
 ) -> Result<(), Failure> {
-    let mut buffer = vec![0; PIECE];
     let mut printer = Printer::new(amount.format);
     let mut left = amount.bytes;
     while left > 0 {
         if stop() {
             return Err(Failure::Interrupted);
         }
-        buffer.truncate(usize::try_from(left).unwrap_or(PIECE));
-        let bytes = stream.take(&mut buffer)?;
+        let bytes = stream.take(left)?;
         printer.print(output, bytes)?;
         progress.advance(bytes.len());
         left -= bytes.len() as u128;
@@ -247,15 +282,30 @@ mod tests {
         /// How many bytes one read gives, if it can be read.
         piece: Option<usize>,
         reads: usize,
+        /// How many more times it can fill memory.
+        can_fill: usize,
+        fills: usize,
+        memory: Vec<u8>,
     }
 
     impl Counter {
         fn new(next: u32) -> Self {
             Self {
                 next,
-                left: 100_000,
+                left: 1_000_000,
                 piece: Some(PIECE),
                 reads: 0,
+                can_fill: 0,
+                fills: 0,
+                memory: Vec::new(),
+            }
+        }
+
+        /// One with an engine, which works so many times.
+        fn with_engine(next: u32, can_fill: usize) -> Self {
+            Self {
+                can_fill,
+                ..Self::new(next)
             }
         }
     }
@@ -295,6 +345,27 @@ mod tests {
                 }
             }
             Ok(Some(length))
+        }
+
+        fn fill(&mut self, length: usize) -> bool {
+            self.fills += 1;
+            self.memory.clear();
+            // As the driver does: all or nothing.
+            let numbers = length.div_ceil(REG_SIZE) as u32;
+            if self.can_fill == 0 || self.left < numbers {
+                return false;
+            }
+            self.can_fill -= 1;
+            self.left -= numbers;
+            let words = (self.next..).take(numbers as usize);
+            self.memory.extend(words.flat_map(u32::to_le_bytes));
+            self.memory.truncate(length);
+            self.next += numbers;
+            true
+        }
+
+        fn filled(&self) -> &[u8] {
+            &self.memory
         }
     }
 
@@ -414,6 +485,84 @@ mod tests {
         }
     }
 
+    /// Around where it begins to be used, at the ends of pieces and of numbers, and where it ceases to work.
+    #[test]
+    fn what_the_engine_fills_is_the_same_stream() {
+        let from = FILL_FROM as usize;
+        for bytes in [
+            from - 1,
+            from,
+            from + 1,
+            from + 3,
+            from + 4,
+            from + PIECE + 6,
+            3 * from,
+        ] {
+            for can_fill in [0, 1, 2, 15, 16, 1000] {
+                let source = Counter::with_engine(7, can_fill);
+                let (output, stream, result) =
+                    read_from(source, bytes as u128, Format::Raw, || false);
+                result.expect("read");
+                let expected = (7_u32..).flat_map(u32::to_le_bytes).take(bytes);
+                assert!(output.into_iter().eq(expected), "{bytes} bytes, {can_fill}");
+                assert_eq!(stream.numbers, bytes.div_ceil(4) as u64);
+                assert_eq!(u64::from(stream.source.next), 7 + stream.numbers);
+                // The first number came by itself.
+                let pieces = (bytes - 4).div_ceil(PIECE);
+                let filled = if bytes < from {
+                    0
+                } else {
+                    can_fill.min(pieces)
+                };
+                assert_eq!(stream.source.reads, pieces - filled);
+                // What has failed is not tried again.
+                let fills = if bytes < from {
+                    0
+                } else {
+                    (filled + 1).min(pieces)
+                };
+                assert_eq!(stream.source.fills, fills);
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_engine_fills_is_printed_in_all_formats() {
+        for format in [Format::Dec, Format::Hex, Format::Json] {
+            let source = Counter::with_engine(0xfffe, 1000);
+            let (output, stream, result) = read_from(source, FILL_FROM, format, || false);
+            result.expect("read");
+            assert_eq!(stream.source.reads, 0, "{format:?}");
+            assert!(output == printed(FILL_FROM, format), "{format:?}");
+        }
+    }
+
+    /// The engine says no more than that it has failed. What the device still gives, and why not more, comes
+    /// by reading.
+    #[test]
+    fn a_device_that_goes_away_while_its_engine_works_loses_no_number() {
+        let mut source = Counter::with_engine(0, 1000);
+        source.left = 40_000;
+        let (output, stream, result) = read_from(source, 1 << 40, Format::Raw, || false);
+        let failure = result.expect_err("a failure");
+        assert!(matches!(failure, Failure::Device(_)), "{failure}");
+        assert_eq!((stream.numbers, output.len()), (40_000, 160_000));
+        assert_eq!(stream.source.fills, 3);
+    }
+
+    #[test]
+    fn all_that_was_filled_is_printed_when_it_is_stopped() {
+        let pieces = Cell::new(0);
+        let stop = || pieces.replace(pieces.get() + 1) == 3;
+        let source = Counter::with_engine(0, 1000);
+        let (output, stream, result) = read_from(source, 1 << 40, Format::Raw, stop);
+        let failure = result.expect_err("stopped");
+        assert!(matches!(failure, Failure::Interrupted), "{failure}");
+        assert_eq!(output.len(), 4 + 2 * PIECE);
+        assert_eq!(output.len() as u64, stream.numbers * 4);
+        assert_eq!((stream.source.fills, stream.source.reads), (2, 0));
+    }
+
     /// As a signal makes it.
     #[test]
     fn short_reads_lose_nothing() {
@@ -498,6 +647,7 @@ mod tests {
         .expect_err("a failure");
         assert!(failure.to_string().contains("make room"), "{failure}");
         // The piece that was lost is the last one that was taken.
+        assert_eq!(stream.source.fills, 1);
         assert_eq!(stream.source.reads, 1);
         assert_eq!(stream.numbers, 1 + (PIECE / REG_SIZE) as u64);
     }

@@ -19,6 +19,10 @@ pub enum Operation {
     Seed,
     /// Taking numbers from it.
     Read,
+    /// Mapping the memory that it fills.
+    Map,
+    /// Having it fill that memory.
+    Fill,
     /// Asking what it is.
     Info,
     /// Making a generator for `rand` of it.
@@ -33,6 +37,8 @@ impl fmt::Display for Operation {
             Self::Open => "open",
             Self::Seed => "seed",
             Self::Read => "read from",
+            Self::Map => "map memory of",
+            Self::Fill => "fill memory from",
             Self::Info => "get information on",
             Self::Rng => "take uniform numbers from",
             Self::List => "look for nodes in",
@@ -90,10 +96,16 @@ impl Error {
     /// Whether the driver is one that cannot do this at all: older than this library, or another's. The
     /// two ioctls of the classic contract ([`Device::seed`](crate::Device::seed) and
     /// [`Device::next_u32`](crate::Device::next_u32)) are there with every driver.
+    ///
+    /// Of [`Device::fill`](crate::Device::fill), also whether the device has no engine, or cannot use it now:
+    /// reading does without.
     pub fn is_unsupported(&self) -> bool {
         match self.operation {
             // What a file without a read() answers.
             Operation::Read => self.raw_os_error() == Some(libc::EINVAL),
+            // What a node without a mmap() answers, and ours where there is no engine.
+            Operation::Map => self.raw_os_error() == Some(libc::ENODEV),
+            Operation::Fill => matches!(self.raw_os_error(), Some(libc::ENOTTY | libc::EIO)),
             Operation::Info => self.source.kind() == io::ErrorKind::Unsupported,
             _ => false,
         }
@@ -143,6 +155,10 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
         }
         // An open node whose device has left; a node whose driver has.
         Some(libc::ENODEV | libc::ENXIO) => match operation {
+            Operation::Map => "it has no bulk engine (or is gone), or its driver is older than this program \
+                               and knows of none; leave `bulk=off` away where QEMU is started and load the \
+                               my_rng.ko of the same release, or use read()"
+                .to_owned(),
             Operation::Open => "no driver stands behind this node; load it as root with \
                                 `modprobe my_rng` or `insmod my_rng.ko`"
                 .to_owned(),
@@ -150,6 +166,15 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
                   open the node again"
                 .to_owned(),
         },
+        Some(libc::EIO) if operation == Operation::Fill => {
+            "the device could not do it now, for its host has no entropy, or it may not write to memory (`lspci \
+             -v` then lists no `bus master`); try again later, or use read()"
+                .to_owned()
+        }
+        Some(libc::ENOTTY) if operation == Operation::Fill => format!(
+            "its driver fills no memory, for it is older than this program; load the my_rng.ko of the same \
+             release, or use read(), or {driver_s_node} if this is none"
+        ),
         Some(libc::ENOTTY) => format!("it is no my_rng device; {driver_s_node}"),
         Some(libc::EISDIR | libc::ENOTDIR) => {
             format!("{path} is no device node; {driver_s_node}")
@@ -170,6 +195,10 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
             (Operation::Read, io::ErrorKind::InvalidData) => {
                 format!("it gave no whole numbers, so it is no my_rng device; {driver_s_node}")
             }
+            (Operation::Fill, io::ErrorKind::InvalidInput) => format!(
+                "that is more than its memory has; fill no more than {} bytes at a time",
+                abi::BULK_MAX_BYTES
+            ),
             _ => format!("{source}; {driver_s_node}"),
         },
     }
@@ -191,6 +220,8 @@ mod tests {
                 Operation::Open,
                 Operation::Seed,
                 Operation::Read,
+                Operation::Map,
+                Operation::Fill,
                 Operation::Info,
             ] {
                 let message = message(operation, errno);
@@ -215,6 +246,16 @@ mod tests {
             (Operation::Read, libc::ENOTTY, "/dev/my_rng_driver"),
             (Operation::Open, libc::EISDIR, "/dev/my_rng_driver"),
             (Operation::Read, libc::EIO, "dmesg"),
+            (Operation::Map, libc::ENODEV, "leave `bulk=off` away"),
+            (Operation::Map, libc::ENODEV, "or use read()"),
+            (Operation::Map, libc::ENOMEM, "dmesg"),
+            (Operation::Fill, libc::ENODEV, "the device is gone"),
+            (Operation::Fill, libc::EIO, "bus master"),
+            (
+                Operation::Fill,
+                libc::ENOTTY,
+                "my_rng.ko of the same release",
+            ),
             (
                 Operation::Read,
                 libc::EINVAL,
@@ -264,6 +305,12 @@ mod tests {
         assert!(!error(Operation::Read, libc::ENODEV).is_unsupported());
         assert!(!error(Operation::Read, libc::ENOTTY).is_unsupported());
         assert!(!error(Operation::Open, libc::EINVAL).is_unsupported());
+        assert!(error(Operation::Map, libc::ENODEV).is_unsupported());
+        assert!(!error(Operation::Map, libc::ENOMEM).is_unsupported());
+        assert!(error(Operation::Fill, libc::ENOTTY).is_unsupported());
+        assert!(error(Operation::Fill, libc::EIO).is_unsupported());
+        // Reading does not bring it back.
+        assert!(!error(Operation::Fill, libc::ENODEV).is_unsupported());
     }
 
     #[test]

@@ -19,6 +19,7 @@ struct Facts<'a> {
     generator: &'static str,
     bits: Option<u32>,
     hwrng: bool,
+    bulk: Option<bool>,
     words: u64,
     seeds: u64,
 }
@@ -32,6 +33,7 @@ impl<'a> From<&'a Info> for Facts<'a> {
             generator: info.generator.name(),
             bits: info.generator.bits(),
             hwrng: info.hwrng,
+            bulk: info.bulk,
             words: info.words,
             seeds: info.seeds,
         }
@@ -55,9 +57,18 @@ fn text(path: &Path) -> String {
 fn meaning(generator: Generator) -> &'static str {
     match generator {
         Generator::Libc => "31-bit numbers from a seed: bit 31 is always 0",
-        Generator::ChaCha20 => "32-bit numbers from a seed",
+        Generator::ChaCha20 | Generator::ChaCha8 => "32-bit numbers from a seed",
+        Generator::Xoshiro256PlusPlus => "32-bit numbers from a seed, for simulation",
         Generator::Host => "32-bit numbers from the host's entropy: no seed",
         Generator::Unknown => "the device is older than the driver, or newer",
+    }
+}
+
+fn yes_or_no(answer: Option<bool>) -> &'static str {
+    match answer {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "unknown (the driver is older than this program)",
     }
 }
 
@@ -74,11 +85,8 @@ pub fn info(output: &mut impl Write, info: &Info, shape: Shape) -> io::Result<()
                 info.driver.as_deref().unwrap_or("none (unbound)")
             )?;
             writeln!(output, "generator:  {} ({meaning})", info.generator)?;
-            writeln!(
-                output,
-                "hwrng:      {}",
-                if info.hwrng { "yes" } else { "no" }
-            )?;
+            writeln!(output, "hwrng:      {}", yes_or_no(Some(info.hwrng)))?;
+            writeln!(output, "bulk:       {}", yes_or_no(info.bulk))?;
             writeln!(output, "words:      {}", info.words)?;
             writeln!(output, "seeds:      {}", info.seeds)
         }
@@ -138,6 +146,7 @@ mod tests {
             driver: Some("my_rng".to_owned()),
             generator,
             hwrng: false,
+            bulk: Some(true),
             words: 123,
             seeds: 4,
         }
@@ -179,12 +188,14 @@ mod tests {
              driver:     my_rng\n\
              generator:  libc (31-bit numbers from a seed: bit 31 is always 0)\n\
              hwrng:      no\n\
+             bulk:       yes\n\
              words:      123\n\
              seeds:      4\n"
         );
         let unbound = Info {
             driver: None,
             hwrng: true,
+            bulk: Some(false),
             generator: Generator::Host,
             ..first()
         };
@@ -192,10 +203,17 @@ mod tests {
         for line in [
             "driver:     none (unbound)\n",
             "hwrng:      yes\n",
+            "bulk:       no\n",
             "no seed",
         ] {
             assert!(text.contains(line), "{text}");
         }
+        let older = Info {
+            bulk: None,
+            ..first()
+        };
+        let text = printed(|output| info(output, &older, Shape::Text));
+        assert!(text.contains("bulk:       unknown ("), "{text}");
     }
 
     #[test]
@@ -209,6 +227,7 @@ mod tests {
   "generator": "libc",
   "bits": 31,
   "hwrng": false,
+  "bulk": true,
   "words": 123,
   "seeds": 4
 }
@@ -218,6 +237,7 @@ mod tests {
             node: "/dev/\"quoted\"\n".into(),
             driver: None,
             generator: Generator::Unknown,
+            bulk: None,
             ..first()
         };
         let text = printed(|output| info(output, &unknown, Shape::Json));
@@ -226,6 +246,7 @@ mod tests {
             r#""driver": null"#,
             r#""generator": "unknown""#,
             r#""bits": null"#,
+            r#""bulk": null"#,
         ] {
             assert!(text.contains(line), "{text}");
         }

@@ -19,6 +19,10 @@ pub enum Generator {
     ChaCha20,
     /// The host's own entropy, which takes no seed and never repeats: 32 bits.
     Host,
+    /// ChaCha8 under a key made of the seed: 32 bits.
+    ChaCha8,
+    /// xoshiro256++ from a state made of the seed, for simulation: 32 bits.
+    Xoshiro256PlusPlus,
     /// One that this library does not know, or that of a device too old to say.
     Unknown,
 }
@@ -30,6 +34,8 @@ impl Generator {
             Self::Libc => "libc",
             Self::ChaCha20 => "chacha20",
             Self::Host => "host",
+            Self::ChaCha8 => "chacha8",
+            Self::Xoshiro256PlusPlus => "xoshiro256pp",
             Self::Unknown => "unknown",
         }
     }
@@ -38,17 +44,23 @@ impl Generator {
     pub fn bits(self) -> Option<u32> {
         match self {
             Self::Libc => Some(31),
-            Self::ChaCha20 | Self::Host => Some(32),
+            Self::ChaCha20 | Self::Host | Self::ChaCha8 | Self::Xoshiro256PlusPlus => Some(32),
             Self::Unknown => None,
         }
     }
 
     fn of_name(name: &str) -> Self {
         // A later driver may know more of them.
-        [Self::Libc, Self::ChaCha20, Self::Host]
-            .into_iter()
-            .find(|generator| generator.name() == name)
-            .unwrap_or(Self::Unknown)
+        [
+            Self::Libc,
+            Self::ChaCha20,
+            Self::Host,
+            Self::ChaCha8,
+            Self::Xoshiro256PlusPlus,
+        ]
+        .into_iter()
+        .find(|generator| generator.name() == name)
+        .unwrap_or(Self::Unknown)
     }
 }
 
@@ -71,6 +83,9 @@ pub struct Info {
     pub generator: Generator,
     /// Whether the driver offers it to the kernel's own `hw_random`.
     pub hwrng: bool,
+    /// Whether the device has an engine that writes numbers to memory by itself, for
+    /// [`Device::fill`](crate::Device::fill); `None` if the driver is too old to say.
+    pub bulk: Option<bool>,
     /// How many numbers the driver has taken from it since it was bound.
     pub words: u64,
     /// How many times it was seeded through the driver since then.
@@ -91,10 +106,10 @@ impl Info {
             device: device.to_owned(),
             driver: driver(sysfs, device),
             generator: Generator::of_name(lines.value("generator")?),
-            hwrng: match lines.value("hwrng")? {
-                "yes" => true,
-                "no" => false,
-                other => return Err(lines.malformed("hwrng", other)),
+            hwrng: lines.yes_or_no("hwrng", lines.value("hwrng")?)?,
+            bulk: match lines.find("bulk") {
+                Some(text) => Some(lines.yes_or_no("bulk", text)?),
+                None => None,
             },
             words: lines.number("words")?,
             seeds: lines.number("seeds")?,
@@ -116,7 +131,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn value(&self, key: &str) -> Result<&'a str, Error> {
+    fn find(&self, key: &str) -> Option<&'a str> {
         self.fdinfo
             .lines()
             .find_map(|line| {
@@ -125,13 +140,25 @@ impl<'a> Lines<'a> {
                     .strip_prefix(':')
             })
             .map(str::trim)
-            .ok_or_else(|| {
-                Error::new(
-                    Operation::Info,
-                    self.node,
-                    io::ErrorKind::Unsupported.into(),
-                )
-            })
+    }
+
+    /// Of a line that every driver has which has any.
+    fn value(&self, key: &str) -> Result<&'a str, Error> {
+        self.find(key).ok_or_else(|| {
+            Error::new(
+                Operation::Info,
+                self.node,
+                io::ErrorKind::Unsupported.into(),
+            )
+        })
+    }
+
+    fn yes_or_no(&self, key: &str, text: &str) -> Result<bool, Error> {
+        match text {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            other => Err(self.malformed(key, other)),
+        }
     }
 
     fn number<T: FromStr>(&self, key: &str) -> Result<T, Error> {
@@ -166,6 +193,7 @@ mod tests {
         my_rng-device:\t0000:00:04.0\n\
         my_rng-generator:\tlibc\n\
         my_rng-hwrng:\tno\n\
+        my_rng-bulk:\tyes\n\
         my_rng-words:\t123\n\
         my_rng-seeds:\t4\n";
 
@@ -183,6 +211,7 @@ mod tests {
                 driver: None,
                 generator: Generator::Libc,
                 hwrng: false,
+                bulk: Some(true),
                 words: 123,
                 seeds: 4,
             }
@@ -190,11 +219,12 @@ mod tests {
         let other = FDINFO
             .replace("libc", "host")
             .replace("hwrng:\tno", "hwrng:\tyes")
+            .replace("bulk:\tyes", "bulk:\tno")
             .replace("123", "18446744073709551615");
         let info = parse(&other).expect("a good fdinfo");
         assert_eq!(
-            (info.generator, info.hwrng, info.words),
-            (Generator::Host, true, u64::MAX)
+            (info.generator, info.hwrng, info.bulk, info.words),
+            (Generator::Host, true, Some(false), u64::MAX)
         );
     }
 
@@ -203,6 +233,8 @@ mod tests {
         for (name, generator, bits) in [
             ("libc", Generator::Libc, Some(31)),
             ("chacha20", Generator::ChaCha20, Some(32)),
+            ("chacha8", Generator::ChaCha8, Some(32)),
+            ("xoshiro256pp", Generator::Xoshiro256PlusPlus, Some(32)),
             ("host", Generator::Host, Some(32)),
             ("unknown", Generator::Unknown, None),
             ("one of the future", Generator::Unknown, None),
@@ -240,12 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_from_before_the_engine_is_understood() {
+        let older = FDINFO.replace("my_rng-bulk:\tyes\n", "");
+        assert_ne!(older, FDINFO);
+        assert_eq!(parse(&older).expect("a good fdinfo").bulk, None);
+    }
+
+    #[test]
     fn malformed_lines_are_shown() {
         for (key, text) in [
             ("device", ""),
             ("device", "../../../etc"),
             ("hwrng", "perhaps"),
             ("hwrng", ""),
+            ("bulk", "perhaps"),
+            ("bulk", ""),
             ("words", ""),
             ("words", "-1"),
             ("words", "+1"),

@@ -9,7 +9,10 @@
 //! # Ok::<(), my_rng::Error>(())
 //! ```
 //!
-//! [`DeviceRng`] makes a device whose numbers have all 32 bits (the generators `chacha20` and `host`) a
+//! [`Device::read_bytes`] and [`Device::fill_bytes`] take many numbers at a time. [`Device::fill`] lends them
+//! where the device has written them, without a copy, if it has an engine for that.
+//!
+//! [`DeviceRng`] makes a device whose numbers have all 32 bits (all generators but `libc`) a
 //! generator for `rand` and for whatever else builds on `rand_core`. [`Device::info`] tells which
 //! generator a device has, [`list`] which nodes there are.
 //!
@@ -21,22 +24,22 @@ pub mod abi;
 mod diagnosis;
 mod error;
 mod info;
-mod ioctl;
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../abi/known_answers.rs"]
 mod known_answers;
 mod nodes;
+mod open_file;
 mod rng;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Operation};
 pub use info::{Generator, Info};
 pub use nodes::list;
+use open_file::OpenFile;
 /// The crate whose traits [`DeviceRng`] has, in the version in which it has them.
 pub use rand_core;
 pub use rng::DeviceRng;
@@ -55,18 +58,15 @@ pub fn default_path() -> PathBuf {
 /// an [`Error`]. What wraps it, such as a `BufReader`, may take more from the stream than it hands on.
 #[derive(Debug)]
 pub struct Device {
-    node: File,
+    node: OpenFile,
     path: PathBuf,
 }
 
 impl Device {
     /// Opens the node at `path`, read-write as the classic clients do.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let node = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(|source| Error::new(Operation::Open, path, source))?;
+        let node =
+            OpenFile::open(path).map_err(|source| Error::new(Operation::Open, path, source))?;
         Ok(Self {
             node,
             path: path.to_owned(),
@@ -81,12 +81,16 @@ impl Device {
     /// Restarts the stream from `seed`. A device with the generator [`Generator::Host`] has no seed, and
     /// goes on as if nothing had been said.
     pub fn seed(&self, seed: u32) -> Result<(), Error> {
-        ioctl::seed(self.node.as_fd(), seed).map_err(|source| self.error(Operation::Seed, source))
+        self.node
+            .seed(seed)
+            .map_err(|source| self.error(Operation::Seed, source))
     }
 
     /// Takes the next number of the stream. Every driver of the device can do this.
     pub fn next_u32(&self) -> Result<u32, Error> {
-        ioctl::rand(self.node.as_fd()).map_err(|source| self.error(Operation::Read, source))
+        self.node
+            .rand()
+            .map_err(|source| self.error(Operation::Read, source))
     }
 
     /// Takes numbers from the stream, as little-endian bytes, into `buffer`; returns how many bytes. Those
@@ -98,7 +102,8 @@ impl Device {
     /// none fails with an error that [is unsupported](Error::is_unsupported); any other file than the
     /// driver's node gives what its own `read()` gives.
     pub fn read_bytes(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let length = (&self.node)
+        let length = self
+            .node
             .read(buffer)
             .map_err(|source| self.error(Operation::Read, source))?;
         if length == 0 && !buffer.is_empty() {
@@ -125,9 +130,70 @@ impl Device {
         Ok(())
     }
 
+    /// How many bytes [`Self::fill`] gives at most.
+    pub const FILL_MAX: usize = abi::BULK_MAX_BYTES;
+
+    /// Takes numbers from the stream, as the little-endian bytes that [`read_bytes`](Self::read_bytes) gives,
+    /// and lends them where the device has written them. It is always all of `length` bytes, of which there
+    /// can be [`FILL_MAX`](Self::FILL_MAX); where the length is no multiple of four, the rest of the last
+    /// number is dropped.
+    ///
+    /// This saves the copy that a read makes. The first call maps memory, which takes as long as to read some
+    /// hundred kilobytes, so it is for whoever wants much: from a megabyte on it pays. Each `Device` has its
+    /// memory for itself, up to its end, also of those that were opened at the same node.
+    ///
+    /// It needs a device with an engine (see [`Info::bulk`]) and a driver that knows of it. Where one of them
+    /// is not there, or the engine does not work now, the error [is unsupported](Error::is_unsupported), and
+    /// a read is what there is instead:
+    ///
+    /// ```no_run
+    /// let mut device = my_rng::Device::open(&my_rng::default_path())?;
+    /// let mut buffer = [0; 65536];
+    /// let ones: u32 = match device.fill(65536) {
+    ///     Ok(bytes) => bytes.iter().map(|byte| byte.count_ones()).sum(),
+    ///     Err(error) if error.is_unsupported() => {
+    ///         device.fill_bytes(&mut buffer)?;
+    ///         buffer.iter().map(|byte| byte.count_ones()).sum()
+    ///     }
+    ///     Err(error) => return Err(error),
+    /// };
+    /// # let _ = ones;
+    /// # Ok::<(), my_rng::Error>(())
+    /// ```
+    ///
+    /// What was lent has to be given back before the next call, or the compiler refuses it:
+    ///
+    /// ```compile_fail,E0499
+    /// let mut device = my_rng::Device::open(&my_rng::default_path())?;
+    /// let first = device.fill(4)?;
+    /// let second = device.fill(4)?;
+    /// assert_ne!(first, second);
+    /// # Ok::<(), my_rng::Error>(())
+    /// ```
+    ///
+    /// For those who fork without executing another program, which takes code that is unsafe: both processes
+    /// have the same memory, so only one of them may go on using the `Device`.
+    pub fn fill(&mut self, length: usize) -> Result<&[u8], Error> {
+        if length > Self::FILL_MAX {
+            return Err(self.error(Operation::Fill, io::ErrorKind::InvalidInput.into()));
+        }
+        if let Err(source) = self.node.map() {
+            return Err(self.error(Operation::Map, source));
+        }
+        if let Err(source) = self.node.fill(length) {
+            return Err(self.error(Operation::Fill, source));
+        }
+        Ok(self.filled())
+    }
+
+    /// What the last call of [`Self::fill`] gave, once more; nothing if it failed.
+    pub fn filled(&self) -> &[u8] {
+        self.node.filled()
+    }
+
     /// What the driver says of the device. Takes no number.
     pub fn info(&self) -> Result<Info, Error> {
-        let fdinfo = format!("/proc/self/fdinfo/{}", self.node.as_raw_fd());
+        let fdinfo = format!("/proc/self/fdinfo/{}", self.node.number());
         let text = fs::read_to_string(fdinfo)
             .map_err(|source| Error::new(Operation::Info, &self.path, source))?;
         Info::parse(&self.path, &text, Path::new("/sys"))
@@ -214,6 +280,49 @@ mod tests {
         let error = device.read_exact(&mut [0; 4]).expect_err("the end");
         assert!(error.to_string().contains("/dev/my_rng_driver"), "{error}");
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+    }
+
+    /// It could be mapped, but what was not filled by the driver is never lent: it could change, or go away.
+    #[test]
+    fn a_file_that_is_no_node_lends_nothing() {
+        let (mut device, file) = fake(&[1; 8]);
+        assert_eq!(device.filled(), []);
+        let error = device.fill(8).expect_err("no node");
+        assert_eq!(error.operation(), Operation::Map);
+        assert!(error.is_unsupported());
+        assert_eq!(error.path(), file.path());
+        assert_eq!(device.filled(), []);
+        // All else goes on.
+        device.fill_bytes(&mut [0; 8]).expect("bytes");
+    }
+
+    #[test]
+    fn a_node_that_has_no_memory_is_told() {
+        // It cannot be mapped, as that of an older driver.
+        let mut device = Device::open(Path::new("/dev/null")).expect("a node");
+        let error = device.fill(8).expect_err("no mmap");
+        assert_eq!(error.operation(), Operation::Map);
+        assert!(error.is_unsupported(), "{error}");
+        assert!(error.to_string().contains("read()"), "{error}");
+    }
+
+    #[test]
+    fn no_more_can_be_filled_than_there_is_memory() {
+        let (mut device, _file) = fake(&[]);
+        for length in [Device::FILL_MAX + 1, 1 << 32, usize::MAX] {
+            let error = device.fill(length).expect_err("too much");
+            assert_eq!(error.operation(), Operation::Fill);
+            assert!(error.to_string().contains("262144"), "{error}");
+            assert!(!error.is_unsupported());
+        }
+    }
+
+    /// As it was before there was memory in it.
+    #[test]
+    fn it_goes_to_other_threads() {
+        fn goes<T: Send + Sync>() {}
+        goes::<Device>();
+        goes::<DeviceRng>();
     }
 
     #[test]

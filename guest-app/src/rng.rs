@@ -78,7 +78,10 @@ impl DeviceRng {
 /// Why a device with this generator is none for `rand`.
 fn refusal(generator: Generator) -> Option<&'static str> {
     match generator {
-        Generator::ChaCha20 | Generator::Host => None,
+        Generator::ChaCha20
+        | Generator::Host
+        | Generator::ChaCha8
+        | Generator::Xoshiro256PlusPlus => None,
         Generator::Libc => Some(
             "bit 31 of what its generator `libc` gives is always 0; start QEMU with \
              `-device my_rng,generator=chacha20`",
@@ -174,6 +177,8 @@ mod tests {
     #[test]
     fn only_full_words_are_uniform() {
         assert_eq!(refusal(Generator::ChaCha20), None);
+        assert_eq!(refusal(Generator::ChaCha8), None);
+        assert_eq!(refusal(Generator::Xoshiro256PlusPlus), None);
         assert_eq!(refusal(Generator::Host), None);
         for (generator, reason) in [
             (Generator::Libc, "bit 31"),

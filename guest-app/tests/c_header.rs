@@ -44,15 +44,33 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("REG_RNG", abi::REG_RNG as u64),
         ("REG_SEED", abi::REG_SEED as u64),
         ("REG_INFO", abi::REG_INFO as u64),
+        ("REG_DOORBELL", abi::REG_DOORBELL as u64),
         ("INFO_SIGNATURE", abi::INFO_SIGNATURE.into()),
         ("GENERATOR_LIBC", abi::GENERATOR_LIBC.into()),
         ("GENERATOR_CHACHA20", abi::GENERATOR_CHACHA20.into()),
         ("GENERATOR_HOST", abi::GENERATOR_HOST.into()),
+        ("GENERATOR_CHACHA8", abi::GENERATOR_CHACHA8.into()),
+        ("GENERATOR_XOSHIRO256PP", abi::GENERATOR_XOSHIRO256PP.into()),
+        ("INFO_BULK", abi::INFO_BULK.into()),
+        ("BULK_PAGE", abi::BULK_PAGE as u64),
+        ("BULK_STATUS", abi::BULK_STATUS as u64),
+        ("BULK_COUNT", abi::BULK_COUNT as u64),
+        ("BULK_DONE", abi::BULK_DONE as u64),
+        ("BULK_SEGMENTS", abi::BULK_SEGMENTS as u64),
+        ("BULK_SEGMENT_SIZE", abi::BULK_SEGMENT_SIZE as u64),
+        ("BULK_MAX_SEGMENTS", abi::BULK_MAX_SEGMENTS as u64),
+        ("BULK_MAX_BYTES", abi::BULK_MAX_BYTES as u64),
+        ("BULK_FILLED", abi::BULK_FILLED.into()),
+        ("BULK_BAD_DESCRIPTOR", abi::BULK_BAD_DESCRIPTOR.into()),
+        ("BULK_BAD_MEMORY", abi::BULK_BAD_MEMORY.into()),
+        ("BULK_NO_ENTROPY", abi::BULK_NO_ENTROPY.into()),
         ("DEFAULT_SEED", abi::DEFAULT_SEED.into()),
         ("IOCTL_TYPE", abi::IOCTL_TYPE.into()),
         ("IOCTL_NR", abi::IOCTL_NR.into()),
+        ("IOCTL_FILL_NR", abi::IOCTL_FILL_NR.into()),
         ("IOCTL_RAND", abi::IOCTL_RAND.into()),
         ("IOCTL_SEED", abi::IOCTL_SEED.into()),
+        ("IOCTL_FILL", abi::IOCTL_FILL.into()),
     ]
 }
 
@@ -62,7 +80,7 @@ fn program() -> (String, String) {
         .into_iter()
         .map(|(name, number)| (format!("MY_RNG_{name}"), number))
         .collect();
-    for generator in [0, 1, 2, 0xff] {
+    for generator in [0, 1, 2, 3, 4, 0xff] {
         let info = abi::info(generator);
         lines.push((format!("MY_RNG_INFO({generator})"), info.into()));
         for (reading, is_there) in [(info, 1), (info | 0xff00, 1), (info ^ 0x1_0000, 0)] {

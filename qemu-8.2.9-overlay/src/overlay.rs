@@ -70,6 +70,7 @@ system_ss.add(when: 'CONFIG_MY_RNG', if_true: [files('my-rng.c'), my_rng])
 my_rng_read(const char *path, uint64_t offset, unsigned size, uint64_t value) \"%s offset 0x%\" PRIx64 \" size %u value 0x%\" PRIx64
 my_rng_write(const char *path, uint64_t offset, unsigned size, uint64_t value) \"%s offset 0x%\" PRIx64 \" size %u value 0x%\" PRIx64
 my_rng_seed(const char *path, uint32_t seed) \"%s seed 0x%\" PRIx32
+my_rng_transfer(const char *path, uint64_t descriptor, uint32_t status, uint32_t bytes) \"%s descriptor 0x%\" PRIx64 \" status %\" PRIu32 \" bytes %\" PRIu32
 my_rng_reset(const char *path) \"%s\"
 my_rng_guest_error(const char *path, const char *what) \"%s %s\"
 # my_rng: end

@@ -3,6 +3,7 @@
 //! The registers of `my_rng` and what they do; `docs/my-rng.rst` is the specification.
 
 mod access;
+mod bulk;
 mod generator_id;
 mod properties;
 mod state;
@@ -22,6 +23,7 @@ pub use state::{SavedState, StateError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MyRng {
     initial_seed: u32,
+    has_bulk: bool,
     generator: Generator,
     counts: Counts,
 }
@@ -39,6 +41,15 @@ struct Counts {
 pub enum Event {
     /// The guest seeded the device.
     Seeded(u32),
+    /// A transfer that the guest asked for is over.
+    Transferred {
+        /// The address of its descriptor.
+        descriptor: u64,
+        /// Its status.
+        status: u32,
+        /// How many bytes were written.
+        bytes: u32,
+    },
 }
 
 impl MyRng {
@@ -47,7 +58,7 @@ impl MyRng {
         host: &mut impl Host<Event>,
         access: Access,
     ) -> Result<u64, BadAccess> {
-        match access.register()? {
+        match self.register(access)? {
             Register::Rng => {
                 self.counts.reads += 1;
                 let word = self.generator.next_u32(|| {
@@ -57,8 +68,21 @@ impl MyRng {
                 // Where the host has nothing to give it has said so; the guest cannot be told.
                 Ok(word.unwrap_or_default().into())
             }
-            register @ Register::Seed => Err(access.bad(Reason::WriteOnly(register))),
-            Register::Info => Ok(abi::info(generator_id::of(self.generator.kind())).into()),
+            register @ (Register::Seed | Register::Doorbell) => {
+                Err(access.bad(Reason::WriteOnly(register)))
+            }
+            Register::Info => {
+                let extensions = if self.has_bulk { abi::INFO_BULK } else { 0 };
+                Ok((abi::info(generator_id::of(self.generator.kind())) | extensions).into())
+            }
+        }
+    }
+
+    /// The register that an access goes to.
+    fn register(&self, access: Access) -> Result<Register, BadAccess> {
+        match access.register()? {
+            Register::Doorbell if !self.has_bulk => Err(access.bad(Reason::NoRegister)),
+            register => Ok(register),
         }
     }
 
@@ -68,10 +92,13 @@ impl MyRng {
         access: Access,
         value: u32,
     ) -> Result<(), BadAccess> {
-        match access.register()? {
+        match self.register(access)? {
             register @ (Register::Rng | Register::Info) => {
                 Err(access.bad(Reason::ReadOnly(register)))
             }
+            Register::Doorbell => self
+                .transfer(host, value)
+                .map_err(|refusal| access.bad(Reason::Transfer(refusal))),
             Register::Seed => {
                 self.generator
                     .seed(value)
@@ -139,6 +166,7 @@ impl PciModel for MyRng {
         }
         Ok(Self {
             initial_seed: properties.seed,
+            has_bulk: properties.bulk,
             generator: Generator::new(kind, properties.seed),
             counts: Counts::default(),
         })
@@ -182,18 +210,23 @@ impl PciModel for MyRng {
 
     fn save(&self) -> SavedState {
         SavedState {
-            generator: generator_id::of(self.generator.kind()),
+            generator: generator_id::of(self.generator.kind())
+                | if self.has_bulk { state::BULK } else { 0 },
             initial_seed: self.initial_seed,
             place: self.generator.place(),
         }
     }
 
     fn load(&mut self, state: &SavedState) -> Result<(), StateError> {
-        let theirs = generator_id::find(state.generator)
-            .ok_or(StateError::UnknownGenerator(state.generator))?;
+        let id = state.generator & !state::BULK;
+        let theirs = generator_id::find(id).ok_or(StateError::UnknownGenerator(id))?;
         let ours = self.generator.kind();
         if theirs != ours {
             return Err(StateError::Generator { theirs, ours });
+        }
+        let bulk = state.generator & state::BULK != 0;
+        if bulk != self.has_bulk {
+            return Err(StateError::Bulk { theirs: bulk });
         }
         if state.initial_seed != self.initial_seed {
             return Err(StateError::InitialSeed {
@@ -210,6 +243,8 @@ impl PciModel for MyRng {
 #[cfg(test)]
 mod tests {
     use super::{BadAccess, Event, MyRng, Properties, SavedState, StateError};
+    use core::convert::Infallible;
+
     use crate::abi::{BAR_SIZE, DEFAULT_SEED, REG_INFO, REG_RNG, REG_SEED};
     use crate::generator::{Kind, Place};
     use crate::known_answers;
@@ -219,7 +254,7 @@ mod tests {
     const SEED: u64 = REG_SEED as u64;
     const INFO: u64 = REG_INFO as u64;
 
-    /// A host whose entropy counts, and runs out.
+    /// A host whose entropy counts, and runs out; it has no memory.
     #[derive(Default)]
     struct Machine {
         given: u32,
@@ -228,6 +263,12 @@ mod tests {
     }
 
     impl Host<Event> for Machine {
+        type Memory = Infallible;
+
+        fn map(&mut self, _address: u64, _length: usize) -> Option<Infallible> {
+            None
+        }
+
         fn random(&mut self, bytes: &mut [u8]) -> bool {
             if self.given == self.limit {
                 return false;
@@ -246,6 +287,7 @@ mod tests {
         Properties {
             seed,
             generator: generator.to_string(),
+            ..Properties::default()
         }
     }
 
@@ -285,10 +327,16 @@ mod tests {
             let mut device = seeded(answer.seed);
             assert_eq!(numbers(&mut device, 5), answer.first.map(u64::from));
         }
-        for answer in &known_answers::CHACHA20 {
-            let mut device = make(Kind::ChaCha20, 7);
-            seed(&mut device, answer.seed);
-            assert_eq!(numbers(&mut device, 5), answer.first.map(u64::from));
+        for (kind, answers) in [
+            (Kind::ChaCha20, &known_answers::CHACHA20),
+            (Kind::ChaCha8, &known_answers::CHACHA8),
+            (Kind::Xoshiro256PlusPlus, &known_answers::XOSHIRO256PP),
+        ] {
+            for answer in answers {
+                let mut device = make(kind, 7);
+                seed(&mut device, answer.seed);
+                assert_eq!(numbers(&mut device, 5), answer.first.map(u64::from));
+            }
         }
     }
 
@@ -299,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_property_seed_is_where_the_stream_starts() {
-        for kind in [Kind::Libc, Kind::ChaCha20] {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Host) {
             let mut expected = make(kind, 1);
             seed(&mut expected, 0x42);
             let expected = numbers(&mut expected, 100);
@@ -319,7 +367,8 @@ mod tests {
         };
         assert_eq!(
             MyRng::new(&unknown).unwrap_err().to_string(),
-            "generator: there is no generator 'rand'; it is one of libc, chacha20 and host"
+            "generator: there is no generator 'rand'; it is one of libc, chacha20, host, chacha8 and \
+             xoshiro256pp"
         );
         assert_eq!(
             MyRng::new(&properties(Kind::Host, 2))
@@ -389,9 +438,11 @@ mod tests {
     #[test]
     fn info_tells_the_generator_and_nothing_else() {
         for (kind, expected) in [
-            (Kind::Libc, 0x524e_0000),
-            (Kind::ChaCha20, 0x524e_0001),
-            (Kind::Host, 0x524e_0002),
+            (Kind::Libc, 0x524e_0100),
+            (Kind::ChaCha20, 0x524e_0101),
+            (Kind::Host, 0x524e_0102),
+            (Kind::ChaCha8, 0x524e_0103),
+            (Kind::Xoshiro256PlusPlus, 0x524e_0104),
         ] {
             let mut host = Machine {
                 limit: 2,
@@ -551,7 +602,11 @@ mod tests {
         );
         assert_eq!(
             why(read(&mut device, 12, 4).unwrap_err()),
-            "4-byte read at offset 0xc: there is no register"
+            "4-byte read at offset 0xc: DOORBELL is write-only"
+        );
+        assert_eq!(
+            why(read(&mut device, 16, 4).unwrap_err()),
+            "4-byte read at offset 0x10: there is no register"
         );
     }
 

@@ -6,6 +6,7 @@
 //! pointer. What a model has for properties and for state it tells by walking over the fields of a
 //! plain struct, so that one list serves for describing them, reading them and writing them.
 
+use core::convert::Infallible;
 use core::ffi::CStr;
 use core::fmt;
 
@@ -52,6 +53,8 @@ pub trait Properties: Default {
 /// Goes over properties, to describe them or to fill them in. Each comes with a line for
 /// `-device NAME,help`.
 pub trait PropertyVisitor {
+    /// A switch, `on` or `off`.
+    fn bool(&mut self, name: &'static CStr, description: &'static CStr, value: &mut bool);
     /// A number of 32 bits.
     fn u32(&mut self, name: &'static CStr, description: &'static CStr, value: &mut u32);
     /// A text.
@@ -91,8 +94,56 @@ impl State for () {
     fn visit(&mut self, _visitor: &mut impl StateVisitor) {}
 }
 
+/// A piece of the guest's memory that a device has mapped for DMA. It is unmapped when this is dropped.
+///
+/// The guest's processors may change it at any time: what was read once and checked must not be read again.
+/// Nothing outside of it can be reached: what goes beyond its end is left out.
+pub trait GuestMemory {
+    /// How many bytes it has.
+    fn size(&self) -> usize;
+
+    /// Copies the bytes from `at` on; `bytes` keeps what it has where there are none.
+    fn read(&self, at: usize, bytes: &mut [u8]);
+
+    /// Writes bytes from `at` on.
+    fn write(&mut self, at: usize, bytes: &[u8]);
+
+    /// Writes, from `at` on, `count` times what `next` gives, as 8 little-endian bytes each. Faster than
+    /// [`write`](Self::write), which takes what has to be somewhere already.
+    fn write_u64s(&mut self, at: usize, count: usize, next: impl FnMut() -> u64);
+}
+
+/// For tests of devices that do no DMA: a piece of memory that there never is.
+impl GuestMemory for Infallible {
+    fn size(&self) -> usize {
+        match *self {}
+    }
+
+    fn read(&self, _at: usize, _bytes: &mut [u8]) {
+        match *self {}
+    }
+
+    fn write(&mut self, _at: usize, _bytes: &[u8]) {
+        match *self {}
+    }
+
+    fn write_u64s(&mut self, _at: usize, _count: usize, _next: impl FnMut() -> u64) {
+        match *self {}
+    }
+}
+
 /// What a model may ask of the machine around it while the guest waits for an access.
 pub trait Host<E> {
+    /// A piece of the guest's memory.
+    type Memory: GuestMemory;
+
+    /// Maps memory for the device to read and write, as the bus has it for this device: from `address` on,
+    /// at least one byte of it and at most `length`. `None` where the device can write to no memory: where
+    /// there is none, where it is read-only or registers of some device, and as long as the device may not
+    /// master the bus. Memory that another device offers to the guest as such (of a display, for example) is
+    /// memory.
+    fn map(&mut self, address: u64, length: usize) -> Option<Self::Memory>;
+
     /// Fills `bytes` with entropy of the host's; whether there was any. That there was none has been
     /// reported then.
     fn random(&mut self, bytes: &mut [u8]) -> bool;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads and writes the BAR with every access size at every offset, through sysfs, and holds what
- * comes back, and the stream after each access, against a model of the registers: RNG, SEED, and INFO,
- * of which the caller says where it is and what it reads as. Prints how many guest errors the device
- * must have logged.
+ * comes back, and the stream after each access, against a model of the registers: RNG, SEED, INFO, of
+ * which the caller says where it is and what it reads as, and DOORBELL, if INFO says so. No transfer comes
+ * of that: the device may not master the bus. Prints how many guest errors the device must have logged.
  *
  *   access /sys/bus/pci/devices/ADDRESS/resource0 OFFSET VALUE
  */

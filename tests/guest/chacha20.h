@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The stream that the generator `chacha20` must give, written down anew from RFC 8439: the key is the
- * seed and 28 zero bytes, the nonce is 0, the block counter, of 64 bits, starts at 0.
+ * seed and 28 zero bytes, the nonce is 0, the block counter, of 64 bits, starts at 0. That of `chacha8` is
+ * the same with fewer rounds.
  */
 #ifndef MY_RNG_TESTS_CHACHA20_H
 #define MY_RNG_TESTS_CHACHA20_H
@@ -9,6 +10,7 @@
 #include "guest.h"
 
 struct chacha20 {
+    int double_rounds;
     uint32_t seed;
     uint64_t position;
     uint32_t block[16];
@@ -33,8 +35,15 @@ static inline void chacha20_quarter(uint32_t *s, int a, int b, int c, int d)
 
 static inline void chacha20_seed(struct chacha20 *stream, uint32_t seed)
 {
+    stream->double_rounds = 10;
     stream->seed = seed;
     stream->position = 0;
+}
+
+static inline void chacha8_seed(struct chacha20 *stream, uint32_t seed)
+{
+    chacha20_seed(stream, seed);
+    stream->double_rounds = 4;
 }
 
 static inline uint32_t chacha20_next(struct chacha20 *stream)
@@ -49,7 +58,7 @@ static inline uint32_t chacha20_next(struct chacha20 *stream)
         start[12] = (uint32_t)counter;
         start[13] = (uint32_t)(counter >> 32);
         memcpy(s, start, sizeof(start));
-        for (int round = 0; round < 10; round++) {
+        for (int round = 0; round < stream->double_rounds; round++) {
             chacha20_quarter(s, 0, 4, 8, 12);
             chacha20_quarter(s, 1, 5, 9, 13);
             chacha20_quarter(s, 2, 6, 10, 14);

@@ -7,29 +7,62 @@
 #define MY_RNG_TESTS_DRIVER_H
 
 #include "chacha20.h"
+#include "xoshiro256pp.h"
+
+enum generator { LIBC, CHACHA20, CHACHA8, XOSHIRO256PP };
 
 /* The model of a device: its stream, and what the driver must have counted. */
 struct stream {
-    bool is_chacha20;
+    enum generator generator;
     struct model libc;
-    struct chacha20 chacha20;
+    struct chacha20 chacha;
+    struct xoshiro256pp xoshiro256pp;
     uint64_t words;
     uint64_t seeds;
 };
 
+static inline void stream_choose(struct stream *stream, const char *name)
+{
+    static const char *const names[] = {"libc", "chacha20", "chacha8", "xoshiro256pp"};
+
+    for (stream->generator = LIBC; stream->generator <= XOSHIRO256PP; stream->generator++) {
+        if (strcmp(name, names[stream->generator]) == 0) {
+            return;
+        }
+    }
+    CHECK(false, "there is no model of the generator %s", name);
+}
+
 static inline void stream_seed(struct stream *stream, uint32_t seed)
 {
-    if (stream->is_chacha20) {
-        chacha20_seed(&stream->chacha20, seed);
-    } else {
+    switch (stream->generator) {
+    case LIBC:
         model_seed(&stream->libc, seed);
+        break;
+    case CHACHA20:
+        chacha20_seed(&stream->chacha, seed);
+        break;
+    case CHACHA8:
+        chacha8_seed(&stream->chacha, seed);
+        break;
+    default:
+        xoshiro256pp_seed(&stream->xoshiro256pp, seed);
+        break;
     }
 }
 
 static inline uint32_t stream_next(struct stream *stream)
 {
     stream->words++;
-    return stream->is_chacha20 ? chacha20_next(&stream->chacha20) : model_next(&stream->libc);
+    switch (stream->generator) {
+    case LIBC:
+        return model_next(&stream->libc);
+    case CHACHA20:
+    case CHACHA8:
+        return chacha20_next(&stream->chacha);
+    default:
+        return xoshiro256pp_next(&stream->xoshiro256pp);
+    }
 }
 
 /* The value on the line of a small text file that starts with the key, or NULL if there is none. */

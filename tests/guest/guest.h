@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the test programs of the guest share. The numbers of the contract come from the build, which
- * takes them from abi/my_rng_abi.rs: RNG_BAR_SIZE, RNG_REG_RNG, RNG_REG_SEED, RNG_DEFAULT_SEED,
- * RNG_NODE, RNG_IOCTL_RAND, RNG_IOCTL_SEED.
+ * takes them from abi/my_rng_abi.rs: RNG_BAR_SIZE, RNG_REG_RNG, RNG_REG_SEED, RNG_REG_INFO, RNG_REG_DOORBELL,
+ * RNG_INFO_BULK, RNG_BULK_PAGE, RNG_BULK_MAX_BYTES, RNG_DEFAULT_SEED, RNG_NODE, RNG_IOCTL_RAND,
+ * RNG_IOCTL_SEED, RNG_IOCTL_FILL.
  */
 #ifndef MY_RNG_TESTS_GUEST_H
 #define MY_RNG_TESTS_GUEST_H

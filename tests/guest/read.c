@@ -4,7 +4,7 @@
  * else can be done to a file that the node has no use for. After each call the stream must go on with
  * exactly the right word, and in the end the driver must have counted every word and every seed.
  *
- *   read GENERATOR    (of the first device, which nobody has used: libc or chacha20)
+ *   read GENERATOR yes|no    (of the first device, which nobody has used; whether it has a bulk engine)
  */
 #include "driver.h"
 #include <linux/aio_abi.h>
@@ -20,13 +20,17 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-/* The driver reads from the device in pieces; what cannot be handed over goes with its piece. */
-enum { PIECE = 256 };
+/*
+ * The driver reads from the device in pieces; what cannot be handed over goes with its piece. With a bulk
+ * engine they are larger, and of whole numbers, as long as it is worth it.
+ */
+enum { PIECE = 256, BULK_PIECE = 64 << 10, BULK_FROM = 32 };
 
 /* So large that a timer of a millisecond goes off long before it is read. */
 enum { HUGE = 64 << 20 };
 
 static int node;
+static bool has_bulk;
 static struct stream stream;
 static long page;
 
@@ -77,9 +81,18 @@ static void expect_error(ssize_t got, int error, const char *what)
 /* How many bytes' worth of words a read of so many bytes takes that can hand over only the first few. */
 static size_t taken(size_t length, size_t good)
 {
-    size_t pieces = (good / PIECE + 1) * PIECE;
+    size_t done = 0;
 
-    return length < pieces ? length : pieces;
+    while (done <= good && done < length) {
+        size_t rest = length - done;
+
+        if (has_bulk && rest >= BULK_FROM) {
+            done += (rest < BULK_PIECE ? rest : BULK_PIECE) / 4 * 4;
+        } else {
+            done += rest < PIECE ? rest : PIECE;
+        }
+    }
+    return done;
 }
 
 static char *map(size_t length, int protection)
@@ -92,7 +105,9 @@ static char *map(size_t length, int protection)
 
 static void check_lengths(void)
 {
-    static const size_t larger[] = {4095, 4096, 4097, 65536, 65539, 1 << 20, (1 << 20) + 1};
+    static const size_t larger[] = {4095,      4096,       4097,       65535,   65536,         65537,
+                                    65539,     65536 + 31, 65536 + 32, 131072, 131072 + 131, 1 << 20,
+                                    (1 << 20) + 1};
     size_t room = (1 << 20) + 64;
     unsigned char *buffer = (unsigned char *)map(room, PROT_READ | PROT_WRITE);
 
@@ -219,7 +234,7 @@ static void check_vectors(void)
         } else {
             expect(readv(node, vectors, 4), first, "readv that meets bad memory");
         }
-        check_bytes(one, first, PIECE, "readv that meets bad memory");
+        check_bytes(one, first, taken(length + 1, first), "readv that meets bad memory");
         check_next("readv that meets bad memory");
     }
     expect(pread(node, one, 6, 1234567), 6, "pread");
@@ -252,7 +267,7 @@ static void check_aio(void)
     CHECK(syscall(SYS_io_submit, context, 1, requests) == 1, "io_submit: %m");
     CHECK(syscall(SYS_io_getevents, context, 1, 1, &event, NULL) == 1, "io_getevents: %m");
     CHECK(event.res == -EFAULT, "an asynchronous read to bad memory: %lld", (long long)event.res);
-    check_bytes(NULL, 0, PIECE, "an asynchronous read to bad memory");
+    check_bytes(NULL, 0, taken(599, 0), "an asynchronous read to bad memory");
     CHECK(syscall(SYS_io_destroy, context) == 0, "io_destroy: %m");
     check_next("asynchronous reads");
 }
@@ -309,7 +324,12 @@ static void check_other_calls(void)
     for (int sharing = MAP_SHARED; sharing <= MAP_PRIVATE; sharing++) {
         void *mapped = mmap(NULL, page, PROT_READ, sharing, node, 0);
 
-        expect_error(mapped == MAP_FAILED ? -1 : 0, ENODEV, "mmap");
+        if (has_bulk && sharing == MAP_SHARED) {
+            /* What can be done with it is for another program: bulk.c. */
+            CHECK(mapped != MAP_FAILED && munmap(mapped, page) == 0, "mmap: %m");
+        } else {
+            expect_error(mapped == MAP_FAILED ? -1 : 0, has_bulk ? EINVAL : ENODEV, "mmap");
+        }
     }
     expect_error(ftruncate(node, 0), EINVAL, "ftruncate");
     expect_error(fallocate(node, 0, 0, 4), ENODEV, "fallocate");
@@ -400,7 +420,8 @@ static void check_signals(unsigned char *buffer)
         CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0, "setitimer: %m");
         got = read(node, buffer, HUGE);
         CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0, "setitimer: %m");
-        CHECK(got > 0 && got < HUGE && got % PIECE == 0, "a read that was interrupted: %zd (%m)", got);
+        CHECK(got > 0 && got < HUGE && got % (has_bulk ? BULK_PIECE : PIECE) == 0,
+              "a read that was interrupted: %zd (%m)", got);
         CHECK(signals > 0, "nothing has interrupted it");
         check_bytes(buffer, got, got, "a read that was interrupted");
         check_next("a read that was interrupted");
@@ -486,12 +507,13 @@ int main(int argc, char **argv)
     unsigned char *buffer;
     char text[1024], *generator;
 
-    CHECK(argc == 2, "usage: read GENERATOR");
+    CHECK(argc == 3, "usage: read GENERATOR yes|no");
     page = sysconf(_SC_PAGESIZE);
     node = open_node("/dev/" RNG_NODE);
     generator = fdinfo(node, "generator", text, sizeof(text));
     CHECK(generator != NULL && strcmp(generator, argv[1]) == 0, "fdinfo says generator %s", generator);
-    stream.is_chacha20 = strcmp(argv[1], "chacha20") == 0;
+    stream_choose(&stream, argv[1]);
+    has_bulk = strcmp(argv[2], "yes") == 0;
 
     check_lengths();
     check_memory();

@@ -9,6 +9,8 @@
 #include "driver.h"
 #include <sys/mman.h>
 
+enum { FILLED = 4096, LARGE = 100000 };
+
 #define CURRENT "/sys/class/misc/hw_random/rng_current"
 
 static volatile uint32_t *bar;
@@ -18,6 +20,8 @@ static uint32_t host;
 static const char *address;
 static int node = -1;
 static uint64_t words, seeds;
+/* What the file is mapped to, if the device has said that it has a bulk engine. */
+static unsigned char *memory;
 
 static void set(uint32_t rng, uint32_t said)
 {
@@ -55,10 +59,23 @@ static void expect_info(const char *name, const char *expected)
           expected);
 }
 
+/* FILL fails so, if the device says that it has an engine, and leaves the memory alone; else as if it were gone. */
+static void check_fill(int error, const char *what)
+{
+    unsigned int part[2] = {0, FILLED};
+
+    CHECK(ioctl(node, RNG_IOCTL_FILL, part) == -1 && errno == (memory == NULL ? ENODEV : error), "FILL of %s: %m",
+          what);
+    for (int i = 0; memory != NULL && i < FILLED; i++) {
+        CHECK(memory[i] == 0xa5, "FILL of %s has written 0x%02x", what, memory[i]);
+    }
+}
+
 /* Everything works, and gives the word. */
 static void expect_there(uint32_t word, const char *what)
 {
-    uint32_t got[100] = {0}, seed = 0x42, written = bar[info / 4] == host ? 0 : seed;
+    static uint32_t many[LARGE / 4];
+    uint32_t got[100] = {0}, seed = 0x42, written = (bar[info / 4] & ~RNG_INFO_BULK) == host ? 0 : seed;
     int status = ioctl(node, RNG_IOCTL_RAND, got);
 
     CHECK(status == 0 && got[0] == word, "RAND of %s: %u (%m)", what, got[0]);
@@ -66,10 +83,18 @@ static void expect_there(uint32_t word, const char *what)
     for (int i = 0; i < 99; i++) {
         CHECK(got[i] == word, "a read of %s gives %u", what, got[i]);
     }
+    /* As many as a device with an engine is asked to write to the program's memory. */
+    memset(many, 0x5a, sizeof(many));
+    CHECK(read(node, many, LARGE) == LARGE, "a large read of %s: %m", what);
+    for (int i = 0; i < LARGE / 4; i++) {
+        CHECK(many[i] == word, "a large read of %s gives %u", what, many[i]);
+    }
     bar[RNG_REG_SEED / 4] = 0;
     /* The host's generator has no seed, and is not given one. */
     CHECK(ioctl(node, RNG_IOCTL_SEED, &seed) == 0 && bar[RNG_REG_SEED / 4] == written, "SEED of %s: %m", what);
-    words += 101;
+    /* More than can be had from registers is asked for in vain, and counted by nobody. */
+    check_fill(EIO, what);
+    words += 101 + LARGE / 4;
     seeds += written == seed;
     CHECK(fdinfo_number(node, "words") == words && fdinfo_number(node, "seeds") == seeds,
           "the counters of %s", what);
@@ -78,14 +103,17 @@ static void expect_there(uint32_t word, const char *what)
 /* Everything says that the device is gone, at once, and again. */
 static void expect_gone(const char *what)
 {
-    uint32_t got[100], seed = 0x42;
+    static uint32_t got[LARGE / 4];
+    uint32_t seed = 0x42;
 
     for (int i = 0; i < 2; i++) {
         CHECK(ioctl(node, RNG_IOCTL_RAND, got) == -1 && errno == ENODEV, "RAND of %s: %m", what);
         CHECK(ioctl(node, RNG_IOCTL_SEED, &seed) == -1 && errno == ENODEV, "SEED of %s: %m", what);
         CHECK(read(node, got, 1) == -1 && errno == ENODEV, "a read of %s: %m", what);
-        CHECK(read(node, got, sizeof(got)) == -1 && errno == ENODEV, "a read of %s: %m", what);
+        CHECK(read(node, got, 400) == -1 && errno == ENODEV, "a read of %s: %m", what);
+        CHECK(read(node, got, LARGE) == -1 && errno == ENODEV, "a large read of %s: %m", what);
         CHECK(ioctl(node, _IO('q', 1), got) == -1 && errno == ENOTTY, "an unknown ioctl of %s: %m", what);
+        check_fill(ENODEV, what);
     }
 }
 
@@ -95,6 +123,15 @@ static void check_known(uint32_t said, const char *generator)
     bind_expect(0, generator);
     expect_info("device", address);
     expect_info("generator", generator);
+    expect_info("bulk", said & RNG_INFO_BULK ? "yes" : "no");
+    memory = mmap(NULL, FILLED, PROT_READ | PROT_WRITE, MAP_SHARED, node, 0);
+    if (said & RNG_INFO_BULK) {
+        CHECK(memory != MAP_FAILED, "mmap: %m");
+        memset(memory, 0xa5, FILLED);
+    } else {
+        CHECK(memory == MAP_FAILED && errno == ENODEV, "mmap without a bulk engine: %m");
+        memory = NULL;
+    }
     expect_there(0x12345678, "a device");
     /* Numbers like any other, of a generator that gives all 32 bits. */
     set(UINT32_MAX, said);
@@ -111,6 +148,10 @@ static void check_known(uint32_t said, const char *generator)
     expect_gone("a device that has become another");
     set(UINT32_MAX, UINT32_MAX);
     unbind();
+    if (memory != NULL) {
+        CHECK(memory[0] == 0xa5 && munmap(memory, FILLED) == 0, "memory of a device that is gone: %m");
+        memory = NULL;
+    }
 }
 
 /* The kernel's own source of random numbers is told the same. */
@@ -192,11 +233,19 @@ int main(int argc, char **argv)
     check_known(signature | 0, "libc");
     check_known(signature | 1, "chacha20");
     check_known(host, "host");
+    check_known(signature | 3, "chacha8");
+    check_known(signature | 4, "xoshiro256pp");
     /* A generator from after this driver. */
-    check_known(signature | 3, "unknown");
+    check_known(signature | 5, "unknown");
     check_known(signature | 0xff, "unknown");
     /* Bits that a later device may set. */
     check_known(signature | 0x5a01, "chacha20");
+
+    /* The same of devices with a bulk engine, whose doorbell nobody answers. */
+    check_known(signature | RNG_INFO_BULK, "libc");
+    check_known(host | RNG_INFO_BULK, "host");
+    check_known(signature | RNG_INFO_BULK | 5, "unknown");
+    check_known(signature | 0xff01, "chacha20");
 
     check_unknown(0);
     check_unknown(1);

@@ -40,6 +40,8 @@ enum {
     WORKERS = 12,
     FILES = 4,
     SHARED = 16,
+    /* Mappings that a worker holds at a time. */
+    MAPPINGS = 3,
     BUFFER = 256 << 10,
     /* What is read from the device between two looks at the signals. */
     PIECE = 256,
@@ -62,7 +64,14 @@ enum {
     KIND(CLOSE, "close")                                                                                     \
     KIND(SHARE, "file to another thread")                                                                    \
     KIND(POLL, "poll, select, epoll")                                                                        \
-    KIND(OTHER, "lseek, mmap, write, fallocate")                                                             \
+    KIND(OTHER, "lseek, write, fallocate")                                                                   \
+    KIND(MAP, "mmap")                                                                                        \
+    KIND(MAP_BAD, "mmap, refused")                                                                           \
+    KIND(UNMAP, "munmap, mremap, mprotect")                                                                  \
+    KIND(TOUCH, "access to a mapping")                                                                       \
+    KIND(FILL, "FILL")                                                                                       \
+    KIND(FILL_BAD, "FILL, bad pointer or part")                                                              \
+    KIND(FORK, "process that inherits mappings")                                                             \
     KIND(FDINFO, "fdinfo")                                                                                   \
     KIND(DEBUGFS, "debugfs")                                                                                 \
     KIND(HWRNG_READ, "read of /dev/hwrng")                                                                   \
@@ -93,6 +102,15 @@ static atomic_ulong counts[COUNT];
 struct file {
     int fd;
     int mode;
+    /* It was mapped, so that there is something to fill. */
+    bool is_mapped;
+};
+
+/* It may be of a file that was closed, of a device that is gone. */
+struct mapping {
+    unsigned char *at;
+    size_t length;
+    bool is_writable;
 };
 
 struct worker {
@@ -105,6 +123,7 @@ struct worker {
     bool hold;
     int operations;
     struct file files[FILES];
+    struct mapping mappings[MAPPINGS];
     unsigned char *buffer;
     /* A page to write to, then one that is read-only, one that is neither, and a hole. */
     char *pages;
@@ -289,8 +308,10 @@ static bool check_read(struct worker *worker, ssize_t got, size_t length, const 
         CHECK(worker->churn && errno == ENODEV, "%s: %m", what);
         return false;
     }
-    CHECK((size_t)got == length || (got > 0 && (size_t)got < length && got % PIECE == 0), "%s: %zd of %zu", what,
-          got, length);
+    /* The bytes of a number that is not wanted whole come by themselves. */
+    CHECK((size_t)got == length || (got > 0 && (size_t)got < length &&
+                                    (got % PIECE == 0 || (got % 4 == 0 && length - got < 4))),
+          "%s: %zd of %zu", what, got, length);
     return true;
 }
 
@@ -314,6 +335,7 @@ static bool open_file(struct worker *worker, struct file *file)
     begin(worker, OPEN);
     node_path(path, sizeof(path), choose(worker, NODES));
     file->mode = modes[choose(worker, sizeof(modes) / sizeof(modes[0]))];
+    file->is_mapped = false;
     /* With O_CREAT a node that is not there just now would become a plain file. */
     file->fd = open(path, file->mode | (flags[choose(worker, worker->churn ? 7 : 8)]) | O_CLOEXEC, 0600);
     if (file->fd == -1) {
@@ -402,8 +424,8 @@ static void do_unknown(struct worker *worker, struct file *file)
     unsigned long command = _IOC(choose(worker, 4), types[choose(worker, sizeof(types))], choose(worker, 256),
                                  choose(worker, 2) ? 4 : choose(worker, 1 << 14));
 
-    if (command == RNG_IOCTL_RAND || command == RNG_IOCTL_SEED) {
-        command ^= _IOC(0, 0, 2, 0);
+    if (command == RNG_IOCTL_RAND || command == RNG_IOCTL_SEED || command == RNG_IOCTL_FILL) {
+        command ^= _IOC(0, 0, 4, 0);
     }
     must_fail(worker, ioctl(file->fd, command, choose(worker, 2) ? worker->buffer : bad_pointer(worker, false)),
               ERRORS(ENOTTY), "an unknown ioctl");
@@ -532,6 +554,7 @@ static void do_share(struct worker *worker, struct file *file)
         if (file->fd == -1) {
             file->fd = theirs >> 2;
             file->mode = theirs & 3;
+            file->is_mapped = false;
         } else {
             CHECK(close(theirs >> 2) == 0, "close of another's file: %m");
         }
@@ -568,17 +591,11 @@ static void do_poll(struct worker *worker, struct file *file)
 
 static void do_other(struct worker *worker, struct file *file)
 {
-    void *mapped;
-
-    switch (choose(worker, 4)) {
+    switch (choose(worker, 3)) {
     case 0:
         must_fail(worker, lseek(file->fd, next(&worker->state), choose(worker, 5)), ERRORS(ESPIPE), "lseek");
         break;
     case 1:
-        mapped = mmap(NULL, page, PROT_READ, choose(worker, 2) ? MAP_SHARED : MAP_PRIVATE, file->fd, 0);
-        must_fail(worker, mapped == MAP_FAILED ? -1 : 0, ERRORS(file->mode == O_WRONLY ? EACCES : ENODEV), "mmap");
-        break;
-    case 2:
         must_fail(worker, write(file->fd, worker->buffer, choose_length(worker)),
                   ERRORS(file->mode == O_RDONLY ? EBADF : EINVAL), "write");
         break;
@@ -586,6 +603,150 @@ static void do_other(struct worker *worker, struct file *file)
         must_fail(worker, fallocate(file->fd, 0, 0, 4), ERRORS(file->mode == O_RDONLY ? EBADF : ENODEV),
                   "fallocate");
         break;
+    }
+}
+
+/* Whatever has become of the file and the device, the pages are there. */
+static void touch(const struct mapping *mapping, size_t at)
+{
+    volatile unsigned char *byte = mapping->at + at % mapping->length;
+
+    if (mapping->is_writable) {
+        *byte ^= 0x5a;
+    }
+    (void)*byte;
+}
+
+static void unmap(struct mapping *mapping)
+{
+    if (mapping->at != NULL) {
+        CHECK(munmap(mapping->at, mapping->length) == 0, "munmap: %m");
+        mapping->at = NULL;
+    }
+}
+
+static void do_map(struct worker *worker, struct file *file)
+{
+    struct mapping *mapping = &worker->mappings[choose(worker, MAPPINGS)];
+    size_t length = page * (1 + choose(worker, RNG_BULK_MAX_BYTES / page));
+    int protection = file->mode == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *at;
+
+    unmap(mapping);
+    at = mmap(NULL, length, protection, MAP_SHARED | (choose(worker, 4) ? 0 : MAP_POPULATE), file->fd, 0);
+    if (file->mode == O_WRONLY) {
+        must_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(EACCES), "mmap, opened for writing");
+        return;
+    }
+    /* EAGAIN: another thread is about to map the file for the first time. */
+    if (may_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(EAGAIN), "mmap")) {
+        *mapping = (struct mapping){.at = at, .length = length, .is_writable = file->mode == O_RDWR};
+        file->is_mapped = true;
+        touch(mapping, next(&worker->state) >> 1);
+    }
+}
+
+static void do_map_bad(struct worker *worker, struct file *file)
+{
+    size_t length = page;
+    off_t offset = 0;
+    int flags = MAP_SHARED;
+    void *at;
+
+    switch (choose(worker, 3)) {
+    case 0:
+        flags = MAP_PRIVATE;
+        break;
+    case 1:
+        offset = page * (1 + choose(worker, 100));
+        break;
+    default:
+        length = RNG_BULK_MAX_BYTES + page * (1 + choose(worker, 100));
+        break;
+    }
+    at = mmap(NULL, length, PROT_READ, flags, file->fd, offset);
+    must_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(file->mode == O_WRONLY ? EACCES : EINVAL),
+              "mmap that is to be refused");
+}
+
+/* A mapping goes, or is changed. */
+static void do_unmap(struct worker *worker)
+{
+    struct mapping *mapping = &worker->mappings[choose(worker, MAPPINGS)];
+    void *at;
+
+    if (mapping->at == NULL) {
+        return;
+    }
+    switch (choose(worker, 4)) {
+    case 0:
+        /* As far as the file goes it would have to ask the driver, which has no say in that. */
+        at = mremap(mapping->at, mapping->length, mapping->length + page, MREMAP_MAYMOVE);
+        must_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(EFAULT), "mremap to more");
+        break;
+    case 1:
+        if (mapping->length > (size_t)page) {
+            at = mremap(mapping->at, mapping->length, page, 0);
+            CHECK(at == mapping->at, "mremap to less: %m");
+            mapping->length = page;
+        }
+        break;
+    case 2:
+        CHECK(mprotect(mapping->at, page, PROT_READ) == 0, "mprotect: %m");
+        mapping->is_writable = false;
+        CHECK(mprotect(mapping->at, page, PROT_READ | PROT_EXEC) == -1 && errno == EACCES, "mprotect: %m");
+        break;
+    default:
+        unmap(mapping);
+        break;
+    }
+}
+
+static void do_touch(struct worker *worker)
+{
+    struct mapping *mapping = &worker->mappings[choose(worker, MAPPINGS)];
+
+    if (mapping->at == NULL) {
+        return;
+    }
+    switch (choose(worker, 4)) {
+    case 0:
+        memcpy(worker->buffer, mapping->at, mapping->length);
+        break;
+    case 1:
+        if (mapping->is_writable) {
+            memset(mapping->at, choose(worker, 256), mapping->length);
+        }
+        break;
+    default:
+        touch(mapping, next(&worker->state) >> 1);
+        break;
+    }
+}
+
+static void do_fill(struct worker *worker, struct file *file)
+{
+    unsigned int start = choose(worker, RNG_BULK_MAX_BYTES) & ~3u;
+    unsigned int length = choose(worker, 2) ? choose_length(worker) & ~3u : RNG_BULK_MAX_BYTES;
+    unsigned int part[2] = {start, length <= RNG_BULK_MAX_BYTES - start ? length : RNG_BULK_MAX_BYTES - start};
+
+    /* Another thread that has the file may have mapped it. */
+    may_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, part), file->is_mapped ? ERRORS(0) : ERRORS(EINVAL), "FILL");
+}
+
+static void do_fill_bad(struct worker *worker, struct file *file)
+{
+    static const unsigned int parts[][2] = {
+        {1, 4}, {4, 2}, {RNG_BULK_MAX_BYTES, 4}, {4, RNG_BULK_MAX_BYTES}, {UINT_MAX - 3, 4}, {UINT_MAX - 3, 8},
+        {0, UINT_MAX - 3},
+    };
+
+    if (choose(worker, 2) != 0) {
+        must_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, bad_pointer(worker, false)), ERRORS(EFAULT),
+                  "FILL with a bad pointer");
+    } else {
+        must_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, parts[choose(worker, sizeof(parts) / sizeof(parts[0]))]),
+                  ERRORS(EINVAL), "FILL of a bad part");
     }
 }
 
@@ -687,6 +848,45 @@ static void do_kill(struct worker *worker, struct file *file)
     CHECK(WIFSIGNALED(status) || worker->churn, "a process that was killed: %d", status);
 }
 
+/* A process that uses the mappings it has inherited, and ends, or is killed, in the middle of it. */
+static void do_fork(struct worker *worker, struct file *file)
+{
+    unsigned int part[2] = {0, RNG_BULK_MAX_BYTES};
+    bool to_kill = choose(worker, 2) != 0;
+    pid_t child = fork();
+    int status;
+
+    CHECK(child >= 0, "fork: %m");
+    if (child == 0) {
+        int error = 0;
+
+        do {
+            for (int i = 0; i < MAPPINGS; i++) {
+                if (worker->mappings[i].at != NULL) {
+                    touch(&worker->mappings[i], worker->state);
+                }
+            }
+            if (ioctl(file->fd, RNG_IOCTL_FILL, part) == -1) {
+                error = errno;
+            }
+        } while (to_kill && error == 0);
+        _exit(error);
+    }
+    if (to_kill) {
+        CHECK(kill(child, SIGKILL) == 0, "kill: %m");
+    }
+    while (waitpid(child, &status, 0) == -1) {
+        CHECK(errno == EINTR, "waitpid: %m");
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+        errno = WEXITSTATUS(status);
+        must_fail(worker, -1, file->is_mapped ? ERRORS(0) : ERRORS(EINVAL), "FILL of a process");
+    } else {
+        CHECK(WIFEXITED(status) || (to_kill && WTERMSIG(status) == SIGKILL), "a process with mappings: %d",
+              status);
+    }
+}
+
 static int unload(void)
 {
     return syscall(SYS_delete_module, "my_rng", O_NONBLOCK);
@@ -710,7 +910,8 @@ static const struct {
     {RAND, 200},     {RAND_BAD, 60},   {SEED, 60},       {SEED_BAD, 40},  {UNKNOWN, 60},  {READ, 200},
     {READ_BAD, 60},  {READ_PART, 60},  {READ_RACE, 120}, {READV, 60},     {OPEN, 100},    {CLOSE, 60},
     {SHARE, 60},     {POLL, 40},       {OTHER, 40},      {FDINFO, 40},    {DEBUGFS, 40},  {HWRNG_READ, 30},
-    {HWRNG_SHOW, 30}, {HWRNG_SET, 10}, {SIGNAL, 120},    {KILL, 4},       {UNLOAD_BUSY, 10},
+    {HWRNG_SHOW, 30}, {HWRNG_SET, 10}, {SIGNAL, 120},    {KILL, 4},       {UNLOAD_BUSY, 10}, {MAP, 60},
+    {MAP_BAD, 30},   {UNMAP, 60},      {TOUCH, 100},     {FILL, 120},     {FILL_BAD, 40},    {FORK, 4},
 };
 
 static enum kind choose_kind(struct worker *worker)
@@ -742,7 +943,8 @@ static void operate(struct worker *worker)
 
     bool with_file = file->fd != -1 || ((!atomic_load(&away) || choose(worker, 16) == 0) && open_file(worker, file));
 
-    if (!with_file && kind != SIGNAL && kind != HWRNG_SHOW && kind != HWRNG_READ && kind != DEBUGFS) {
+    if (!with_file && kind != SIGNAL && kind != HWRNG_SHOW && kind != HWRNG_READ && kind != DEBUGFS &&
+        kind != UNMAP && kind != TOUCH) {
         /* All others want a device. */
         sched_yield();
         return;
@@ -781,11 +983,24 @@ static void operate(struct worker *worker)
     case HWRNG_SET: do_hwrng_set(worker); break;
     case SIGNAL: do_signal(worker); break;
     case KILL: do_kill(worker, file); break;
+    case MAP: do_map(worker, file); break;
+    case MAP_BAD: do_map_bad(worker, file); break;
+    case UNMAP: do_unmap(worker); break;
+    case TOUCH: do_touch(worker); break;
+    case FILL: do_fill(worker, file); break;
+    case FILL_BAD: do_fill_bad(worker, file); break;
+    case FORK: do_fork(worker, file); break;
     default: do_unload_busy(worker); break;
     }
     end(worker);
-    if (!worker->hold && file->fd != -1) {
-        close_file(worker, file);
+    if (!worker->hold) {
+        if (file->fd != -1) {
+            close_file(worker, file);
+        }
+        /* They keep files open, too. */
+        for (int i = 0; i < MAPPINGS; i++) {
+            unmap(&worker->mappings[i]);
+        }
     }
 }
 
@@ -804,6 +1019,9 @@ static void *work(void *argument)
         if (worker->files[i].fd != -1) {
             close_file(worker, &worker->files[i]);
         }
+    }
+    for (int i = 0; i < MAPPINGS; i++) {
+        unmap(&worker->mappings[i]);
     }
     atomic_store(&worker->tid, 0);
     return NULL;
@@ -962,7 +1180,7 @@ static void churn(struct worker *worker)
 
 /* ---- the phases ---- */
 
-enum { READERS = 8, WORDS = 4000, TOTAL = READERS * WORDS, SEEDERS = 2, SEEDINGS = 200 };
+enum { READERS = 8, FILLED = 4096, WORDS = 4000, TOTAL = READERS * WORDS, SEEDERS = 2, SEEDINGS = 200 };
 
 static uint32_t got[READERS][WORDS];
 static uint32_t expected[SEEDERS][TOTAL];
@@ -975,7 +1193,11 @@ static void *exact_reader(void *argument)
     uint32_t *words = got[worker->number];
     bool own = worker->number % 2;
     int fd = own ? open_node("/dev/" RNG_NODE) : node;
+    /* Each has a part of the pages of the file that some share. */
+    unsigned int part[2] = {own ? 0 : worker->number * FILLED, 0};
+    unsigned char *memory = mmap(NULL, READERS * FILLED, PROT_READ, MAP_SHARED, fd, 0);
 
+    CHECK(memory != MAP_FAILED, "mmap: %m");
     atomic_store(&worker->tid, gettid());
     pthread_barrier_wait(&start);
     for (size_t done = 0, length; done < WORDS; done += length) {
@@ -987,6 +1209,11 @@ static void *exact_reader(void *argument)
             length = 1;
             begin(worker, RAND);
             words[done] = node_rand(fd);
+        } else if (choose(worker, 3) == 0) {
+            begin(worker, FILL);
+            part[1] = 4 * length;
+            CHECK(ioctl(fd, RNG_IOCTL_FILL, part) == 0, "FILL: %m");
+            memcpy(words + done, memory + part[0], part[1]);
         } else if (length > 1 && choose(worker, 3) == 0) {
             /* In two pieces that are not of whole words. */
             size_t first = 1 + choose(worker, 4 * length - 1);
@@ -1006,6 +1233,7 @@ static void *exact_reader(void *argument)
         }
         end(worker);
     }
+    CHECK(munmap(memory, READERS * FILLED) == 0, "munmap: %m");
     if (own) {
         close(fd);
     }
@@ -1110,19 +1338,37 @@ static bool machine_sleeps(void)
     return true;
 }
 
-/* Woken, the first device is as it was when it was switched on. */
+/* Woken, the first device is as it was when it was switched on, and what was mapped is, too. */
 static void sleep_alone(void)
 {
+    enum { NUMBERS = RNG_BULK_MAX_BYTES / 4 };
+    uint32_t *numbers = (uint32_t *)self->buffer;
+    unsigned int part[2] = {0, RNG_BULK_MAX_BYTES};
+    uint32_t *memory = mmap(NULL, RNG_BULK_MAX_BYTES, PROT_READ, MAP_SHARED, node, 0);
     struct chacha20 model;
 
+    CHECK(memory != MAP_FAILED, "mmap: %m");
     node_seed(node, 0x42);
-    if (!machine_sleeps()) {
-        return;
+    CHECK(ioctl(node, RNG_IOCTL_FILL, part) == 0, "FILL: %m");
+    if (machine_sleeps()) {
+        chacha20_seed(&model, 0x42);
+        for (int i = 0; i < NUMBERS; i++) {
+            CHECK(memory[i] == chacha20_next(&model), "word %d from before sleep is wrong", i);
+        }
+        chacha20_seed(&model, RNG_DEFAULT_SEED);
+        for (int i = 0; i < 100; i++) {
+            CHECK(node_rand(node) == chacha20_next(&model), "word %d after sleep is wrong", i);
+        }
+        CHECK(ioctl(node, RNG_IOCTL_FILL, part) == 0, "FILL after sleep: %m");
+        CHECK(read(node, numbers, RNG_BULK_MAX_BYTES) == RNG_BULK_MAX_BYTES, "a read after sleep: %m");
+        for (int i = 0; i < NUMBERS; i++) {
+            CHECK(memory[i] == chacha20_next(&model), "word %d of FILL after sleep is wrong", i);
+        }
+        for (int i = 0; i < NUMBERS; i++) {
+            CHECK(numbers[i] == chacha20_next(&model), "word %d of a read after sleep is wrong", i);
+        }
     }
-    chacha20_seed(&model, RNG_DEFAULT_SEED);
-    for (int i = 0; i < 100; i++) {
-        CHECK(node_rand(node) == chacha20_next(&model), "word %d after sleep is wrong", i);
-    }
+    CHECK(munmap(memory, RNG_BULK_MAX_BYTES) == 0, "munmap: %m");
 }
 
 /* Everything at once, of devices that stay. */
@@ -1282,8 +1528,38 @@ static void fail_open(void)
 
 static void fail_bind(void)
 {
+    char text[1024];
+    int fd;
+
     write_file(DRIVER "unbind", addresses[0]);
     write_file(DRIVER "bind", addresses[0]);
+    fd = open("/dev/" RNG_NODE, O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        /* The first, for which memory is made; it goes without, too. */
+        CHECK(read(fd, text, sizeof(text)) == sizeof(text), "the first read: %m");
+        close(fd);
+    }
+}
+
+static void fail_map(void)
+{
+    unsigned int part[2] = {0, RNG_BULK_MAX_BYTES};
+    int fd = open("/dev/" RNG_NODE, O_RDWR | O_CLOEXEC);
+    char *at;
+
+    if (fd < 0) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        at = mmap(NULL, RNG_BULK_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (at != MAP_FAILED) {
+            CHECK(ioctl(fd, RNG_IOCTL_FILL, part) == 0 || errno == ENOMEM, "FILL without memory: %m");
+            munmap(at, RNG_BULK_MAX_BYTES);
+        } else {
+            CHECK(errno == ENOMEM, "mmap without memory: %m");
+        }
+    }
+    close(fd);
 }
 
 static void fail_read(void)
@@ -1337,6 +1613,7 @@ static void failing_allocations(void)
     }
     find_devices(addresses);
     fail_each(fail_open);
+    fail_each(fail_map);
     fail_each(fail_read);
     fail_each(fail_bind);
     restore();

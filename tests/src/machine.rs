@@ -23,7 +23,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{build_folder, built, log_text};
+use crate::{build_folder, built, guest_program, log_text};
 
 /// How long QEMU or a guest may keep silent: far more than any does, so that only one that hangs meets
 /// it.
@@ -126,6 +126,27 @@ impl Machine {
     /// Adds arguments for QEMU.
     pub fn args<S: AsRef<OsStr>>(self, arguments: impl IntoIterator<Item = S>) -> Self {
         arguments.into_iter().fold(self, Self::arg)
+    }
+
+    /// Adds a disk that holds the programs compiled from `guest/NAME.c`. The guest, of which it is the first or
+    /// the second disk, unpacks it with `tar -xf`.
+    pub fn programs(self, names: &[&str]) -> Self {
+        let archive = self.folder().join("programs.tar");
+        let mut tar = Command::new("tar");
+        tar.arg("-cf").arg(&archive);
+        for name in names {
+            let program = guest_program(name);
+            let folder = program.parent().expect("a folder").to_owned();
+            tar.arg("-C").arg(folder).arg(name);
+        }
+        assert!(tar.status().expect("tar can be run").success());
+        assert!(std::fs::metadata(&archive).is_ok_and(|archive| archive.len() > 0));
+        let archive = archive.display().to_string().replace(',', ",,");
+        self.arg("-drive")
+            .arg(format!(
+                "file={archive},format=raw,readonly=on,if=none,id=programs"
+            ))
+            .device("virtio-blk-pci,drive=programs,addr=8")
     }
 
     /// Adds a device.

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use my_rng_e2e::{abi, known_answers, root};
+use my_rng_e2e::known_answers::{self, WordsAnswer};
+use my_rng_e2e::{abi, root};
 
 /// The numbers of `#define MY_RNG_NAME NUMBER` lines, which begin with `prefix`.
 fn defined(text: &str, prefix: &str) -> Vec<(String, u64)> {
@@ -85,10 +86,26 @@ fn the_qtest_agrees_with_the_contract() {
             ("REG_RNG", abi::REG_RNG as u64),
             ("REG_SEED", abi::REG_SEED as u64),
             ("REG_INFO", abi::REG_INFO as u64),
+            ("REG_DOORBELL", abi::REG_DOORBELL as u64),
+            ("INFO_BULK", u64::from(abi::INFO_BULK)),
+            ("BULK_PAGE", abi::BULK_PAGE as u64),
+            ("BULK_STATUS", abi::BULK_STATUS as u64),
+            ("BULK_COUNT", abi::BULK_COUNT as u64),
+            ("BULK_DONE", abi::BULK_DONE as u64),
+            ("BULK_SEGMENTS", abi::BULK_SEGMENTS as u64),
+            ("BULK_SEGMENT_SIZE", abi::BULK_SEGMENT_SIZE as u64),
+            ("BULK_FILLED", u64::from(abi::BULK_FILLED)),
+            ("BULK_BAD_DESCRIPTOR", u64::from(abi::BULK_BAD_DESCRIPTOR)),
+            ("BULK_BAD_MEMORY", u64::from(abi::BULK_BAD_MEMORY)),
             ("INFO_SIGNATURE", u64::from(abi::INFO_SIGNATURE)),
             ("GENERATOR_LIBC", u64::from(abi::GENERATOR_LIBC)),
             ("GENERATOR_CHACHA20", u64::from(abi::GENERATOR_CHACHA20)),
             ("GENERATOR_HOST", u64::from(abi::GENERATOR_HOST)),
+            ("GENERATOR_CHACHA8", u64::from(abi::GENERATOR_CHACHA8)),
+            (
+                "GENERATOR_XOSHIRO256PP",
+                u64::from(abi::GENERATOR_XOSHIRO256PP),
+            ),
             ("DEFAULT_SEED", u64::from(abi::DEFAULT_SEED)),
         ]
         .map(|(name, number)| (name.to_owned(), number)),
@@ -97,6 +114,13 @@ fn the_qtest_agrees_with_the_contract() {
     assert_eq!(found.len(), expected.len(), "each once: {found:?}");
     assert_eq!(BTreeMap::from_iter(found), expected);
 }
+
+/// The generators beside the default that have a seed.
+const OTHERS: [(&str, &[WordsAnswer]); 3] = [
+    ("chacha20", &known_answers::CHACHA20),
+    ("chacha8", &known_answers::CHACHA8),
+    ("xoshiro256pp", &known_answers::XOSHIRO256PP),
+];
 
 /// The numbers in the braces of a table of the qtest.
 fn table(text: &str, name: &str) -> Vec<u64> {
@@ -122,11 +146,13 @@ fn the_qtest_knows_the_known_answers() {
         .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
         .collect();
     assert_eq!(table(&text, "libc_answers"), libc);
-    let chacha20: Vec<_> = known_answers::CHACHA20
-        .iter()
-        .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
-        .collect();
-    assert_eq!(table(&text, "chacha20_answers"), chacha20);
+    for (name, answers) in OTHERS {
+        let expected: Vec<_> = answers
+            .iter()
+            .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
+            .collect();
+        assert_eq!(table(&text, &format!("{name}_answers")), expected);
+    }
 }
 
 /// The classic clients know these numbers by heart.
@@ -157,7 +183,7 @@ fn the_specification_agrees_with_the_contract() {
             &[answer.thousandth, answer.millionth],
         );
     }
-    for answer in &known_answers::CHACHA20 {
+    for answer in OTHERS.iter().flat_map(|(_, answers)| *answers) {
         check(answer.seed, answer.first, &[answer.thousandth]);
     }
     for number in [
@@ -166,8 +192,12 @@ fn the_specification_agrees_with_the_contract() {
         format!("{:#x}", abi::info(abi::GENERATOR_LIBC)),
         format!("{:#x}", abi::info(abi::GENERATOR_CHACHA20)),
         format!("{:#x}", abi::info(abi::GENERATOR_HOST)),
+        format!("{:#x}", abi::info(abi::GENERATOR_CHACHA8)),
+        format!("{:#x}", abi::info(abi::GENERATOR_XOSHIRO256PP)),
         format!("{:#x}", abi::IOCTL_RAND),
         format!("{:#x}", abi::IOCTL_SEED),
+        format!("{:#x}", abi::IOCTL_FILL),
+        format!("have at most {} bytes", abi::BULK_MAX_BYTES),
         format!("/dev/{}", abi::NODE_NAME),
     ] {
         assert!(text.contains(&number), "{number} is not in docs/my-rng.rst");
@@ -187,6 +217,11 @@ fn the_syzkaller_description_agrees_with_the_contract() {
             "ioctl$MY_RNG_SEED(fd fd_my_rng, cmd const[{:#x}],",
             abi::IOCTL_SEED
         ),
+        format!(
+            "ioctl$MY_RNG_FILL(fd fd_my_rng, cmd const[{:#x}],",
+            abi::IOCTL_FILL
+        ),
+        format!("start\tint32[0:{}]", abi::BULK_MAX_BYTES),
     ] {
         assert!(text.contains(&expected), "{expected}");
     }

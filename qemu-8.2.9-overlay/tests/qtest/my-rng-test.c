@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
 #include "qemu/bswap.h"
+#include "qemu/units.h"
 #include "libqtest.h"
 #include "libqos/pci.h"
 #include "libqos/pci-pc.h"
@@ -28,10 +29,23 @@
 #define MY_RNG_REG_RNG          0x0
 #define MY_RNG_REG_SEED         0x4
 #define MY_RNG_REG_INFO         0x8
+#define MY_RNG_REG_DOORBELL     0xc
 #define MY_RNG_INFO_SIGNATURE   0x524e
+#define MY_RNG_INFO_BULK        0x100
 #define MY_RNG_GENERATOR_LIBC   0
 #define MY_RNG_GENERATOR_CHACHA20 1
 #define MY_RNG_GENERATOR_HOST   2
+#define MY_RNG_GENERATOR_CHACHA8 3
+#define MY_RNG_GENERATOR_XOSHIRO256PP 4
+#define MY_RNG_BULK_PAGE        4096
+#define MY_RNG_BULK_STATUS      0x0
+#define MY_RNG_BULK_COUNT       0x4
+#define MY_RNG_BULK_DONE        0x8
+#define MY_RNG_BULK_SEGMENTS    0x10
+#define MY_RNG_BULK_SEGMENT_SIZE 0x10
+#define MY_RNG_BULK_FILLED      1
+#define MY_RNG_BULK_BAD_DESCRIPTOR 2
+#define MY_RNG_BULK_BAD_MEMORY  3
 #define MY_RNG_DEFAULT_SEED     1
 
 typedef struct Answer {
@@ -40,7 +54,7 @@ typedef struct Answer {
     uint32_t thousandth;
 } Answer;
 
-/* As abi/known_answers.rs has them, LIBC and CHACHA20. */
+/* As abi/known_answers.rs has them. */
 static const Answer libc_answers[] = {
     { 0x00000000, { 1804289383, 846930886, 1681692777, 1714636915,
                     1957747793 }, 1143565421 },
@@ -65,6 +79,26 @@ static const Answer chacha20_answers[] = {
     { 0xffffffff, { 971038227, 675931425, 987868916, 2149347564,
                     3760058057 }, 961875975 },
 };
+static const Answer chacha8_answers[] = {
+    { 0x00000000, { 804192318, 3594542985, 3904396159, 2711947551,
+                    3272508460 }, 1450183462 },
+    { 0x00000001, { 2699648719, 1638484553, 3990160702, 1266703218,
+                    1705309202 }, 568651397 },
+    { 0x00000042, { 2339618000, 4191675560, 3986356479, 776293269,
+                    1295399843 }, 620955251 },
+    { 0xffffffff, { 1040146658, 2404171, 2029799324, 3950910580,
+                    171396592 }, 3804323453 },
+};
+static const Answer xoshiro256pp_answers[] = {
+    { 0x00000000, { 1225466847, 1394040161, 3280000263, 1641705277,
+                    3969547260 }, 130941288 },
+    { 0x00000001, { 1862517403, 3485847679, 2520768653, 3208790322,
+                    1470821664 }, 1660719467 },
+    { 0x00000042, { 1905241784, 1065677665, 1614323470, 1892142995,
+                    3566377408 }, 618346711 },
+    { 0xffffffff, { 1463080149, 2695342857, 2016792684, 1173397312,
+                    3567832033 }, 3390698321 },
+};
 
 typedef struct Generator {
     const char *name;
@@ -79,6 +113,14 @@ static const Generator libc = {
 static const Generator chacha20 = {
     "chacha20", MY_RNG_GENERATOR_CHACHA20,
     chacha20_answers, ARRAY_SIZE(chacha20_answers)
+};
+static const Generator chacha8 = {
+    "chacha8", MY_RNG_GENERATOR_CHACHA8,
+    chacha8_answers, ARRAY_SIZE(chacha8_answers)
+};
+static const Generator xoshiro256pp = {
+    "xoshiro256pp", MY_RNG_GENERATOR_XOSHIRO256PP,
+    xoshiro256pp_answers, ARRAY_SIZE(xoshiro256pp_answers)
 };
 /* Nobody knows its numbers. */
 static const Generator host = { "host", MY_RNG_GENERATOR_HOST, NULL, 0 };
@@ -170,7 +212,8 @@ static void seed(MyRng *rng, uint32_t value)
 static void assert_info(MyRng *rng, const Generator *generator)
 {
     g_assert_cmphex(qpci_io_readl(rng->dev, rng->bar, MY_RNG_REG_INFO), ==,
-                    MY_RNG_INFO_SIGNATURE << 16 | generator->id);
+                    MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_INFO_BULK |
+                    generator->id);
 }
 
 static void skip_numbers(MyRng *rng, int n)
@@ -459,7 +502,9 @@ static void test_info(const void *data)
 
 static void test_property_seed(void)
 {
-    static const Generator *const generators[] = { &libc, &chacha20 };
+    static const Generator *const generators[] = {
+        &libc, &chacha20, &chacha8, &xoshiro256pp
+    };
 
     for (int g = 0; g < ARRAY_SIZE(generators); g++) {
         const Generator *generator = generators[g];
@@ -483,7 +528,7 @@ static void test_properties_shown(void)
 {
     static const char *const lines[] = {
         "dev: my_rng, id \"rng\"", "seed = 66 (0x42)",
-        "generator = \"chacha20\"",
+        "generator = \"chacha20\"", "bulk = true",
     };
     QPCIBus *bus = machine_start_with(",generator=chacha20,seed=0x42", "");
     g_autofree char *qtree = qtest_hmp(bus->qts, "info qtree");
@@ -515,10 +560,10 @@ static void test_properties_refused(void)
     assert_first(&rng, answer, 0, 0);
     assert_error(device_add_refused(rng.qts, "rand", 7),
                  "my_rng: generator: there is no generator 'rand'; it is one "
-                 "of libc, chacha20 and host");
+                 "of libc, chacha20, host, chacha8 and xoshiro256pp");
     assert_error(device_add_refused(rng.qts, "", 7),
                  "my_rng: generator: there is no generator ''; it is one of "
-                 "libc, chacha20 and host");
+                 "libc, chacha20, host, chacha8 and xoshiro256pp");
     assert_error(device_add_refused(rng.qts, "host", 7),
                  "my_rng: seed: generator=host takes no seed; leave it out, "
                  "or choose another generator");
@@ -652,10 +697,11 @@ static void test_accesses_of_8_bytes(void)
     assert_first(&rng, answer, 0, 4);
     /* SEED, which is an error, and then INFO. */
     g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 4), ==,
-                    (uint64_t)MY_RNG_INFO_SIGNATURE << 48);
-    /* INFO, and then nothing that is a register. */
+                    (uint64_t)(MY_RNG_INFO_SIGNATURE << 16 |
+                               MY_RNG_INFO_BULK) << 32);
+    /* INFO, and then DOORBELL, which is an error. */
     g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 8), ==,
-                    MY_RNG_INFO_SIGNATURE << 16);
+                    MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_INFO_BULK);
     assert_counters(&rng, 7, 2, 5);
     my_rng_stop(&rng);
 }
@@ -675,10 +721,11 @@ static void test_accesses_log(void)
     qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_RNG, 0x42);
     qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_INFO, 0x42);
     qpci_io_readb(rng.dev, rng.bar, MY_RNG_REG_INFO);
-    qpci_io_readl(rng.dev, rng.bar, 12);
+    qpci_io_readl(rng.dev, rng.bar, 16);
     qpci_io_readq(rng.dev, rng.bar, 8);
+    qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_DOORBELL, 0xfffff);
     number(&rng);
-    assert_counters(&rng, 1, 0, 8);
+    assert_counters(&rng, 1, 0, 9);
     my_rng_stop(&rng);
 
     said = file_lines(log, "my_rng: ");
@@ -690,8 +737,10 @@ static void test_accesses_log(void)
         "my_rng: 4-byte write at offset 0x0: RNG is read-only\n"
         "my_rng: 4-byte write at offset 0x8: INFO is read-only\n"
         "my_rng: 1-byte read at offset 0x8: only 4-byte accesses do anything\n"
-        "my_rng: 4-byte read at offset 0xc: there is no register\n"
-        "my_rng: 4-byte read at offset 0xc: there is no register\n");
+        "my_rng: 4-byte read at offset 0x10: there is no register\n"
+        "my_rng: 4-byte read at offset 0xc: DOORBELL is write-only\n"
+        "my_rng: 4-byte write at offset 0xc: the descriptor at 0xfffff000 is "
+        "not in memory that the device can write to\n");
     folder_remove(folder);
 }
 
@@ -714,6 +763,7 @@ static void test_trace(void)
     first = number(&rng);
     assert_info(&rng, &libc);
     qpci_io_readb(rng.dev, rng.bar, 0);
+    qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_DOORBELL, 0xfffff);
     reset(&rng);
     my_rng_stop(&rng);
 
@@ -735,13 +785,230 @@ static void test_trace(void)
         "my_rng_guest_error /machine/peripheral/rng 1-byte read at offset "
         "0x0: only 4-byte accesses do anything\n"
         "my_rng_read /machine/peripheral/rng offset 0x0 size 1 value 0x0\n"
+        "my_rng_write /machine/peripheral/rng offset 0xc size 4 value 0xfffff\n"
+        "my_rng_guest_error /machine/peripheral/rng 4-byte write at offset "
+        "0xc: the descriptor at 0xfffff000 is not in memory that the device "
+        "can write to\n"
         "my_rng_reset /machine/peripheral/rng\n",
-        first, MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_GENERATOR_LIBC);
+        first, MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_INFO_BULK |
+        MY_RNG_GENERATOR_LIBC);
     g_assert_cmpstr(said->str, ==, expected);
     folder_remove(folder);
 #else
     g_test_skip("this QEMU is configured without the trace backend log");
 #endif
+}
+
+/* ---- the bulk engine ---- */
+
+/* Of the machine's 128 MiB. */
+#define DESCRIPTOR 0x100000
+#define BUFFER 0x200000
+#define RAM_SIZE (128 * MiB)
+
+typedef struct Segment {
+    uint64_t address;
+    uint32_t length;
+} Segment;
+
+static void set_bus_master(MyRng *rng, bool on)
+{
+    uint16_t command = qpci_config_readw(rng->dev, PCI_COMMAND);
+
+    command = on ? command | PCI_COMMAND_MASTER
+                 : command & ~PCI_COMMAND_MASTER;
+    qpci_config_writew(rng->dev, PCI_COMMAND, command);
+}
+
+static void ring(MyRng *rng, uint32_t page)
+{
+    qpci_io_writel(rng->dev, rng->bar, MY_RNG_REG_DOORBELL, page);
+}
+
+static void describe(MyRng *rng, uint64_t descriptor, const Segment *segments,
+                     int n)
+{
+    qtest_memset(rng->qts, descriptor, 0, MY_RNG_BULK_PAGE);
+    qtest_writel(rng->qts, descriptor + MY_RNG_BULK_COUNT, n);
+    for (int i = 0; i < n; i++) {
+        uint64_t at = descriptor + MY_RNG_BULK_SEGMENTS +
+                      i * MY_RNG_BULK_SEGMENT_SIZE;
+
+        qtest_writeq(rng->qts, at, segments[i].address);
+        qtest_writel(rng->qts, at + 8, segments[i].length);
+    }
+}
+
+/* Rings for these segments, and says what became of it. */
+static void transfer(MyRng *rng, const Segment *segments, int n,
+                     uint32_t status, uint32_t done)
+{
+    describe(rng, DESCRIPTOR, segments, n);
+    ring(rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
+    g_assert_cmphex(qtest_readl(rng->qts, DESCRIPTOR + MY_RNG_BULK_STATUS), ==,
+                    status);
+    g_assert_cmpuint(qtest_readl(rng->qts, DESCRIPTOR + MY_RNG_BULK_DONE), ==,
+                     done);
+}
+
+static void test_bulk(gconstpointer data)
+{
+    const Generator *generator = data;
+    const Answer *answer = answer_of(generator, 0x42);
+    static const Segment segments[] = {
+        { BUFFER + 4, 8 }, { BUFFER + 0x10000, 3976 },
+        /* The end of memory. */
+        { RAM_SIZE - 16, 16 },
+    };
+    g_autofree char *props = g_strdup_printf(",generator=%s", generator->name);
+    MyRng rng;
+
+    my_rng_start(&rng, props, "");
+    set_bus_master(&rng, true);
+    seed(&rng, 0x42);
+    transfer(&rng, segments, 3, MY_RNG_BULK_FILLED, 4000);
+    for (int i = 0; i < 2; i++) {
+        g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 4 + 4 * i), ==,
+                        answer->first[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 0x10000 + 4 * i), ==,
+                        answer->first[2 + i]);
+    }
+    g_assert_cmphex(qtest_readl(rng.qts, RAM_SIZE - 4), ==,
+                    answer->thousandth);
+    assert_counters(&rng, 1000, 1, 0);
+    /* Nothing beyond what was asked for. */
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 12), ==, 0);
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 0x10000 + 3976), ==, 0);
+
+    /* Register and engine take from one stream; a reset leaves nothing. */
+    seed(&rng, 0x42);
+    assert_first(&rng, answer, 0, 0);
+    transfer(&rng, segments, 1, MY_RNG_BULK_FILLED, 8);
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 8), ==, answer->first[2]);
+    assert_first(&rng, answer, 3, 4);
+    reset(&rng);
+    set_bus_master(&rng, true);
+    answer = answer_of(generator, MY_RNG_DEFAULT_SEED);
+    transfer(&rng, segments, 1, MY_RNG_BULK_FILLED, 8);
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 4), ==, answer->first[0]);
+    assert_first(&rng, answer, 2, 4);
+    my_rng_stop(&rng);
+}
+
+/* The longest there is, word by word against the registers of a twin. */
+static void test_bulk_longest(void)
+{
+    const Segment longest = { BUFFER, 256 * KiB };
+    const Segment longer[] = { { BUFFER, 256 * KiB }, { BUFFER, 4 } };
+    MyRng rng, twin;
+
+    my_rng_start(&rng, ",generator=chacha8",
+                 "-device my_rng,id=twin,addr=06.0,generator=chacha8");
+    my_rng_find(&twin, rng.bus, QPCI_DEVFN(6, 0), "twin");
+    set_bus_master(&rng, true);
+    transfer(&rng, &longest, 1, MY_RNG_BULK_FILLED, 256 * KiB);
+    for (int i = 0; i < 64 * KiB; i += i < 2048 ? 1 : 4093) {
+        g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 4 * i), ==,
+                        number(&twin));
+        for (int skipped = 1; i >= 2048 && skipped < 4093; skipped++) {
+            number(&twin);
+        }
+    }
+    transfer(&rng, longer, 2, MY_RNG_BULK_BAD_DESCRIPTOR, 0);
+    assert_counters(&rng, 64 * KiB, 0, 1);
+    my_rng_forget(&twin);
+    my_rng_stop(&rng);
+}
+
+/*
+ * Whatever the guest names: nothing but memory is written to, the stream
+ * stands where it stood, and QEMU lives.
+ */
+static void test_bulk_nowhere(void)
+{
+    const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
+    Segment one = { BUFFER, 4 };
+    uint64_t errors = 0;
+    uint64_t bar;
+    MyRng rng;
+
+    my_rng_start(&rng, "", "-device edu,addr=06.0");
+    bar = qpci_config_readl(rng.dev, PCI_BASE_ADDRESS_0) & ~0xfULL;
+
+    /* Bus mastering is off: there is no status either. */
+    set_bus_master(&rng, false);
+    describe(&rng, DESCRIPTOR, &one, 1);
+    ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
+    g_assert_cmphex(qtest_readl(rng.qts, DESCRIPTOR), ==, 0);
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
+    assert_counters(&rng, 0, 0, ++errors);
+    set_bus_master(&rng, true);
+
+    {
+        const uint64_t addresses[] = {
+            bar, bar + MY_RNG_REG_SEED, bar + MY_RNG_REG_DOORBELL,
+            /* Just behind memory, the firmware, the end of all addresses. */
+            RAM_SIZE, 4 * GiB - 4096, 1ULL << 47, UINT64_MAX - 3,
+        };
+
+        for (int i = 0; i < ARRAY_SIZE(addresses); i++) {
+            const Segment segments[] = { one, { addresses[i], 4 } };
+
+            transfer(&rng, segments, 2, MY_RNG_BULK_BAD_MEMORY, 0);
+            assert_counters(&rng, 0, 0, ++errors);
+            ring(&rng, addresses[i] / MY_RNG_BULK_PAGE);
+            assert_counters(&rng, 0, 0, ++errors);
+        }
+    }
+    {
+        const Segment bad[] = {
+            /* Over the end of memory, and of all addresses. */
+            { RAM_SIZE - 4096, 8192 }, { 0xfffffffffffff000, 8192 },
+            { BUFFER + 1, 4 }, { BUFFER, 3 }, { BUFFER, 0 },
+            { BUFFER, UINT32_MAX - 3 },
+        };
+
+        for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+            transfer(&rng, &bad[i], 1,
+                     i ? MY_RNG_BULK_BAD_DESCRIPTOR : MY_RNG_BULK_BAD_MEMORY,
+                     0);
+            assert_counters(&rng, 0, 0, ++errors);
+        }
+    }
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
+    g_assert_cmphex(qtest_readl(rng.qts, RAM_SIZE - 4096), ==, 0);
+    for (int n = 0; n < 3; n++) {
+        static const uint32_t counts[] = { 0, 256, UINT32_MAX };
+
+        describe(&rng, DESCRIPTOR, &one, 1);
+        qtest_writel(rng.qts, DESCRIPTOR + MY_RNG_BULK_COUNT, counts[n]);
+        ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
+        g_assert_cmphex(qtest_readl(rng.qts, DESCRIPTOR), ==,
+                        MY_RNG_BULK_BAD_DESCRIPTOR);
+        assert_counters(&rng, 0, 0, ++errors);
+    }
+    /* All that was the guest's doing, and is forgotten. */
+    transfer(&rng, &one, 1, MY_RNG_BULK_FILLED, 4);
+    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, answer->first[0]);
+    assert_first(&rng, answer, 1, 4);
+    my_rng_stop(&rng);
+}
+
+static void test_bulk_off(void)
+{
+    const Segment one = { BUFFER, 4 };
+    MyRng rng;
+
+    my_rng_start(&rng, ",bulk=off", "");
+    set_bus_master(&rng, true);
+    g_assert_cmphex(qpci_io_readl(rng.dev, rng.bar, MY_RNG_REG_INFO), ==,
+                    MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_GENERATOR_LIBC);
+    transfer(&rng, &one, 1, 0, 0);
+    assert_counters(&rng, 0, 0, 1);
+    my_rng_stop(&rng);
 }
 
 /* ---- the host's entropy ---- */
@@ -1235,6 +1502,9 @@ static const Mismatch mismatches[] = {
     { ",generator=host",
       "it is of a device with generator=libc, and this one has "
       "generator=host: give both sides the same" },
+    { ",seed=5,bulk=off",
+      "it is of a device with bulk=on, and this one has bulk=off: give both "
+      "sides the same" },
     { "",
       "it is of a device with seed=5, and this one has seed=1: give both "
       "sides the same" },
@@ -1263,7 +1533,6 @@ static void test_migration_mismatch(void)
         qtest_qmp_eventwait(source.qts, "RESUME");
         refusal_check(&refusal, mismatches[i].why);
     }
-    assert_first(&source, answer, 3, 3);
     my_rng_migrate(&destination, &source, ",seed=5", folder);
     my_rng_stop(&source);
     assert_first(&destination, answer, 4, 4);
@@ -1320,7 +1589,7 @@ typedef struct Format {
 /*
  * What version 1 of the state is three numbers after the seed 0x42: with libc
  * r[341] to r[346] and r[316] to r[340] of the specification, and the place
- * of the oldest of them; with chacha20 the seed and how many were taken.
+ * of the oldest of them; with the others the seed and how many were taken.
  */
 static const Format formats[] = {
     { &libc, 0, 0, 6, {
@@ -1332,6 +1601,8 @@ static const Format formats[] = {
         0xb1c34fa0, 0xb4e58614, 0x9053f0a7, 0xbc8483f1, 0x5635da9e,
         0xbc860f86 } },
     { &chacha20, 1, 0x42, 3, { } },
+    { &chacha8, 3, 0x42, 3, { } },
+    { &xoshiro256pp, 4, 0x42, 3, { } },
 };
 
 static void test_migration_format(void)
@@ -1356,7 +1627,8 @@ static void test_migration_format(void)
         my_rng_save(&rng, uri);
         my_rng_stop(&rng);
 
-        expected[STATE_GENERATOR] = format->id;
+        /* The highest bit is the bulk engine's. */
+        expected[STATE_GENERATOR] = 0x80 | format->id;
         stl_be_p(expected + STATE_INITIAL_SEED, FOUND_SEED);
         stl_be_p(expected + STATE_SEED, format->seed);
         stq_be_p(expected + STATE_POSITION, format->position);
@@ -1379,6 +1651,9 @@ typedef struct Damage {
 static const Damage damages[] = {
     { STATE_GENERATOR, 0x40,
       "it names generator 65, which is not known here" },
+    { STATE_GENERATOR, 0x80,
+      "it is of a device with bulk=off, and this one has bulk=on: give both "
+      "sides the same" },
     { STATE_GENERATOR, 1,
       "it is of a device with generator=libc, and this one has "
       "generator=chacha20: give both sides the same" },
@@ -1459,9 +1734,17 @@ int main(int argc, char **argv)
                         test_known_answers);
     qtest_add_data_func("/my-rng/known-answers/chacha20", &chacha20,
                         test_known_answers);
+    qtest_add_data_func("/my-rng/known-answers/chacha8", &chacha8,
+                        test_known_answers);
+    qtest_add_data_func("/my-rng/known-answers/xoshiro256pp", &xoshiro256pp,
+                        test_known_answers);
     qtest_add_func("/my-rng/two-devices", test_two_devices);
     qtest_add_data_func("/my-rng/info/libc", &libc, test_info);
     qtest_add_data_func("/my-rng/info/chacha20", &chacha20, test_info);
+    qtest_add_data_func("/my-rng/info/chacha8", &chacha8,
+                        test_info);
+    qtest_add_data_func("/my-rng/info/xoshiro256pp", &xoshiro256pp,
+                        test_info);
     qtest_add_data_func("/my-rng/info/host", &host, test_info);
     qtest_add_func("/my-rng/properties/seed", test_property_seed);
     qtest_add_func("/my-rng/properties/shown", test_properties_shown);
@@ -1471,6 +1754,13 @@ int main(int argc, char **argv)
     qtest_add_func("/my-rng/accesses/of-8-bytes", test_accesses_of_8_bytes);
     qtest_add_func("/my-rng/accesses/log", test_accesses_log);
     qtest_add_func("/my-rng/trace", test_trace);
+    qtest_add_data_func("/my-rng/bulk/libc", &libc, test_bulk);
+    qtest_add_data_func("/my-rng/bulk/chacha20", &chacha20, test_bulk);
+    qtest_add_data_func("/my-rng/bulk/chacha8", &chacha8, test_bulk);
+    qtest_add_data_func("/my-rng/bulk/xoshiro256pp", &xoshiro256pp, test_bulk);
+    qtest_add_func("/my-rng/bulk/longest", test_bulk_longest);
+    qtest_add_func("/my-rng/bulk/nowhere", test_bulk_nowhere);
+    qtest_add_func("/my-rng/bulk/off", test_bulk_off);
     qtest_add_func("/my-rng/host/reads", test_host);
     qtest_add_func("/my-rng/host/seed-option", test_host_seed_option);
     qtest_add_func("/my-rng/reset/system", test_system_reset);
@@ -1479,9 +1769,17 @@ int main(int argc, char **argv)
     qtest_add_func("/my-rng/hotplug/q35", test_hotplug_q35);
     qtest_add_data_func("/my-rng/snapshot/libc", &libc, test_snapshot);
     qtest_add_data_func("/my-rng/snapshot/chacha20", &chacha20, test_snapshot);
+    qtest_add_data_func("/my-rng/snapshot/chacha8", &chacha8,
+                        test_snapshot);
+    qtest_add_data_func("/my-rng/snapshot/xoshiro256pp", &xoshiro256pp,
+                        test_snapshot);
     qtest_add_func("/my-rng/snapshot/mismatch", test_snapshot_mismatch);
     qtest_add_data_func("/my-rng/migration/libc", &libc, test_migration);
     qtest_add_data_func("/my-rng/migration/chacha20", &chacha20,
+                        test_migration);
+    qtest_add_data_func("/my-rng/migration/chacha8", &chacha8,
+                        test_migration);
+    qtest_add_data_func("/my-rng/migration/xoshiro256pp", &xoshiro256pp,
                         test_migration);
     qtest_add_func("/my-rng/migration/host", test_migration_host);
     qtest_add_func("/my-rng/migration/mismatch", test_migration_mismatch);

@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use super::bulk::Refusal;
 use crate::abi;
 
 /// A register.
@@ -15,6 +16,8 @@ pub enum Register {
     Seed,
     /// What the device is; read-only.
     Info,
+    /// Carries out a transfer; write-only.
+    Doorbell,
 }
 
 /// Which way an access goes.
@@ -52,11 +55,18 @@ pub enum Reason {
     WriteOnly(Register),
     /// A write to SEED, of a generator without a seed.
     NotSeedable,
+    /// A write to DOORBELL, of a transfer that is none.
+    Transfer(Refusal),
 }
 
 /// An access that is not defined; it takes and changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadAccess {
+///
+/// In a box, so that what is returned by every good access, too, fits into registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadAccess(Box<Refused>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refused {
     access: Access,
     reason: Reason,
 }
@@ -79,6 +89,7 @@ impl Access {
             abi::REG_RNG => Ok(Register::Rng),
             abi::REG_SEED => Ok(Register::Seed),
             abi::REG_INFO => Ok(Register::Info),
+            abi::REG_DOORBELL => Ok(Register::Doorbell),
             _ => Err(self.bad(Reason::NoRegister)),
         }
     }
@@ -86,10 +97,10 @@ impl Access {
     /// The refusal of this access.
     #[must_use]
     pub fn bad(self, reason: Reason) -> BadAccess {
-        BadAccess {
+        BadAccess(Box::new(Refused {
             access: self,
             reason,
-        }
+        }))
     }
 }
 
@@ -99,6 +110,7 @@ impl fmt::Display for Register {
             Self::Rng => "RNG",
             Self::Seed => "SEED",
             Self::Info => "INFO",
+            Self::Doorbell => "DOORBELL",
         })
     }
 }
@@ -112,6 +124,7 @@ impl fmt::Display for Reason {
             Self::ReadOnly(register) => write!(f, "{register} is read-only"),
             Self::WriteOnly(register) => write!(f, "{register} is write-only"),
             Self::NotSeedable => f.write_str("the host's entropy takes no seed"),
+            Self::Transfer(refusal) => refusal.fmt(f),
         }
     }
 }
@@ -122,12 +135,12 @@ impl fmt::Display for BadAccess {
             direction,
             offset,
             size,
-        } = self.access;
+        } = self.0.access;
         let direction = match direction {
             Direction::Read => "read",
             Direction::Write => "write",
         };
-        let reason = self.reason;
+        let reason = self.0.reason;
         write!(f, "{size}-byte {direction} at offset {offset:#x}: {reason}")
     }
 }

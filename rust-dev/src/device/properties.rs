@@ -15,6 +15,8 @@ pub struct Properties {
     pub seed: u32,
     /// The name of the generator.
     pub generator: String,
+    /// Whether there is a bulk engine.
+    pub bulk: bool,
 }
 
 impl Default for Properties {
@@ -22,6 +24,7 @@ impl Default for Properties {
         Self {
             seed: abi::DEFAULT_SEED,
             generator: Kind::Libc.name().to_owned(),
+            bulk: true,
         }
     }
 }
@@ -35,8 +38,14 @@ impl crate::pci::Properties for Properties {
         );
         visitor.text(
             c"generator",
-            c"libc (the C library's rand), chacha20 or host (the host's entropy; takes no seed)",
+            c"libc (the C library's rand), chacha20, chacha8, xoshiro256pp or host (the host's entropy; \
+              takes no seed)",
             &mut self.generator,
+        );
+        visitor.bool(
+            c"bulk",
+            c"Whether the guest can have many numbers at once, by DMA",
+            &mut self.bulk,
         );
     }
 }

@@ -10,13 +10,17 @@ use crate::pci::{State, StateVisitor};
 /// What travels: how the device was made, and where its stream stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
-    /// The generator's id.
+    /// The generator's id, and [`BULK`] where the device has a bulk engine.
     pub generator: u8,
     /// The property `seed`.
     pub initial_seed: u32,
     /// Where the stream stands.
     pub place: Place,
 }
+
+/// The bit of [`SavedState::generator`] that is set for a device with a bulk engine. Devices from before
+/// the engine leave it off, and refuse a state that has it.
+pub const BULK: u8 = 0x80;
 
 impl State for SavedState {
     const VERSION: u8 = 1;
@@ -43,6 +47,11 @@ pub enum StateError {
         /// What this device has.
         ours: Kind,
     },
+    /// It is of a device with a bulk engine, and this one has none; or the other way round.
+    Bulk {
+        /// What arrived.
+        theirs: bool,
+    },
     /// It is of a device with another initial seed.
     InitialSeed {
         /// What arrived.
@@ -65,6 +74,15 @@ impl fmt::Display for StateError {
                 "it is of a device with generator={theirs}, and this one has generator={ours}: give \
                  both sides the same"
             ),
+            Self::Bulk { theirs } => {
+                let name = |bulk| if bulk { "on" } else { "off" };
+                write!(
+                    f,
+                    "it is of a device with bulk={}, and this one has bulk={}: give both sides the same",
+                    name(*theirs),
+                    name(!theirs)
+                )
+            }
             Self::InitialSeed { theirs, ours } => write!(
                 f,
                 "it is of a device with seed={theirs}, and this one has seed={ours}: give both sides \

@@ -64,14 +64,17 @@ impl GlibcRandom {
     /// What the next `rand()` gives.
     #[expect(
         clippy::indexing_slicing,
-        reason = "both indices are taken modulo the table's length"
+        reason = "both indices are below the table's length"
     )]
     pub fn next_u32(&mut self) -> u32 {
-        let front = self.oldest % LONG_LAG;
-        let rear = (front + LONG_LAG - SHORT_LAG) % LONG_LAG;
+        // Modulo the length, without a division.
+        let front = self.oldest.min(LONG_LAG - 1);
+        let rear = front
+            .checked_sub(SHORT_LAG)
+            .unwrap_or(front % SHORT_LAG + LONG_LAG - SHORT_LAG);
         let sum = self.table[front].wrapping_add(self.table[rear]);
         self.table[front] = sum;
-        self.oldest = (front + 1) % LONG_LAG;
+        self.oldest = if front == LONG_LAG - 1 { 0 } else { front + 1 };
         sum >> 1
     }
 }

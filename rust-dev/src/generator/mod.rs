@@ -6,17 +6,27 @@
 //! devices, or QEMU's own use of the C library, never disturb each other's streams. Real entropy is
 //! injected by whoever asks for a number.
 
-mod chacha20;
+mod chacha;
 mod glibc;
+mod xoshiro;
 
 use core::fmt;
 use core::str::FromStr;
 
-pub use chacha20::ChaCha20;
+pub use chacha::{ChaCha8, ChaCha20};
 pub use glibc::GlibcRandom;
+pub use xoshiro::Xoshiro256PlusPlus;
 
 /// How many words of table a [`Place`] has.
 pub const TABLE_WORDS: usize = glibc::LONG_LAG;
+
+/// How many words a place may be away from the start of a stream. No reader gets there, and it keeps
+/// every place that is reached from a lawful one within 64 bits.
+const POSITIONS: u64 = 1 << 63;
+
+/// How many bytes are made at a time for a [`Sink`], where they are not made in their place: as many as
+/// measured fastest, and far fewer than a processor's nearest cache holds.
+const BLOCK: usize = 512;
 
 /// The generators there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +37,21 @@ pub enum Kind {
     ChaCha20,
     /// The host's entropy: 32-bit words, and no seed.
     Host,
+    /// ChaCha8's key stream: 32-bit words.
+    ChaCha8,
+    /// xoshiro256++: 32-bit words.
+    Xoshiro256PlusPlus,
 }
 
 impl Kind {
     /// All of them, the default first.
-    pub const ALL: [Self; 3] = [Self::Libc, Self::ChaCha20, Self::Host];
+    pub const ALL: [Self; 5] = [
+        Self::Libc,
+        Self::ChaCha20,
+        Self::Host,
+        Self::ChaCha8,
+        Self::Xoshiro256PlusPlus,
+    ];
 
     /// The name by which users ask for it.
     #[must_use]
@@ -40,6 +60,8 @@ impl Kind {
             Self::Libc => "libc",
             Self::ChaCha20 => "chacha20",
             Self::Host => "host",
+            Self::ChaCha8 => "chacha8",
+            Self::Xoshiro256PlusPlus => "xoshiro256pp",
         }
     }
 }
@@ -77,6 +99,22 @@ impl FromStr for Kind {
     }
 }
 
+/// Where many words go, one after the other, as little-endian bytes.
+pub trait Sink {
+    /// How many bytes can be written next, a multiple of 4; 0 when it is full.
+    fn room(&self) -> usize;
+
+    /// Takes bytes, not more than [`room`](Self::room) said; those beyond are dropped.
+    fn write(&mut self, bytes: &[u8]);
+
+    /// Takes `count` times 8 bytes, each what `next` gives, not more than [`room`](Self::room) said.
+    fn write_u64s(&mut self, count: usize, next: impl FnMut() -> u64);
+}
+
+/// The host has no entropy to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoEntropy;
+
 /// A generator cannot be seeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSeedable;
@@ -84,12 +122,23 @@ pub struct NotSeedable;
 /// Where in its stream a generator stands. What a generator does not use is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// chacha20: the seed.
+    /// The ChaCha streams, xoshiro256pp: the seed.
     pub seed: u32,
-    /// chacha20: how many words were taken since. libc: the place of the oldest sum in the table.
+    /// The same: how many words were taken since. libc: the place of the oldest sum in the table.
     pub position: u64,
     /// libc: the last sums.
     pub table: [u32; TABLE_WORDS],
+}
+
+impl Place {
+    /// That of a stream which is known by its seed and how many words it has given.
+    fn of_words((seed, position): (u32, u64)) -> Self {
+        Self {
+            seed,
+            position,
+            ..Self::default()
+        }
+    }
 }
 
 /// A place at which the generator cannot be.
@@ -103,6 +152,10 @@ pub enum Generator {
     Libc(GlibcRandom),
     /// See [`Kind::ChaCha20`].
     ChaCha20(ChaCha20),
+    /// See [`Kind::ChaCha8`].
+    ChaCha8(ChaCha8),
+    /// See [`Kind::Xoshiro256PlusPlus`].
+    Xoshiro256PlusPlus(Xoshiro256PlusPlus),
     /// See [`Kind::Host`]. Nothing is kept of what the host gave, so nothing can be given twice.
     Host,
 }
@@ -114,6 +167,8 @@ impl Generator {
         match kind {
             Kind::Libc => Self::Libc(GlibcRandom::new(seed)),
             Kind::ChaCha20 => Self::ChaCha20(ChaCha20::new(seed)),
+            Kind::ChaCha8 => Self::ChaCha8(ChaCha8::new(seed)),
+            Kind::Xoshiro256PlusPlus => Self::Xoshiro256PlusPlus(Xoshiro256PlusPlus::new(seed)),
             Kind::Host => Self::Host,
         }
     }
@@ -130,6 +185,10 @@ impl Generator {
                 .and_then(|oldest| GlibcRandom::at(place.table, oldest))
                 .map(Self::Libc),
             Kind::ChaCha20 => ChaCha20::at(place.seed, place.position).map(Self::ChaCha20),
+            Kind::ChaCha8 => ChaCha8::at(place.seed, place.position).map(Self::ChaCha8),
+            Kind::Xoshiro256PlusPlus => {
+                Xoshiro256PlusPlus::at(place.seed, place.position).map(Self::Xoshiro256PlusPlus)
+            }
             Kind::Host => Some(Self::Host),
         };
         // A place is written in one way only: what is not used is 0.
@@ -150,14 +209,9 @@ impl Generator {
                     ..Place::default()
                 }
             }
-            Self::ChaCha20(random) => {
-                let (seed, position) = random.place();
-                Place {
-                    seed,
-                    position,
-                    ..Place::default()
-                }
-            }
+            Self::ChaCha20(random) => Place::of_words(random.place()),
+            Self::ChaCha8(random) => Place::of_words(random.place()),
+            Self::Xoshiro256PlusPlus(random) => Place::of_words(random.place()),
             Self::Host => Place::default(),
         }
     }
@@ -168,6 +222,8 @@ impl Generator {
         match self {
             Self::Libc(_) => Kind::Libc,
             Self::ChaCha20(_) => Kind::ChaCha20,
+            Self::ChaCha8(_) => Kind::ChaCha8,
+            Self::Xoshiro256PlusPlus(_) => Kind::Xoshiro256PlusPlus,
             Self::Host => Kind::Host,
         }
     }
@@ -191,14 +247,164 @@ impl Generator {
         match self {
             Self::Libc(random) => Some(random.next_u32()),
             Self::ChaCha20(random) => Some(random.next_u32()),
+            Self::ChaCha8(random) => Some(random.next_u32()),
+            Self::Xoshiro256PlusPlus(random) => Some(random.next_u32()),
             Self::Host => entropy(),
         }
+    }
+
+    /// Fills `sink` with the next words: the same as so many calls of [`Self::next_u32`] give.
+    /// `entropy` fills bytes, a multiple of 4 of them, with the host's; no other generator calls it.
+    ///
+    /// # Errors
+    ///
+    /// When the host has none; what was written until then was taken from the stream.
+    pub fn fill(
+        &mut self,
+        sink: &mut impl Sink,
+        entropy: impl FnMut(&mut [u8]) -> bool,
+    ) -> Result<(), NoEntropy> {
+        match self {
+            Self::Libc(random) => in_blocks(sink, |block| {
+                for word in block.chunks_exact_mut(4) {
+                    word.copy_from_slice(&random.next_u32().to_le_bytes());
+                }
+                true
+            }),
+            Self::ChaCha20(random) => in_blocks(sink, |block| {
+                random.fill(block);
+                true
+            }),
+            Self::ChaCha8(random) => in_blocks(sink, |block| {
+                random.fill(block);
+                true
+            }),
+            Self::Xoshiro256PlusPlus(random) => {
+                random.fill(sink);
+                Ok(())
+            }
+            Self::Host => in_blocks(sink, entropy),
+        }
+    }
+}
+
+/// Fills `sink` with what `next` fills blocks with, as long as it does.
+fn in_blocks(
+    sink: &mut impl Sink,
+    mut next: impl FnMut(&mut [u8]) -> bool,
+) -> Result<(), NoEntropy> {
+    let mut block = [0; BLOCK];
+    loop {
+        let length = sink.room().min(BLOCK);
+        let Some(block) = block.get_mut(..length).filter(|block| !block.is_empty()) else {
+            return Ok(());
+        };
+        if !next(block) {
+            return Err(NoEntropy);
+        }
+        sink.write(block);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Generator, ImpossiblePlace, Kind, NotSeedable, Place, TABLE_WORDS};
+    use super::{
+        Generator, ImpossiblePlace, Kind, NoEntropy, NotSeedable, Place, Sink, TABLE_WORDS,
+    };
+
+    /// Pieces of memory, of so many bytes each, one after the other.
+    struct Pieces {
+        left: Vec<usize>,
+        bytes: Vec<u8>,
+    }
+
+    impl Pieces {
+        fn new(pieces: &[usize]) -> Self {
+            Self {
+                left: pieces.iter().copied().rev().collect(),
+                bytes: Vec::new(),
+            }
+        }
+    }
+
+    impl Sink for Pieces {
+        fn room(&self) -> usize {
+            self.left.last().copied().unwrap_or(0)
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            let room = self.left.pop().unwrap();
+            assert!(!bytes.is_empty() && bytes.len() <= room);
+            if bytes.len() < room {
+                self.left.push(room - bytes.len());
+            }
+            self.bytes.extend(bytes);
+        }
+
+        fn write_u64s(&mut self, count: usize, mut next: impl FnMut() -> u64) {
+            let bytes: Vec<u8> = (0..count).flat_map(|_| next().to_le_bytes()).collect();
+            self.write(&bytes);
+        }
+    }
+
+    /// Counts, in words that do not look alike.
+    fn entropy() -> impl FnMut(&mut [u8]) -> bool {
+        let mut count = 0_u32;
+        move |bytes| {
+            assert!(!bytes.is_empty() && bytes.len() % 4 == 0);
+            for word in bytes.chunks_mut(4) {
+                count += 1;
+                word.copy_from_slice(&count.wrapping_mul(0x9e37_79b9).to_le_bytes());
+            }
+            true
+        }
+    }
+
+    #[test]
+    fn in_bulk_it_is_the_same_stream() {
+        let pieces = [4, 8, 4, 4, 512, 516, 12, 4096, 20];
+        let bytes: usize = pieces.iter().sum();
+        for kind in Kind::ALL {
+            for taken in [0, 1, 2, 15, 128, 129] {
+                let (mut one, mut all) = (entropy(), entropy());
+                let mut word = || {
+                    let mut bytes = [0; 4];
+                    one(&mut bytes).then(|| u32::from_le_bytes(bytes))
+                };
+                let (mut single, mut bulk) =
+                    (Generator::new(kind, 0x42), Generator::new(kind, 0x42));
+                for _ in 0..taken {
+                    single.next_u32(&mut word);
+                    bulk.next_u32(|| {
+                        let mut bytes = [0; 4];
+                        all(&mut bytes).then(|| u32::from_le_bytes(bytes))
+                    });
+                }
+                let mut sink = Pieces::new(&pieces);
+                assert_eq!(bulk.fill(&mut sink, &mut all), Ok(()));
+                let expected: Vec<u8> = (0..bytes / 4)
+                    .flat_map(|_| single.next_u32(&mut word).unwrap().to_le_bytes())
+                    .collect();
+                assert!(sink.bytes == expected, "{kind} after {taken} words");
+                assert_eq!(bulk, single, "{kind} after {taken} words");
+                assert_eq!(bulk.fill(&mut Pieces::new(&[]), &mut all), Ok(()));
+                assert_eq!(bulk, single);
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_host_has_no_more_filling_ends() {
+        let mut blocks = 2;
+        let mut sink = Pieces::new(&[2000]);
+        let filled = Generator::new(Kind::Host, 1).fill(&mut sink, |bytes| {
+            bytes.fill(blocks);
+            blocks = blocks.saturating_sub(1);
+            blocks > 0
+        });
+        assert_eq!(filled, Err(NoEntropy));
+        assert_eq!(sink.bytes, [2; 512]);
+    }
 
     fn words(generator: &mut Generator, count: usize) -> Vec<u32> {
         let mut entropy = 0;
@@ -225,7 +431,7 @@ mod tests {
         for name in ["", "Libc", "libc ", "chacha2", "hos\u{1b}t"] {
             let error = name.parse::<Kind>().unwrap_err().to_string();
             assert!(
-                error.ends_with("it is one of libc, chacha20 and host"),
+                error.ends_with("it is one of libc, chacha20, host, chacha8 and xoshiro256pp"),
                 "{error}"
             );
             assert!(!error.contains('\u{1b}'), "{error:?}");
@@ -262,6 +468,8 @@ mod tests {
                 },
             ),
             (Kind::ChaCha20, index(u64::MAX)),
+            (Kind::ChaCha8, index(u64::MAX)),
+            (Kind::Xoshiro256PlusPlus, index(u64::MAX)),
             (
                 Kind::ChaCha20,
                 Place {
@@ -289,7 +497,7 @@ mod tests {
 
     #[test]
     fn seeded_generators_do_not_ask_for_entropy() {
-        for kind in [Kind::Libc, Kind::ChaCha20] {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Host) {
             let mut generator = Generator::new(kind, 1);
             assert!(generator.next_u32(|| unreachable!()).is_some());
         }

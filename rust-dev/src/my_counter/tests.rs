@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+use core::convert::Infallible;
+
 use super::{Event, MyCounter, Settings};
 use crate::pci::{Host, PciModel};
 
@@ -10,6 +12,13 @@ struct Machine {
 }
 
 impl Host<Event> for Machine {
+    // It has no memory.
+    type Memory = Infallible;
+
+    fn map(&mut self, _address: u64, _length: usize) -> Option<Infallible> {
+        None
+    }
+
     fn random(&mut self, _bytes: &mut [u8]) -> bool {
         false
     }

@@ -12,7 +12,9 @@ use super::bindings;
 /// thread from two borrows at once. QEMU may call back into a device while one of the device's own
 /// callbacks runs, so no `&mut` may be made from the pointer that it hands out. Callbacks borrow the value
 /// here instead, for as long as plain Rust code runs on it, and act on QEMU after the borrow has ended.
-/// What a model asks of its `Host` meanwhile (entropy, tracing) never comes back to a device.
+/// What a model asks of its `Host` meanwhile (entropy, memory, tracing) does not come back to a device, but
+/// for an IOMMU whose tables a guest has put into a device's registers: QEMU refuses that for the device
+/// itself, and so does this cell.
 pub struct BqlCell<T>(RefCell<T>);
 
 impl<T> BqlCell<T> {

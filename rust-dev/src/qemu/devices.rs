@@ -22,6 +22,8 @@ pci_device! {
         reset: trace_my_rng_reset,
         guest_error: trace_my_rng_guest_error,
         Event::Seeded(seed) => trace_my_rng_seed(seed),
+        Event::Transferred { descriptor, status, bytes } =>
+            trace_my_rng_transfer(descriptor, status, bytes),
     }
 }
 

@@ -11,6 +11,10 @@ use crate::pci::{Properties, PropertyVisitor};
 
 /// Plans the storage that properties need.
 impl PropertyVisitor for Plan {
+    fn bool(&mut self, name: &'static CStr, _description: &'static CStr, _value: &mut bool) {
+        self.add(name, Kind::Bool, 1);
+    }
+
     fn u32(&mut self, name: &'static CStr, _description: &'static CStr, _value: &mut u32) {
         self.add(name, Kind::U32, 1);
     }
@@ -27,6 +31,11 @@ struct Read<'a> {
 }
 
 impl PropertyVisitor for Read<'_> {
+    fn bool(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut bool) {
+        let byte: u8 = self.storage.read(self.walk.next(name, Kind::Bool, 1));
+        *value = byte != 0;
+    }
+
     fn u32(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut u32) {
         *value = self.storage.read(self.walk.next(name, Kind::U32, 1));
     }
@@ -61,21 +70,40 @@ struct Describe<'a> {
     found: Vec<Described>,
 }
 
-impl PropertyVisitor for Describe<'_> {
-    fn u32(&mut self, name: &'static CStr, description: &'static CStr, value: &mut u32) {
+impl Describe<'_> {
+    /// One whose default value is in its `Property`.
+    fn number(
+        &mut self,
+        name: &'static CStr,
+        description: &'static CStr,
+        (kind, info): (Kind, *const bindings::PropertyInfo),
+        value: u64,
+    ) {
         let mut property = bindings::Property {
             name: name.as_ptr(),
-            info: &raw const bindings::qdev_prop_uint32,
-            offset: self.walk.next(name, Kind::U32, 1) as isize,
+            info,
+            offset: self.walk.next(name, kind, 1) as isize,
             set_default: true,
             ..Default::default()
         };
-        property.defval.u = (*value).into();
+        property.defval.u = value;
         self.found.push(Described {
             property,
             description,
             default_text: None,
         });
+    }
+}
+
+impl PropertyVisitor for Describe<'_> {
+    fn bool(&mut self, name: &'static CStr, description: &'static CStr, value: &mut bool) {
+        let kind = (Kind::Bool, &raw const bindings::qdev_prop_bool);
+        self.number(name, description, kind, (*value).into());
+    }
+
+    fn u32(&mut self, name: &'static CStr, description: &'static CStr, value: &mut u32) {
+        let kind = (Kind::U32, &raw const bindings::qdev_prop_uint32);
+        self.number(name, description, kind, (*value).into());
     }
 
     fn text(&mut self, name: &'static CStr, description: &'static CStr, value: &mut String) {

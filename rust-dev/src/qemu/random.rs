@@ -22,10 +22,7 @@ pub fn fill(device: &CStr, bytes: &mut [u8]) -> bool {
         return true;
     }
     REPORTED.call_once(|| {
-        errors::report(
-            device,
-            &"the host has no entropy to give, and the guest reads 0 (reported once)",
-        );
+        errors::report(device, &"the host has no entropy to give (reported once)");
     });
     // SAFETY: QEMU gave us the error, if it is one, to free.
     unsafe { bindings::error_free(error) };

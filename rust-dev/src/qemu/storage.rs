@@ -15,6 +15,8 @@ use core::{ptr, slice};
 /// As what QEMU keeps a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Switches: 8 bits, of which one is set in what is on.
+    Bool,
     /// Numbers of 8 bits.
     U8,
     /// Numbers of 32 bits.
@@ -29,7 +31,7 @@ impl Kind {
     /// The size of one, in bytes, which is also its alignment.
     pub const fn size(self) -> usize {
         match self {
-            Self::U8 => size_of::<u8>(),
+            Self::Bool | Self::U8 => size_of::<u8>(),
             Self::U32 => size_of::<u32>(),
             Self::U64 => size_of::<u64>(),
             Self::Text => size_of::<*const c_char>(),

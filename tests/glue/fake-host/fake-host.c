@@ -36,6 +36,7 @@ static char log_text[1 << 20];
 static size_t log_length;
 static char error_text[1 << 20];
 
+static bool bql = true;
 static unsigned entropy_left, entropy_given;
 static Object *reentered;
 
@@ -150,6 +151,7 @@ bool message_with_timestamp;
 uint16_t _TRACE_MY_RNG_READ_DSTATE;
 uint16_t _TRACE_MY_RNG_WRITE_DSTATE;
 uint16_t _TRACE_MY_RNG_SEED_DSTATE;
+uint16_t _TRACE_MY_RNG_TRANSFER_DSTATE;
 uint16_t _TRACE_MY_RNG_RESET_DSTATE;
 uint16_t _TRACE_MY_RNG_GUEST_ERROR_DSTATE;
 
@@ -162,10 +164,11 @@ void fake_switch_log(bool guest_errors, bool trace)
 {
     qemu_loglevel = (guest_errors ? LOG_GUEST_ERROR : 0)
                     | (trace ? LOG_TRACE : 0);
-    trace_events_enabled_count = trace ? 5 : 0;
+    trace_events_enabled_count = trace ? 6 : 0;
     _TRACE_MY_RNG_READ_DSTATE = trace;
     _TRACE_MY_RNG_WRITE_DSTATE = trace;
     _TRACE_MY_RNG_SEED_DSTATE = trace;
+    _TRACE_MY_RNG_TRANSFER_DSTATE = trace;
     _TRACE_MY_RNG_RESET_DSTATE = trace;
     _TRACE_MY_RNG_GUEST_ERROR_DSTATE = trace;
 }
@@ -195,8 +198,10 @@ int qemu_guest_getrandom(void *bytes, size_t size, Error **errp)
         return -1;
     }
     entropy_left--;
-    DEMAND(size == sizeof(word));
-    memcpy(bytes, &word, size);
+    DEMAND(size && size % sizeof(word) == 0);
+    for (size_t at = 0; at < size; at += sizeof(word)) {
+        memcpy((char *)bytes + at, &word, sizeof(word));
+    }
     return 0;
 }
 
@@ -213,6 +218,7 @@ void fake_reenter(Object *obj)
 
 /* ---- types, classes, properties ---- */
 
+const PropertyInfo qdev_prop_bool;
 const PropertyInfo qdev_prop_uint32;
 const PropertyInfo qdev_prop_string;
 
@@ -334,6 +340,8 @@ void fake_start(void)
     fake_clear();
     fake_entropy(0);
     reentered = NULL;
+    fake_memory(0);
+    fake_iommu(false);
     if (the_type.class) {
         return;
     }
@@ -369,6 +377,13 @@ bool fake_set(Object *obj, const char *name, const char *value)
 
         free(*text);
         *text = copy(value);
+    } else if (listed->field->info == &qdev_prop_bool) {
+        bool *on = field_pointer(obj, listed->field, sizeof(*on));
+
+        if (strcmp(value, "on") && strcmp(value, "off")) {
+            return false;
+        }
+        *on = !strcmp(value, "on");
     } else {
         uint32_t *number = field_pointer(obj, listed->field, sizeof(*number));
         unsigned long long parsed;
@@ -402,7 +417,12 @@ Object *fake_new(void)
     for (i = 0; i < the_type.count; i++) {
         const Listed *listed = &the_type.properties[i];
 
-        if (listed->field && listed->field->set_default) {
+        if (listed->field && listed->field->info == &qdev_prop_bool) {
+            bool *on = field_pointer(obj, listed->field, sizeof(*on));
+
+            DEMAND(listed->field->set_default);
+            *on = listed->field->defval.u;
+        } else if (listed->field && listed->field->set_default) {
             uint32_t *number = field_pointer(obj, listed->field,
                                              sizeof(*number));
 
@@ -414,8 +434,6 @@ Object *fake_new(void)
     the_type.info.instance_init(obj);
     return obj;
 }
-
-static bool bql = true;
 
 void fake_bql(bool held)
 {
@@ -589,6 +607,89 @@ void fake_write(Object *obj, uint64_t offset, uint64_t value, unsigned size)
         mr->ops->write(mr->opaque, offset + i, (value >> (i * 8)) & mask(step),
                        step);
     }
+}
+
+/* ---- memory that a device reaches by itself ---- */
+
+static uint8_t *memory;
+static size_t memory_size, mapped, written;
+static bool iommu;
+/* What stands for memory where there is none; QEMU has few of these. */
+static uint8_t *bounce;
+static MemoryRegion memory_region;
+
+uint8_t *fake_memory(size_t size)
+{
+    DEMAND(!mapped && !bounce);
+    free(memory);
+    /* As large as it is said to be, so that a sanitizer sees the end. */
+    memory = size ? zeroes(size) : NULL;
+    memory_size = size;
+    written = 0;
+    return memory;
+}
+
+void fake_iommu(bool there)
+{
+    iommu = there;
+}
+
+size_t fake_mapped(void)
+{
+    return mapped;
+}
+
+size_t fake_written(void)
+{
+    return written;
+}
+
+void *address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
+                        bool is_write, MemTxAttrs attrs)
+{
+    /* For reading, QEMU would fill the bounce buffer: by reading registers. */
+    DEMAND(is_write && *plen && bql);
+    if (addr >= memory_size) {
+        if (bounce) {
+            *plen = 0;
+            return NULL;
+        }
+        *plen = MIN(*plen, 4096);
+        bounce = zeroes(*plen);
+        return bounce;
+    }
+    *plen = MIN(*plen, memory_size - addr);
+    if (iommu) {
+        *plen = MIN(*plen, 4096 - addr % 4096);
+    }
+    mapped += *plen;
+    return memory + addr;
+}
+
+void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
+                         bool is_write, hwaddr access_len)
+{
+    DEMAND(is_write && access_len <= len && bql);
+    if (buffer == bounce) {
+        /* What is there would be written to where it stands for. */
+        DEMAND(access_len == 0);
+        free(bounce);
+        bounce = NULL;
+        return;
+    }
+    DEMAND((uint8_t *)buffer >= memory);
+    DEMAND((uint8_t *)buffer + len <= memory + memory_size);
+    DEMAND(mapped >= len);
+    mapped -= len;
+    written += access_len;
+}
+
+MemoryRegion *memory_region_from_host(void *host, ram_addr_t *offset)
+{
+    uint8_t *byte = host;
+
+    return byte >= memory && byte < memory + memory_size ? &memory_region
+                                                         : NULL;
 }
 
 void fake_identity(Object *obj, uint64_t identity[7])

@@ -34,6 +34,14 @@ void fake_reenter(Object *obj);
 /* Vendor, device, revision, class, BAR, its type, its size. */
 void fake_identity(Object *obj, uint64_t identity[7]);
 
+/* Gives the machine so much memory, of zeros, from address 0 on. */
+uint8_t *fake_memory(size_t size);
+/* Behind an IOMMU no two pages are in one piece. */
+void fake_iommu(bool there);
+/* How much of it is mapped by a device, and how much was written so far. */
+size_t fake_mapped(void);
+size_t fake_written(void);
+
 Object *fake_new(void);
 bool fake_set(Object *obj, const char *name, const char *value);
 bool fake_realize(Object *obj);

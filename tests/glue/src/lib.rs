@@ -44,6 +44,10 @@ unsafe extern "C" {
     safe fn fake_entropy(words: c_uint);
     fn fake_reenter(object: *mut Object);
     fn fake_identity(object: *mut Object, identity: *mut u64);
+    safe fn fake_memory(size: usize) -> *mut u8;
+    safe fn fake_iommu(there: bool);
+    safe fn fake_mapped() -> usize;
+    safe fn fake_written() -> usize;
     safe fn fake_new() -> *mut Object;
     fn fake_set(object: *mut Object, name: *const c_char, value: *const c_char) -> bool;
     fn fake_realize(object: *mut Object) -> bool;
@@ -65,6 +69,48 @@ pub struct Device<'host> {
     object: *mut Object,
     #[expect(dead_code, reason = "a device does not outlive its machine")]
     host: &'host Host,
+}
+
+/// A machine's memory, as its processors see it.
+pub struct Memory<'host> {
+    start: *mut u8,
+    size: usize,
+    #[expect(dead_code, reason = "memory does not outlive its machine")]
+    host: &'host Host,
+}
+
+impl Memory<'_> {
+    fn place(&self, at: usize, length: usize) -> *mut u8 {
+        assert!(at + length <= self.size);
+        self.start.wrapping_add(at)
+    }
+
+    /// Writes bytes.
+    pub fn store(&self, at: usize, bytes: &[u8]) {
+        let to = self.place(at, bytes.len());
+        // SAFETY: within the memory, which nobody else uses now.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
+    }
+
+    /// Reads bytes.
+    #[must_use]
+    pub fn load(&self, at: usize, length: usize) -> Vec<u8> {
+        let from = self.place(at, length);
+        // SAFETY: within the memory, which nobody else uses now.
+        unsafe { core::slice::from_raw_parts(from, length) }.to_vec()
+    }
+
+    /// How many bytes are mapped by a device.
+    #[must_use]
+    pub fn mapped(&self) -> usize {
+        fake_mapped()
+    }
+
+    /// How many bytes QEMU was told of that were written.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        fake_written()
+    }
 }
 
 fn text(pointer: *const c_char) -> String {
@@ -107,6 +153,20 @@ impl Host {
     /// Gives so many words of entropy: 1, 2 ...
     pub fn entropy(&self, words: u32) {
         fake_entropy(words);
+    }
+
+    /// Gives the machine so much memory, of zeros, from address 0 on.
+    pub fn memory(&self, size: usize) -> Memory<'_> {
+        Memory {
+            start: fake_memory(size),
+            size,
+            host: self,
+        }
+    }
+
+    /// Puts an IOMMU in front of it, or takes it away.
+    pub fn iommu(&self, there: bool) {
+        fake_iommu(there);
     }
 
     /// A new device, not realized yet.

@@ -3,11 +3,12 @@
 //! All that QEMU does with a device, through the shim and the glue. That the numbers are right is tested
 //! elsewhere; here they show that a call got through. Under a sanitizer, that nothing else happened.
 
-use my_rng_glue::{Device, Host, known_answers};
+use my_rng_glue::{Device, Host, Memory, known_answers};
 
 const RNG: u64 = 0;
 const SEED: u64 = 4;
 const INFO: u64 = 8;
+const DOORBELL: u64 = 12;
 
 fn numbers(device: &Device<'_>, count: usize) -> Vec<u32> {
     (0..count)
@@ -41,15 +42,21 @@ fn properties_reach_the_model() {
         let device = host.realized(&[("seed", &answer.seed.to_string())]);
         assert_eq!(numbers(&device, 5), answer.first);
     }
-    for answer in &known_answers::CHACHA20 {
-        // The last one counts.
-        let device = host.realized(&[
-            ("generator", "host"),
-            ("seed", "3"),
-            ("generator", "chacha20"),
-            ("seed", &answer.seed.to_string()),
-        ]);
-        assert_eq!(numbers(&device, 5), answer.first);
+    for (generator, answers) in [
+        ("chacha20", &known_answers::CHACHA20),
+        ("chacha8", &known_answers::CHACHA8),
+        ("xoshiro256pp", &known_answers::XOSHIRO256PP),
+    ] {
+        for answer in answers {
+            // The last one counts.
+            let device = host.realized(&[
+                ("generator", "host"),
+                ("seed", "3"),
+                ("generator", generator),
+                ("seed", &answer.seed.to_string()),
+            ]);
+            assert_eq!(numbers(&device, 5), answer.first);
+        }
     }
     let device = host.device();
     assert!(!device.set("seed", b"4294967296"));
@@ -68,7 +75,7 @@ fn bad_properties_are_refused_and_can_be_mended() {
         let error = device.realize().unwrap_err();
         assert!(error.starts_with("my_rng: generator: "), "{error:?}");
         assert!(
-            error.ends_with("it is one of libc, chacha20 and host"),
+            error.ends_with("it is one of libc, chacha20, host, chacha8 and xoshiro256pp"),
             "{error:?}"
         );
         assert!(!error.contains(char::is_control), "{error:?}");
@@ -112,7 +119,7 @@ fn every_size_at_every_offset() {
             let seeds = piece(SEED).is_some();
 
             let expected = takes.map_or(0, |n| 1_804_289_383 << (32 * n))
-                | asks.map_or(0, |n| 0x524e_0000 << (32 * n));
+                | asks.map_or(0, |n| 0x524e_0100 << (32 * n));
             assert_eq!(device.read(offset, size), expected, "{size} at {offset}");
             let takes = takes.is_some();
             let lines = pieces - u64::from(takes) - u64::from(asks.is_some());
@@ -144,9 +151,11 @@ fn every_size_at_every_offset() {
 fn info_tells_the_generator() {
     let host = Host::start();
     for (generator, expected) in [
-        ("libc", 0x524e_0000),
-        ("chacha20", 0x524e_0001),
-        ("host", 0x524e_0002),
+        ("libc", 0x524e_0100),
+        ("chacha20", 0x524e_0101),
+        ("host", 0x524e_0102),
+        ("chacha8", 0x524e_0103),
+        ("xoshiro256pp", 0x524e_0104),
     ] {
         let device = host.realized(&[("generator", generator)]);
         let state = device.save();
@@ -162,6 +171,118 @@ fn info_tells_the_generator() {
         );
         assert_eq!(device.read(INFO, 4), expected);
     }
+}
+
+/// Writes a descriptor to the second page, and rings; its status, and the bytes done.
+fn transfer(memory: &Memory<'_>, device: &Device<'_>, segments: &[(u64, u32)]) -> (u32, u32) {
+    let mut descriptor = [0, segments.len() as u32, 0, 0]
+        .map(u32::to_le_bytes)
+        .concat();
+    for (address, length) in segments {
+        descriptor.extend(address.to_le_bytes());
+        descriptor.extend(u64::from(*length).to_le_bytes());
+    }
+    memory.store(4096, &descriptor);
+    device.write(DOORBELL, 1, 4);
+    assert_eq!(memory.mapped(), 0);
+    let word = |at| u32::from_le_bytes(memory.load(at, 4).try_into().expect("4 bytes"));
+    (word(4096), word(4096 + 8))
+}
+
+/// Memory is aligned to 16 bytes at the least here, so these are all the ways in which words can lie.
+#[test]
+fn a_transfer_fills_memory_to_the_byte() {
+    let host = Host::start();
+    for iommu in [false, true] {
+        for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
+            let memory = host.memory(5 * 4096 + 20);
+            host.iommu(iommu);
+            let properties = [("generator", generator), ("seed", "66")];
+            let (device, single) = (host.realized(&properties), host.realized(&properties));
+            let segments = [
+                (2 * 4096 - 4, 12),
+                (2 * 4096 + 8, 4),
+                (2 * 4096 + 12, 2000),
+                // To the very end of memory.
+                (4 * 4096 + 4, 4096 + 16),
+            ];
+            assert_eq!(transfer(&memory, &device, &segments), (1, 6128));
+            for (address, length) in segments {
+                let expected: Vec<u8> = numbers(&single, length as usize / 4)
+                    .into_iter()
+                    .flat_map(u32::to_le_bytes)
+                    .collect();
+                let filled = memory.load(address as usize, length as usize);
+                assert!(filled == expected, "{generator} at {address:#x}");
+            }
+            assert_eq!(memory.load(4 * 4096, 4), [0; 4]);
+            // The descriptor was written up to the bytes done.
+            assert_eq!(memory.written(), 6128 + 12);
+            assert_eq!(counters(&device), [Some(1532), Some(0), Some(0)]);
+            assert_eq!(host.log(), "");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_memory_is_never_touched() {
+    let host = Host::start();
+    let memory = host.memory(4 * 4096);
+    let device = host.realized(&[]);
+    let untouched = device.save();
+    let nowhere = "is not in memory that the device can write to";
+    let told = format!("it {nowhere}");
+    for (segments, index) in [
+        (vec![(4 * 4096, 4)], 0),
+        (vec![(3 * 4096, 8192)], 0),
+        (vec![(3 * 4096, 8), (1 << 40, 8)], 1),
+        (vec![(u64::MAX - 3, 4)], 0),
+    ] {
+        assert_eq!(transfer(&memory, &device, &segments), (3, 0));
+        assert_eq!(
+            host.log(),
+            format!(
+                "my_rng: 4-byte write at offset 0xc: the descriptor at 0x1000 has a bad segment {index}: {told}\n"
+            )
+        );
+    }
+    assert_eq!(memory.load(3 * 4096, 4096), [0; 4096]);
+    for page in [4, u32::MAX] {
+        device.write(DOORBELL, page.into(), 4);
+        assert_eq!(
+            host.log(),
+            format!(
+                "my_rng: 4-byte write at offset 0xc: the descriptor at {:#x} {nowhere}\n",
+                u64::from(page) * 4096
+            )
+        );
+    }
+    // One that is only partly there.
+    let memory = host.memory(2 * 4096 - 1);
+    device.write(DOORBELL, 1, 4);
+    assert!(host.log().contains("is not in memory"));
+    assert_eq!((memory.written(), memory.mapped()), (0, 0));
+    assert_eq!(device.save(), untouched);
+    host.unlocked(|| device.write(DOORBELL, 1, 4));
+    assert!(host.log().contains("without the big lock"));
+}
+
+#[test]
+fn bulk_is_a_switch() {
+    let host = Host::start();
+    let memory = host.memory(4 * 4096);
+    let device = host.device();
+    for bad in ["", "1", "yes", "ON"] {
+        assert!(!device.set("bulk", bad.as_bytes()), "{bad}");
+    }
+    drop(device);
+    let device = host.realized(&[("bulk", "on"), ("bulk", "off")]);
+    assert_eq!(device.read(INFO, 4), 0x524e_0000);
+    assert_eq!(transfer(&memory, &device, &[(2 * 4096, 8)]), (0, 0));
+    assert_eq!(
+        host.log(),
+        "my_rng: 4-byte write at offset 0xc: there is no register\n"
+    );
 }
 
 #[test]
@@ -190,6 +311,8 @@ fn what_happens_can_be_traced() {
     assert_eq!(device.read(RNG, 4), 286_129_175);
     assert_eq!(device.read(SEED, 4), 0);
     device.reset();
+    let memory = host.memory(4 * 4096);
+    assert_eq!(transfer(&memory, &device, &[(2 * 4096, 8)]), (1, 8));
     assert_eq!(
         host.log(),
         "my_rng_write /machine/fake offset 0x4 size 4 value 0x42\n\
@@ -197,7 +320,9 @@ fn what_happens_can_be_traced() {
          my_rng_read /machine/fake offset 0x0 size 4 value 0x110dfc17\n\
          my_rng_guest_error /machine/fake 4-byte read at offset 0x4: SEED is write-only\n\
          my_rng_read /machine/fake offset 0x4 size 4 value 0x0\n\
-         my_rng_reset /machine/fake\n"
+         my_rng_reset /machine/fake\n\
+         my_rng_write /machine/fake offset 0xc size 4 value 0x1\n\
+         my_rng_transfer /machine/fake descriptor 0x1000 status 1 bytes 8\n"
     );
     // Its path outlives its being realized.
     device.unrealize();
@@ -208,7 +333,7 @@ fn what_happens_can_be_traced() {
 #[test]
 fn a_reset_leads_to_the_initial_seed() {
     let host = Host::start();
-    for generator in ["libc", "chacha20"] {
+    for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
         let device = host.realized(&[("seed", "66"), ("generator", generator)]);
         let first = numbers(&device, 5);
         device.write(SEED, 7, 4);
@@ -223,7 +348,7 @@ fn a_reset_leads_to_the_initial_seed() {
 fn a_state_travels() {
     let host = Host::start();
     host.entropy(u32::MAX);
-    for generator in ["libc", "chacha20", "host"] {
+    for generator in ["libc", "chacha20", "host", "chacha8", "xoshiro256pp"] {
         let source = host.realized(&[("generator", generator)]);
         if generator != "host" {
             source.write(SEED, 0x42, 4);
@@ -254,6 +379,11 @@ fn a_state_that_is_none_is_refused_and_told() {
             1,
             "it is of a device with generator=chacha20, and this one has generator=libc: give both \
              sides the same",
+        ),
+        (
+            0,
+            0,
+            "it is of a device with bulk=off, and this one has bulk=on: give both sides the same",
         ),
         (
             4,
@@ -301,7 +431,7 @@ fn entropy_runs_out() {
     // Once in a process.
     assert_eq!(
         host.log(),
-        "my_rng: the host has no entropy to give, and the guest reads 0 (reported once)\n"
+        "my_rng: the host has no entropy to give (reported once)\n"
     );
     host.entropy(1);
     assert_eq!(numbers(&device, 2), [1, 0]);
@@ -310,6 +440,13 @@ fn entropy_runs_out() {
         host.log(),
         "my_rng: 4-byte write at offset 0x4: the host's entropy takes no seed\n"
     );
+
+    let memory = host.memory(4 * 4096);
+    host.entropy(2);
+    assert_eq!(transfer(&memory, &device, &[(2 * 4096, 4096)]), (4, 1024));
+    assert_eq!(memory.load(2 * 4096 + 508, 8), [1, 0, 0, 0, 2, 0, 0, 0]);
+    assert_eq!(memory.load(2 * 4096 + 1024, 4), [0; 4]);
+    assert_eq!(host.log(), "");
 }
 
 /// QEMU must not come back to a device while it is at work; if it does, nothing breaks.

@@ -10,10 +10,7 @@ mod hwrng;
 mod numbers;
 mod pictures;
 
-use std::fs;
-use std::process::Command;
-
-use my_rng_e2e::{Machine, Process, complaints, guest_program};
+use my_rng_e2e::{Machine, Process, complaints};
 
 /// A machine that is up, with a shell of root's.
 fn start(machine: Machine) -> Process {
@@ -46,26 +43,5 @@ fn no_splat(debian: &mut Process) {
     assert!(found.is_empty(), "{found:#?}\n{log}");
 }
 
-/// Adds a disk that holds the programs compiled from `guest/NAME.c`; [`PROGRAMS`] unpacks it.
-fn with_programs(machine: Machine, names: &[&str]) -> Machine {
-    let archive = machine.folder().join("programs.tar");
-    let mut tar = Command::new("tar");
-    tar.arg("-cf").arg(&archive);
-    for name in names {
-        let program = guest_program(name);
-        let folder = program.parent().expect("a folder").to_owned();
-        tar.arg("-C").arg(folder).arg(name);
-    }
-    assert!(tar.status().expect("tar can be run").success());
-    assert!(fs::metadata(&archive).is_ok_and(|archive| archive.len() > 0));
-    let archive = archive.display().to_string().replace(',', ",,");
-    machine
-        .arg("-drive")
-        .arg(format!(
-            "file={archive},format=raw,readonly=on,if=none,id=programs"
-        ))
-        .device("virtio-blk-pci,drive=programs,addr=8")
-}
-
-/// Puts those programs into the current folder.
+/// Puts the programs of a machine into the current folder: they are on the second disk.
 const PROGRAMS: &str = "tar -xf /dev/vdb";

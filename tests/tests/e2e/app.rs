@@ -298,6 +298,7 @@ fn devices_are_described() {
             "driver:     my_rng",
             "generator:  libc (31-bit numbers from a seed: bit 31 is always 0)",
             "hwrng:      no",
+            "bulk:       yes",
             "words:      1",
             "seeds:      1",
         ]
@@ -311,6 +312,7 @@ fn devices_are_described() {
         "generator": "chacha20",
         "bits": 32,
         "hwrng": false,
+        "bulk": true,
         "words": 4,
         "seeds": 1,
     });

@@ -5,6 +5,7 @@
 use my_rng_e2e::{Guest, abi, known_answers};
 
 use crate::first_boot::{FIRST_BOOT, SECTIONS, section};
+use crate::watched;
 
 #[test]
 fn loading_logs_both_ioctl_numbers() {
@@ -83,7 +84,7 @@ fn the_module_can_be_loaded_and_unloaded_any_number_of_times() {
 
 #[test]
 fn an_open_file_outlives_the_binding() {
-    let unbound = Guest::new()
+    let unbound = watched::guest("")
         .option("--smp", "2")
         .program("unbind")
         .sh(&format!("{SECTIONS} /unbind $(basename $(device))"))
@@ -96,10 +97,12 @@ fn what_there_is_to_see_of_a_device() {
     let seen = Guest::new()
         .option("--device", "my_rng,addr=5")
         .option("--device", "my_rng,generator=chacha20,addr=7")
+        .option("--device", "my_rng,generator=xoshiro256pp,bulk=off,addr=9")
         .sh("my-rng seed 5; my-rng read 3 >/dev/null
              exec 3<>/dev/my_rng_driver
              dd bs=10 count=1 <&3 >/dev/null 2>&1
              grep my_rng- /proc/self/fdinfo/3
+             exec 4</dev/my_rng_driver2; grep my_rng- /proc/self/fdinfo/4; exec 4<&-
              cd /sys/kernel/debug; grep -r . my_rng_driver1 | sort
              exec 3>&-; rmmod my_rng
              ls | grep my_rng || echo none")
@@ -108,9 +111,16 @@ fn what_there_is_to_see_of_a_device() {
         seen.text(),
         "my_rng-device:\t0000:00:05.0\n\
          my_rng-generator:\tlibc\n\
+         my_rng-bulk:\tyes\n\
          my_rng-hwrng:\tno\n\
          my_rng-words:\t6\n\
          my_rng-seeds:\t1\n\
+         my_rng-device:\t0000:00:09.0\n\
+         my_rng-generator:\txoshiro256pp\n\
+         my_rng-bulk:\tno\n\
+         my_rng-hwrng:\tno\n\
+         my_rng-words:\t0\n\
+         my_rng-seeds:\t0\n\
          my_rng_driver1/device:0000:00:07.0\n\
          my_rng_driver1/generator:chacha20\n\
          my_rng_driver1/seeds:0\n\

@@ -37,6 +37,8 @@ fn seeded_generators_are_left_alone() {
     let left_alone = watched::guest("")
         .option("--device", "my_rng,generator=chacha20")
         .option("--device", "my_rng")
+        .option("--device", "my_rng,generator=chacha8")
+        .option("--device", "my_rng,generator=xoshiro256pp")
         .sh(&format!(
             "{HW_RANDOM} my-rng seed {}; my-rng read 2; cat rng_available
              if head -c 1 /dev/hwrng; then exit 1; fi
@@ -56,19 +58,22 @@ fn a_seeded_generator_is_offered_on_request_as_next_to_nothing() {
     let offered = watched::guest("")
         .option("--device", "my_rng")
         .option("--device", "my_rng,generator=chacha20")
+        .option("--device", "my_rng,generator=xoshiro256pp")
+        .option("--device", "my_rng,generator=chacha8")
         .switch("--no-module")
         .sh(&format!(
             "{HW_RANDOM} insmod /lib/modules/my_rng.ko seeded_hwrng=1
              cat rng_available rng_current rng_quality
              head -c 100 /dev/hwrng | wc -c
              dmesg | grep -c 'keep no secrets'
+             echo 0 >rng_quality; cat rng_current
              echo 0 >rng_quality; cat rng_quality"
         ))
         .success();
-    // Never `libc`, which is the first.
+    // Never `libc` and `xoshiro256pp`, which are the first and the third.
     assert_eq!(
         offered.text(),
-        "my_rng_driver1 none\nmy_rng_driver1\n1\n100\n1\n0\n"
+        "my_rng_driver1 my_rng_driver3 none\nmy_rng_driver1\n1\n100\n2\nmy_rng_driver3\n0\n"
     );
 }
 

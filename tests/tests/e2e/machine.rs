@@ -76,13 +76,36 @@ fn a_reset_brings_back_the_initial_seed() {
 }
 
 #[test]
-fn chacha20_gives_its_words() {
-    for answer in &known_answers::CHACHA20 {
-        let mut qemu = start(&format!(",generator=chacha20,seed={}", answer.seed));
-        assert_eq!(numbers(&mut qemu), answer.first);
-        seed(&mut qemu, answer.seed);
-        let words: [u32; 1000] = numbers(&mut qemu);
-        assert_eq!(words[999], answer.thousandth);
+fn the_other_generators_give_their_words() {
+    for (generator, answers) in [
+        ("chacha20", &known_answers::CHACHA20),
+        ("chacha8", &known_answers::CHACHA8),
+        ("xoshiro256pp", &known_answers::XOSHIRO256PP),
+    ] {
+        for answer in answers {
+            let mut qemu = start(&format!(",generator={generator},seed={}", answer.seed));
+            assert_eq!(numbers(&mut qemu), answer.first, "{generator}");
+            seed(&mut qemu, answer.seed);
+            let words: [u32; 1000] = numbers(&mut qemu);
+            assert_eq!(words[999], answer.thousandth, "{generator}");
+        }
+    }
+}
+
+/// What INFO says of each, with the bulk engine and without.
+#[test]
+fn info_tells_the_generator_and_the_engine() {
+    for (generator, id) in [
+        ("libc", abi::GENERATOR_LIBC),
+        ("chacha20", abi::GENERATOR_CHACHA20),
+        ("host", abi::GENERATOR_HOST),
+        ("chacha8", abi::GENERATOR_CHACHA8),
+        ("xoshiro256pp", abi::GENERATOR_XOSHIRO256PP),
+    ] {
+        for (bulk, bit) in [("on", abi::INFO_BULK), ("off", 0)] {
+            let mut qemu = start(&format!(",generator={generator},bulk={bulk}"));
+            assert_eq!(read(&mut qemu, 'l', abi::REG_INFO), abi::info(id) | bit);
+        }
     }
 }
 
@@ -130,9 +153,12 @@ fn counters_count() {
     seed(&mut qemu, 2);
     let _: [u32; 3] = numbers(&mut qemu);
     read(&mut qemu, 'b', 0);
-    read(&mut qemu, 'l', 0xc);
+    read(&mut qemu, 'l', abi::REG_DOORBELL);
     read(&mut qemu, 'q', 0x10);
-    for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 4)] {
+    // Not a master of the bus, it cannot get at the descriptor.
+    let doorbell = BASE + abi::REG_DOORBELL as u64;
+    qemu.qtest(&format!("writel {doorbell:#x} 1"));
+    for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 5)] {
         assert_eq!(qemu.property(name), count, "{name}");
     }
 }
@@ -145,7 +171,8 @@ fn bad_properties_are_refused_by_name() {
     for (properties, expected) in [
         (
             json!({ "generator": "foo" }),
-            "generator: there is no generator 'foo'; it is one of libc, chacha20 and host",
+            "generator: there is no generator 'foo'; it is one of libc, chacha20, host, chacha8 and \
+             xoshiro256pp",
         ),
         (
             json!({ "generator": "host", "seed": 5 }),
@@ -154,6 +181,7 @@ fn bad_properties_are_refused_by_name() {
         (json!({ "seed": 4_294_967_296_u64 }), "uint32"),
         (json!({ "seed": -1 }), "uint32"),
         (json!({ "seed": "x" }), "seed"),
+        (json!({ "bulk": 2 }), "bulk"),
     ] {
         let mut device = json!({ "driver": "my_rng", "id": "other" });
         for (name, value) in properties.as_object().expect("properties") {
@@ -184,11 +212,20 @@ fn properties_describe_themselves() {
     assert_eq!(find("seed")["default-value"], 1);
     assert_eq!(find("generator")["type"], "str");
     assert_eq!(find("generator")["default-value"], "libc");
-    for name in ["seed", "generator", "reads", "seeds", "guest-errors"] {
+    assert_eq!(find("bulk")["type"], "bool");
+    assert_eq!(find("bulk")["default-value"], true);
+    for name in [
+        "seed",
+        "generator",
+        "bulk",
+        "reads",
+        "seeds",
+        "guest-errors",
+    ] {
         let description = find(name)["description"].as_str();
         assert!(description.is_some_and(|text| text.len() > 10), "{name}");
     }
-    for generator in ["libc", "chacha20", "host"] {
+    for generator in ["libc", "chacha20", "host", "chacha8", "xoshiro256pp"] {
         let description = find("generator")["description"].as_str();
         assert!(description.is_some_and(|text| text.contains(generator)));
     }
@@ -199,7 +236,12 @@ fn properties_describe_themselves() {
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     // QEMU 8.2 puts a default text in quotes.
     let help = help.replace('"', "");
-    for line in ["seed=<uint32>", "generator=<str>", "(default: libc)"] {
+    for line in [
+        "seed=<uint32>",
+        "generator=<str>",
+        "(default: libc)",
+        "bulk=<bool>",
+    ] {
         assert!(help.contains(line), "{help}");
     }
 }

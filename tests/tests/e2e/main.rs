@@ -7,6 +7,7 @@
 
 mod app;
 mod boot;
+mod bulk;
 mod demo;
 mod driver;
 mod first_boot;

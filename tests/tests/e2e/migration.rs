@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use my_rng_dev::generator::{Generator, Kind};
-use my_rng_e2e::{DEADLINE, Machine, Process, known_answers};
+use my_rng_e2e::{DEADLINE, Machine, Process, abi, known_answers};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 const NUMBERS: u64 = 20_000;
 /// How many numbers the app can hold back, which are lost when it is interrupted.
 const HELD_BACK: u64 = 16_384;
+/// How many numbers a guest takes in bulk between two migrations, and how many of those there are.
+const FLOWED: u64 = 2_000_000;
+const HOPS: usize = 3;
 const SEED: u32 = 0x42;
 /// Reads until it is interrupted, and then prints how many bytes that were, and their digest.
 const READ_AND_DIGEST: &str = "mkfifo /copy; my-rng read 4000000000 --format raw | \
@@ -117,24 +120,34 @@ fn go_on(kind: Kind, process: &mut Process, taken: u64) {
     );
 }
 
+/// The first and the thousandth numbers of the seed's stream, as they are known.
+fn known(kind: Kind, seed: u32) -> ([u32; 5], u32) {
+    let others = match kind {
+        Kind::Libc => {
+            let mut answers = known_answers::LIBC.iter();
+            let answer = answers.find(|answer| answer.seed == seed);
+            return answer
+                .map(|answer| (answer.first, answer.thousandth))
+                .expect("a known answer");
+        }
+        Kind::ChaCha20 => &known_answers::CHACHA20,
+        Kind::ChaCha8 => &known_answers::CHACHA8,
+        Kind::Xoshiro256PlusPlus => &known_answers::XOSHIRO256PP,
+        Kind::Host => panic!("nothing is known of it"),
+    };
+    let answer = others.iter().find(|answer| answer.seed == seed);
+    answer
+        .map(|answer| (answer.first, answer.thousandth))
+        .expect("a known answer")
+}
+
 /// The digest of so many bytes from the start of the seed's stream.
 fn expected_digest(kind: Kind, count: usize) -> String {
     let mut expected = Generator::new(kind, SEED);
     let words = std::iter::from_fn(|| expected.next_u32(|| None));
     let words: Vec<u32> = words.take(count.div_ceil(4)).collect();
-    let answers = match kind {
-        Kind::ChaCha20 => known_answers::CHACHA20
-            .map(|answer| (answer.seed, answer.thousandth))
-            .to_vec(),
-        _ => known_answers::LIBC
-            .map(|answer| (answer.seed, answer.thousandth))
-            .to_vec(),
-    };
-    let thousandth = words.get(999).map(|word| (SEED, *word));
-    assert!(
-        thousandth.is_some_and(|known| answers.contains(&known)),
-        "{kind}"
-    );
+    let (_, thousandth) = known(kind, SEED);
+    assert_eq!(words.get(999), Some(&thousandth), "{kind}");
     let bytes: Vec<u8> = words
         .into_iter()
         .flat_map(u32::to_le_bytes)
@@ -171,10 +184,7 @@ fn live_migration(kind: Kind) {
     source.quit();
     go_on(kind, &mut moved, taken);
     // A reset leads to where the stream started on the source.
-    let unseeded = match kind {
-        Kind::Libc => known_answers::LIBC[1].first,
-        _ => known_answers::CHACHA20[1].first,
-    };
+    let (unseeded, _) = known(kind, abi::DEFAULT_SEED);
     moved.reset();
     assert_eq!(words(&moved.console.run("my-rng read 5")), unseeded);
 }
@@ -189,10 +199,105 @@ fn live_migration_goes_on_in_the_stream_of_chacha20() {
     live_migration(Kind::ChaCha20);
 }
 
+#[test]
+fn live_migration_goes_on_in_the_stream_of_chacha8() {
+    live_migration(Kind::ChaCha8);
+}
+
+#[test]
+fn live_migration_goes_on_in_the_stream_of_xoshiro256pp() {
+    live_migration(Kind::Xoshiro256PlusPlus);
+}
+
+/// A machine whose guest can run what takes most numbers in bulk.
+fn flowing_machine(kind: Kind) -> Machine {
+    machine(&with(kind)).programs(&["flow"])
+}
+
+/// Starts it, from the seed's first number.
+fn start_flowing(process: &mut Process, kind: Kind) {
+    process.console.shell();
+    process.console.run("tar -xf /dev/vda -C /");
+    process
+        .console
+        .shell_line(&format!("/flow {kind} {SEED:#x}"));
+    process.console.echo();
+    flow_on(process);
+}
+
+/// Waits until it has taken many more.
+fn flow_on(process: &mut Process) {
+    let before = reads(process);
+    wait_for_reads(process, before + FLOWED);
+}
+
+/// Ends it: how many numbers it has taken, all of which were the stream's.
+fn flowed(process: &mut Process) -> u64 {
+    let printed = process.console.interrupt();
+    printed
+        .iter()
+        .find_map(|line| line.strip_prefix("numbers: ")?.parse().ok())
+        .unwrap_or_else(|| panic!("a number is wrong: {printed:?}"))
+}
+
+/// From one process to the next and the next, while the guest takes numbers in bulk.
+fn migrate_in_bulk(kind: Kind) {
+    let mut here = flowing_machine(kind).start();
+    start_flowing(&mut here, kind);
+    for _ in 0..HOPS {
+        let mut there = flowing_machine(kind).args(["-incoming", "defer"]).start();
+        tell_of_migrations(&mut there);
+        let uri = format!("unix:{}", there.folder().join("migration").display());
+        receive(&mut there, &uri);
+        assert_eq!(send(&mut here, &uri), "completed");
+        there.qmp.wait_for_event("RESUME");
+        here.quit();
+        flow_on(&mut there);
+        here = there;
+    }
+    let total = flowed(&mut here);
+    assert!(total >= (HOPS as u64 + 1) * FLOWED, "{kind}: {total}");
+    assert_eq!(here.property("guest-errors"), 0);
+}
+
+#[test]
+fn transfers_of_libc_go_on_from_process_to_process() {
+    migrate_in_bulk(Kind::Libc);
+}
+
+#[test]
+fn transfers_of_chacha20_go_on_from_process_to_process() {
+    migrate_in_bulk(Kind::ChaCha20);
+}
+
+#[test]
+fn transfers_of_xoshiro256pp_go_on_from_process_to_process() {
+    migrate_in_bulk(Kind::Xoshiro256PlusPlus);
+}
+
+/// Back to a moment in the middle of it, twice.
+#[test]
+fn transfers_go_on_from_a_snapshot() {
+    for kind in [Kind::ChaCha8, Kind::Xoshiro256PlusPlus] {
+        let mut guest = flowing_machine(kind).start();
+        let disk = guest.folder().join("disk");
+        add_disk(&mut guest, &disk);
+        start_flowing(&mut guest, kind);
+        snapshot(&mut guest, "snapshot-save").expect("a snapshot");
+        for _ in 0..2 {
+            flow_on(&mut guest);
+            snapshot(&mut guest, "snapshot-load").expect("the snapshot");
+        }
+        flow_on(&mut guest);
+        assert!(flowed(&mut guest) >= 2 * FLOWED, "{kind}");
+        assert_eq!(guest.property("guest-errors"), 0);
+    }
+}
+
 /// Into a file, from which the machine goes on twice.
 #[test]
 fn a_migration_to_a_file_goes_on_whenever_it_is_read() {
-    for kind in [Kind::Libc, Kind::ChaCha20] {
+    for kind in [Kind::Libc, Kind::ChaCha20, Kind::Xoshiro256PlusPlus] {
         let mut source = guest(&with(kind));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let uri = format!("file:{}", folder.path().join("state").display());
@@ -251,6 +356,12 @@ fn another_device_is_refused_and_the_source_goes_on() {
             true,
             "my_rng: the state that arrived is refused: it is of a device with seed=1, and this one \
              has seed=7: give both sides the same",
+        ),
+        (
+            ",bulk=off",
+            false,
+            "my_rng: the state that arrived is refused: it is of a device with bulk=on, and this one \
+             has bulk=off: give both sides the same",
         ),
     ] {
         let mut source = guest("");
@@ -316,7 +427,7 @@ fn snapshot(process: &mut Process, command: &str) -> Result<(), String> {
 /// What savevm and loadvm do, in the middle of a stream, twice.
 #[test]
 fn a_snapshot_goes_back_to_its_place_in_the_stream() {
-    for kind in [Kind::Libc, Kind::ChaCha20] {
+    for kind in [Kind::Libc, Kind::ChaCha20, Kind::Xoshiro256PlusPlus] {
         let mut guest = guest(&with(kind));
         let disk = guest.folder().join("disk");
         add_disk(&mut guest, &disk);

@@ -34,11 +34,35 @@ fn every_access_size_at_every_offset() {
         .sh(&format!(
             "{SECTIONS} /access $(device)/resource0 {:#x} {:#x}",
             abi::REG_INFO,
-            abi::info(abi::GENERATOR_LIBC)
+            abi::info(abi::GENERATOR_LIBC) | abi::INFO_BULK
         ))
         .success();
     assert!(count(&swept, "accesses: ") > 32_000);
     let log = fs::read_to_string(&log).expect("QEMU's log");
     let logged = log.lines().filter(|line| line.contains("my_rng")).count();
     assert_eq!(logged, count(&swept, "guest errors: "));
+}
+
+/// Rung by somebody who means no good, or whose driver is broken.
+#[test]
+fn a_doorbell_that_is_rung_for_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("qemu.log");
+    let rung = Guest::new()
+        .switch("--no-module")
+        .option("--smp", "2")
+        .option("--mem", "256M")
+        .option("--device", "my_rng")
+        .option("--device", "my_rng")
+        .option("--qemu-arg", "-d")
+        .option("--qemu-arg", "guest_errors")
+        .option("--qemu-arg", "-D")
+        .option("--qemu-arg", &log)
+        .program("doorbell")
+        .sh("exec /doorbell $(grep -l 0xcafe /sys/bus/pci/devices/*/device | cut -d / -f 6) 256")
+        .success();
+    assert!(count(&rung, "rings: ") > 4_000);
+    let log = fs::read_to_string(&log).expect("QEMU's log");
+    let logged = log.lines().filter(|line| line.contains("my_rng")).count();
+    assert_eq!(logged, count(&rung, "guest errors: "));
 }

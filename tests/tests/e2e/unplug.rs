@@ -2,11 +2,13 @@
 
 //! The device pulled out of a running guest that reads from it, by QMP, and put back.
 
-use my_rng_e2e::{Guest, Qmp};
+use my_rng_e2e::Qmp;
 use serde_json::json;
 
+use crate::watched;
+
 fn unplug_on(machine: &str, root_port: bool) {
-    let guest = Guest::new();
+    let guest = watched::guest("");
     let socket = guest.folder().join("qmp");
     let mut guest = guest
         .option("--machine", machine)

@@ -1,25 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The stream of ChaCha20 (RFC 8439) under a key that is made of the seed.
+//! The streams of ChaCha20 (RFC 8439) and of ChaCha8, which has 8 rounds for its 20, under a key that is
+//! made of the seed.
 
-use rand_chacha::ChaCha20Rng;
+use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng};
 
-/// How many words a place may be away from the start. No reader gets there, and it keeps every place
-/// that is reached from a lawful one within 64 bits.
-const POSITIONS: u64 = 1 << 63;
+use super::POSITIONS;
 
-/// The words of ChaCha20's key stream, little-endian. The key is the seed as four little-endian bytes
+/// A key stream with places, which its crate has as methods of each type.
+pub trait KeyStream: Rng + SeedableRng<Seed = [u8; 32]> {
+    /// How many words were taken.
+    fn place(&self) -> u128;
+    /// Goes to where so many were.
+    fn go_to(&mut self, place: u128);
+}
+
+macro_rules! key_stream {
+    ($($stream:ty),*) => {$(
+        impl KeyStream for $stream {
+            fn place(&self) -> u128 {
+                self.get_word_pos()
+            }
+
+            fn go_to(&mut self, place: u128) {
+                self.set_word_pos(place);
+            }
+        }
+    )*};
+}
+
+key_stream!(ChaCha8Rng, ChaCha20Rng);
+
+/// The words of a ChaCha key stream, little-endian. The key is the seed as four little-endian bytes
 /// followed by 28 zero bytes; nonce and block counter start at 0.
 ///
 /// Words are 32 bits wide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChaCha20 {
+pub struct ChaCha<S> {
     seed: u32,
-    stream: ChaCha20Rng,
+    stream: S,
 }
 
-impl ChaCha20 {
+/// With 8 rounds.
+pub type ChaCha8 = ChaCha<ChaCha8Rng>;
+/// With 20 rounds: RFC 8439.
+pub type ChaCha20 = ChaCha<ChaCha20Rng>;
+
+impl<S: KeyStream> ChaCha<S> {
     /// The stream of `seed`, at its start.
     #[must_use]
     pub fn new(seed: u32) -> Self {
@@ -29,7 +57,7 @@ impl ChaCha20 {
         }
         Self {
             seed,
-            stream: ChaCha20Rng::from_seed(key),
+            stream: S::from_seed(key),
         }
     }
 
@@ -37,7 +65,7 @@ impl ChaCha20 {
     #[must_use]
     pub fn at(seed: u32, position: u64) -> Option<Self> {
         let mut random = Self::new(seed);
-        random.stream.set_word_pos(position.into());
+        random.stream.go_to(position.into());
         (position < POSITIONS).then_some(random)
     }
 
@@ -45,27 +73,51 @@ impl ChaCha20 {
     #[must_use]
     pub fn place(&self) -> (u32, u64) {
         // Below 2^64 as `at` refuses what is not far below it.
-        (self.seed, self.stream.get_word_pos() as u64)
+        (self.seed, self.stream.place() as u64)
     }
 
     /// The next word.
     pub fn next_u32(&mut self) -> u32 {
         self.stream.next_u32()
     }
+
+    /// The next words, as their bytes; of the last one the rest is lost if it is cut off.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.stream.fill_bytes(bytes);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ChaCha20, POSITIONS};
-    use crate::known_answers;
+    use super::{ChaCha, ChaCha8, ChaCha20, KeyStream, POSITIONS};
+    use crate::known_answers::{self, WordsAnswer};
 
-    #[test]
-    fn known_answers() {
-        for answer in &known_answers::CHACHA20 {
-            let mut random = ChaCha20::new(answer.seed);
+    fn check<S: KeyStream>(answers: &[WordsAnswer]) {
+        for answer in answers {
+            let mut random = ChaCha::<S>::new(answer.seed);
             let stream: Vec<u32> = (0..1000).map(|_| random.next_u32()).collect();
             assert_eq!(stream[..5], answer.first, "seed {:#x}", answer.seed);
             assert_eq!(stream[999], answer.thousandth, "seed {:#x}", answer.seed);
+        }
+    }
+
+    #[test]
+    fn known_answers() {
+        check::<rand_chacha::ChaCha20Rng>(&known_answers::CHACHA20);
+        check::<rand_chacha::ChaCha8Rng>(&known_answers::CHACHA8);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_words() {
+        let (mut words, mut bytes) = (ChaCha8::new(7), ChaCha8::new(7));
+        let mut filled = [0; 404];
+        for _ in 0..3 {
+            bytes.fill(&mut filled);
+            let expected: Vec<u8> = (0..101)
+                .flat_map(|_| words.next_u32().to_le_bytes())
+                .collect();
+            assert_eq!(filled[..], expected);
+            assert_eq!(bytes, words);
         }
     }
 

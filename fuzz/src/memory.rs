@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The guest's memory: some pages, with holes in between.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use my_rng_dev::pci::GuestMemory;
+
+/// The size of a page, in bytes.
+pub const PAGE: u64 = 4096;
+/// How many pages there can be.
+pub const PAGES: u64 = 32;
+/// The address of the first.
+pub const START: u64 = 0x10_0000;
+
+/// The memory of one machine; clones are the same memory.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    /// Bit n tells whether the n-th page is there.
+    pages: u32,
+    /// Whether each page is mapped by itself, as behind an IOMMU.
+    scattered: bool,
+}
+
+impl Memory {
+    /// Some pages, of zeros.
+    #[must_use]
+    pub fn new(pages: u32, scattered: bool) -> Self {
+        Self {
+            bytes: Rc::new(RefCell::new(vec![0; (PAGES * PAGE) as usize])),
+            pages,
+            scattered,
+        }
+    }
+
+    /// Another memory with the same contents.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            bytes: Rc::new(RefCell::new(self.bytes.borrow().clone())),
+            ..*self
+        }
+    }
+
+    /// Whether both have the same contents.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        *self.bytes.borrow() == *other.bytes.borrow()
+    }
+
+    /// How many bytes from `address` on are in one piece, `length` at most; 0 where there is nothing.
+    #[must_use]
+    pub fn piece(&self, address: u64, length: u64) -> u64 {
+        let there = |address: u64| match address.checked_sub(START) {
+            Some(offset) => offset / PAGE < PAGES && self.pages >> (offset / PAGE) & 1 == 1,
+            None => false,
+        };
+        let mut end = address;
+        while end - address < length && there(end) {
+            end = (end / PAGE + 1) * PAGE;
+            if self.scattered {
+                break;
+            }
+        }
+        length.min(end - address)
+    }
+
+    fn offset(address: u64) -> usize {
+        usize::try_from(address - START).expect("an address of the memory")
+    }
+
+    /// Reads what has to be there.
+    #[must_use]
+    pub fn read(&self, address: u64, count: usize) -> Vec<u8> {
+        let bytes = self.bytes.borrow();
+        let at = Self::offset(address);
+        bytes.get(at..at + count).expect("memory").to_vec()
+    }
+
+    /// Writes to what has to be there.
+    pub fn write(&self, address: u64, new: &[u8]) {
+        let mut bytes = self.bytes.borrow_mut();
+        let at = Self::offset(address);
+        bytes
+            .get_mut(at..at + new.len())
+            .expect("memory")
+            .copy_from_slice(new);
+    }
+
+    /// The piece that a device can map.
+    #[must_use]
+    pub fn map(&self, address: u64, length: usize) -> Option<Mapped> {
+        let length = self.piece(address, length as u64);
+        (length > 0).then(|| Mapped {
+            memory: self.clone(),
+            address,
+            length,
+            read: RefCell::new(vec![false; length as usize]),
+        })
+    }
+}
+
+/// What a device has mapped.
+#[derive(Debug)]
+pub struct Mapped {
+    memory: Memory,
+    address: u64,
+    length: u64,
+    /// What of it was read.
+    read: RefCell<Vec<bool>>,
+}
+
+impl Mapped {
+    /// Nobody should go beyond the end, though nothing would come of it.
+    fn within(&self, at: usize, count: usize) -> u64 {
+        let end = at.checked_add(count).expect("no end");
+        assert!(
+            end as u64 <= self.length,
+            "beyond the end of what is mapped"
+        );
+        self.address + at as u64
+    }
+}
+
+impl GuestMemory for Mapped {
+    fn size(&self) -> usize {
+        usize::try_from(self.length).expect("a length")
+    }
+
+    fn read(&self, at: usize, bytes: &mut [u8]) {
+        let from = self.within(at, bytes.len());
+        bytes.copy_from_slice(&self.memory.read(from, bytes.len()));
+        let mut read = self.read.borrow_mut();
+        for (byte, read) in bytes.iter_mut().zip(read.iter_mut().skip(at)) {
+            // Meanwhile a processor of the guest's may have written something else.
+            if *read {
+                *byte ^= 0x5a;
+            }
+            *read = true;
+        }
+    }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        let to = self.within(at, bytes.len());
+        self.memory.write(to, bytes);
+    }
+
+    fn write_u64s(&mut self, at: usize, count: usize, mut next: impl FnMut() -> u64) {
+        for i in 0..count {
+            self.write(at + i * 8, &next().to_le_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Memory, PAGE, START};
+
+    #[test]
+    fn pieces_end_where_memory_does() {
+        // Pages 0, 1 and 3.
+        let memory = Memory::new(0b1011, false);
+        assert_eq!(memory.piece(START, 3 * PAGE), 2 * PAGE);
+        assert_eq!(memory.piece(START + 100, 200), 200);
+        assert_eq!(memory.piece(START + 2 * PAGE, 8), 0);
+        assert_eq!(memory.piece(START + 4 * PAGE - 4, 8), 4);
+        assert_eq!(memory.piece(START - 4, 8), 0);
+        assert_eq!(memory.piece(u64::MAX - 3, 4), 0);
+        let scattered = Memory::new(0b1011, true);
+        assert_eq!(scattered.piece(START + 4, 3 * PAGE), PAGE - 4);
+    }
+}
