@@ -239,7 +239,7 @@ impl Device {
     pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Option<usize> {
         let most = self.engine().ok()?.max_segment();
         // This may wait for pages that have to be made first.
-        let mut pinned = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, abi::REG_SIZE)?;
+        let pinned = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, abi::REG_SIZE)?;
         let length = pinned.length();
         let filled = pinned
             .table(most)

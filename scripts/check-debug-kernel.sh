@@ -37,7 +37,7 @@ sub "$ROOT/scripts/build-linux.sh" debug
 sub "$ROOT/scripts/build-linux.sh" debug module
 step debug-layout "Packing the initramfs of the kernel that watches itself" lay_out
 step debug-tests "Running KUnit and the driver's tests in the kernel that watches itself" \
-    e2e kunit:: read:: removal:: hwrng::
+    e2e kunit:: read:: bulk:: driver::an_open unplug:: removal:: hwrng::
 grep -E 'tests in these suites|^test result' -- "$LOG/debug-tests.log"
 export MY_RNG_STRESS_SECONDS=$seconds MY_RNG_STRESS_SEED=$seed MY_RNG_STRESS_LOG=$LOG/debug-console.log
 step debug-stress "Many threads at everything, twice for $seconds s, in the kernel that watches itself" \

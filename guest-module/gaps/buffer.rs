@@ -25,7 +25,7 @@ use super::Table;
 /// its address, and never grows.
 pub(crate) struct Buffer {
     memory: VVec<u8>,
-    pages: KVec<NonNull<bindings::page>>,
+    pages: KVec<*mut bindings::page>,
     size: usize,
 }
 
@@ -42,7 +42,7 @@ impl Buffer {
         let mut memory = VVec::<u8>::with_capacity(size, flags | __GFP_ZERO)?;
         let mut pages = KVec::with_capacity(size.div_ceil(PAGE_SIZE), GFP_KERNEL)?;
         for page in memory.page_iter() {
-            pages.push(NonNull::new(page.as_ptr()).ok_or(ENOMEM)?, GFP_KERNEL)?;
+            pages.push(page.as_ptr(), GFP_KERNEL)?;
         }
         if pages.len() != size.div_ceil(PAGE_SIZE) {
             return Err(ENOMEM);
@@ -65,13 +65,9 @@ impl Buffer {
         if part.is_empty() || part.end > self.size {
             return Err(EINVAL);
         }
-        let (first, end) = (part.start / PAGE_SIZE, part.end.div_ceil(PAGE_SIZE));
-        let mut pages = KVec::with_capacity(end - first, GFP_KERNEL)?;
-        for page in self.pages.get(first..end).ok_or(EINVAL)? {
-            pages.push(page.as_ptr(), GFP_KERNEL)?;
-        }
+        let pages = self.pages.get(part.start / PAGE_SIZE..).ok_or(EINVAL)?;
         // SAFETY: The pages are there as long as we are, and have the part, for it ends within them.
-        unsafe { Table::new(&mut pages, part.start % PAGE_SIZE, part.len(), most) }
+        unsafe { Table::new(pages, part.start % PAGE_SIZE, part.len(), most) }
     }
 
     /// Copies its first `length` bytes; returns how many could be stored.
@@ -100,7 +96,7 @@ impl Buffer {
         for (index, page) in self.pages.iter().take(count).enumerate() {
             // SAFETY: The page is one of ours, by the type's invariant. Whoever maps it keeps a reference
             // to it.
-            let page = unsafe { BorrowedPage::from_raw(*page) };
+            let page = unsafe { BorrowedPage::from_raw(NonNull::new(*page).ok_or(EFAULT)?) };
             mapping.vm_insert_page(vma.start() + index * PAGE_SIZE, &page)?;
         }
         Ok(())

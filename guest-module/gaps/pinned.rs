@@ -66,10 +66,10 @@ impl Pinned {
     }
 
     /// All of it, for a device. A device takes no piece that is longer than `most`.
-    pub(crate) fn table(&mut self, most: u32) -> Result<Table<'_>> {
+    pub(crate) fn table(&self, most: u32) -> Result<Table<'_>> {
         // SAFETY: The pages are pinned as long as we live, and have these bytes, by the type's invariant;
         // they are some, as none are taken.
-        unsafe { Table::new(&mut self.pages, self.offset, self.length, most) }
+        unsafe { Table::new(&self.pages, self.offset, self.length, most) }
     }
 
     /// Goes back in `to`, from which it was taken last: it was not written to.

@@ -31,7 +31,7 @@ impl Table<'_> {
     ///
     /// The pages are there as long as the result, and they have so many bytes, which are some.
     pub(super) unsafe fn new(
-        pages: &mut [*mut bindings::page],
+        pages: &[*mut bindings::page],
         offset: usize,
         length: usize,
         most: u32,
@@ -39,11 +39,11 @@ impl Table<'_> {
         // What is beyond the last byte would make an empty piece.
         let count = (offset + length).div_ceil(PAGE_SIZE);
         let mut table = MaybeUninit::<bindings::sg_table>::zeroed();
-        // SAFETY: The caller vouches for the pages.
+        // SAFETY: The caller vouches for the pages. The list of them is only read.
         to_result(unsafe {
             bindings::sg_alloc_table_from_pages_segment(
                 table.as_mut_ptr(),
-                pages.as_mut_ptr(),
+                pages.as_ptr().cast_mut(),
                 count as c_uint,
                 offset as c_uint,
                 length,
