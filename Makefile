@@ -46,7 +46,7 @@ screenshots: ## take the pictures of docs/pictures/ anew, of Debian's screen
 where: ## print what is built, where it is, and where its source came from
 	@scripts/run.sh where
 
-bench: ## measure: from nothing to the verdict (FRESH=1: now), from an edit to it, boot to self-test
+bench: ## measure it beside its twins in C and all else (QUICK=1: in 3 minutes): tables, charts, JSON
 	@scripts/bench.sh
 
 install: ## copy QEMU and the app, and kernel, module and initramfs, to PREFIX=DIR

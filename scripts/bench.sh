@@ -1,16 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/bench.sh: how long things take here:
+# scripts/bench.sh: measures, and ends with a table (build/bench/table.md; results.json has it all):
 #   from nothing to the demo's verdict   as it was when this checkout was first built; FRESH=1 measures it
 #                                        now, in a clone with empty build and cache folders
 #   from an edit of rust-dev to it       a line is added to rust-dev/src/lib.rs and taken off again
 #   QEMU's start to END MY-RNG TEST      under TCG, the median of 5
+#   all else                             by bench/: the device and the driver beside their twins in C, and
+#                                        beside what else gives a guest bytes, ROUNDS=15 times
+# QUICK=1 has fewer rounds and no edit; PUBLISH=1 writes docs/benchmarks.md and its charts, too.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+for switch in QUICK PUBLISH FRESH; do
+    case ${!switch:-0} in
+        0 | 1) ;;
+        *) die "$switch=${!switch} is neither 0 nor 1: say $switch=1, or leave it out." ;;
+    esac
+done
+rounds=15
+if [[ ${QUICK:-} == 1 ]]; then rounds=5; fi
+rounds=${ROUNDS:-$rounds}
+[[ $rounds =~ ^[1-9][0-9]{0,2}$ ]] ||
+    die "ROUNDS=$rounds is no number from 1 to 999: say ROUNDS=15, for example, or leave it out."
+
 seconds() { # seconds MICROSECONDS
-    printf '%d.%02d s' $(($1 / 1000000)) $(($1 % 1000000 / 10000))
+    printf '%d.%03d' $(($1 / 1000000)) $(($1 % 1000000 / 1000))
 }
 now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 
@@ -34,34 +49,38 @@ if [[ ${FRESH:-} == 1 ]]; then
     start=$(now)
     env -u BUILD XDG_CACHE_HOME="$tmp/cache" make -C "$tmp/clone" demo >"$LOG/bench-fresh.log" 2>&1 ||
         die "the demo in a fresh clone failed: see $LOG/bench-fresh.log"
-    fresh="$(seconds $(($(now) - start))) (a clone with empty build and cache folders)"
+    fresh="$(seconds $(($(now) - start))) in a clone with empty build and cache folders"
     rm -rf -- "$tmp"
 elif [[ -e $LOG/fresh ]]; then
-    fresh="$(duration "$(<"$LOG/fresh")") (when this checkout was first built; FRESH=1 measures it anew)"
+    fresh="$(<"$LOG/fresh") when this checkout was first built"
 else
-    fresh="not known: this checkout was not first built by make demo (FRESH=1 measures it)"
+    fresh="- not known: this checkout was not first built by make demo (FRESH=1 measures it)"
 fi
 
 sub "$ROOT/scripts/build.sh" all
 
-say "Editing the device and running the demo"
-cp -- "$edited" "$original.part"
-mv -- "$original.part" "$original"
-trap 'restore; at_exit' EXIT
-# A symbol of its own, so that the library and QEMU really change.
-printf '\n#[used]\nstatic MY_RNG_BENCH: u64 = %s;\n' "$EPOCHSECONDS" >>"$edited"
-start=$(now)
-"$ROOT/scripts/demo.sh" >"$LOG/bench-edit.log" 2>&1 &
-running=("$!")
-wait_for "$!"
-running=()
-edit=$(($(now) - start))
-restore
-trap at_exit EXIT
-((status == 0)) || die "the demo after an edit failed: see $LOG/bench-edit.log"
-sub "$ROOT/scripts/build.sh" qemu
+edit="- not measured (QUICK=1)"
+if [[ ${QUICK:-} != 1 ]]; then
+    say "Editing the device and running the demo"
+    cp -- "$edited" "$original.part"
+    mv -- "$original.part" "$original"
+    trap 'restore; at_exit' EXIT
+    # A symbol of its own, so that the library and QEMU really change.
+    printf '\n#[used]\nstatic MY_RNG_BENCH: u64 = %s;\n' "$EPOCHSECONDS" >>"$edited"
+    start=$(now)
+    "$ROOT/scripts/demo.sh" >"$LOG/bench-edit.log" 2>&1 &
+    running=("$!")
+    wait_for "$!"
+    running=()
+    edit=$(seconds $(($(now) - start)))
+    restore
+    trap at_exit EXIT
+    ((status == 0)) || die "the demo after an edit failed: see $LOG/bench-edit.log"
+    sub "$ROOT/scripts/build.sh" qemu
+fi
 
 say "Booting 5 times"
+accel=${ACCEL:-}
 export ACCEL=tcg
 times=()
 for _ in 1 2 3 4 5; do
@@ -81,10 +100,30 @@ for _ in 1 2 3 4 5; do
     [[ -n $took ]] || die "the guest did not come to END MY-RNG TEST: see what make demo says."
     times+=("$took")
 done
-mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
 stop_ticker
 
-printf '%-42s %s\n' "from nothing to the demo's verdict:" "$fresh"
-printf '%-42s %s\n' "from an edit of rust-dev to the verdict:" "$(seconds "$edit")"
-printf '%-42s %s (median of 5; %s to %s)\n' "QEMU's start to END MY-RNG TEST, TCG:" \
-    "$(seconds "${times[2]}")" "$(seconds "${times[0]}")" "$(seconds "${times[4]}")"
+# The program, with what build_programs of scripts/build-guest.sh has compiled already.
+build_bench() {
+    cd -- "$ROOT"
+    env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' \
+        cargo build --release --locked --target "$target" --target-dir "$BUILD/guest" --jobs "$JOBS" -p my-rng-bench
+}
+measure() {
+    local publish=()
+    if [[ ${PUBLISH:-} == 1 ]]; then publish=(--publish "$ROOT/docs"); fi
+    exec "$BUILD/guest/$target/release/my-rng-bench" --qemu "$BUILD/bench/bin/qemu-system-x86_64" \
+        --modules "$BUILD/bench/module" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
+        "${publish[@]}"
+}
+use_rust
+target=x86_64-unknown-linux-gnu
+if [[ -n $accel ]]; then export ACCEL=$accel; else unset ACCEL; fi
+sub "$ROOT/scripts/bench-twins.sh"
+step bench-build "Building the benchmark" build_bench
+{
+    printf 'fresh %s\nedit %s\n' "$fresh" "$edit"
+    for took in "${times[@]}"; do printf 'boot %s\n' "$(seconds "$took")"; done
+} | put "$BUILD/bench/times"
+step bench "Measuring: $rounds rounds in one guest, each a few seconds" measure
+stop_ticker
+cat -- "$BUILD/bench/table.md"

@@ -9,7 +9,7 @@
 # BUILD may be any folder: only what is known to be ours is removed.
 exec {lock}>>"$BUILD/lock"
 flock -n "$lock" || die "another make is at work in this checkout: wait for it to end, or stop it."
-for name in bin debian fuzz guest initramfs.cpio linux linux-debug log lock matrix module module-clippy new-device qemu share stamp where bench-lib.rs.original; do
+for name in bench bin debian fuzz guest initramfs.cpio linux linux-debug log lock matrix module module-clippy new-device qemu share stamp where bench-lib.rs.original; do
     rm -rf -- "${BUILD:?}/$name"
 done
 rm -rf -- "$BUILD"/.tmp.*

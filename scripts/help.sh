@@ -27,6 +27,9 @@ Places:
 Other:
   QEMU_VERSIONS=LIST    the series of QEMU for matrix, also unknown ones (default: $(qemu_series | paste -sd ' '))
   ACCEL=auto|kvm|tcg    what runs the guest (default: KVM if a guest really runs on it, else TCG)
+  QUICK=1               for bench: in less than 3 minutes; ROUNDS=N: how often all is measured (default: 15)
+  PUBLISH=1             for bench: writes docs/benchmarks.md and its charts anew
+  FRESH=1               for bench: measures a build from nothing, too
   SECONDS=N             how long fuzz runs each target (default: 60)
   JOBS=N                how many jobs at once (default: one for each processor)
 END
