@@ -177,9 +177,9 @@ void fake_switch_log(bool guest_errors, bool trace)
 
 static MemoryRegion *region(Object *obj);
 
-int qemu_guest_getrandom(void *bytes, size_t size, Error **errp)
+/* What QEMU must not do in the middle of an access, and may be made to. */
+static void reenter(void)
 {
-    uint32_t word = ++entropy_given;
     Object *obj = reentered;
 
     if (obj) {
@@ -189,9 +189,17 @@ int qemu_guest_getrandom(void *bytes, size_t size, Error **errp)
         reentered = NULL;
         DEMAND(mr->ops->read(mr->opaque, 0, 4) == 0);
         mr->ops->write(mr->opaque, 4, 7, 4);
+        mr->ops->write(mr->opaque, 12, 1, 4);
         DEMAND(fake_counter(obj, "reads", &count) && count == 0);
         fake_reset(obj);
     }
+}
+
+int qemu_guest_getrandom(void *bytes, size_t size, Error **errp)
+{
+    uint32_t word = ++entropy_given;
+
+    reenter();
     if (!entropy_left) {
         memset(bytes, 0xee, size);
         error_setg(errp, "no entropy");
@@ -649,6 +657,8 @@ void *address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
 {
     /* For reading, QEMU would fill the bounce buffer: by reading registers. */
     DEMAND(is_write && *plen && bql);
+    /* Behind an IOMMU whose tables are in the device's registers. */
+    reenter();
     if (addr >= memory_size) {
         if (bounce) {
             *plen = 0;

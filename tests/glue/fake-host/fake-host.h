@@ -28,7 +28,10 @@ void fake_bql(bool held);
 
 /* Answers this many more requests for entropy, with the words 1, 2, ... */
 void fake_entropy(unsigned words);
-/* During the next request the device is read, counted and reset. */
+/*
+ * During the next request, or while memory is mapped, the device is read,
+ * written to, counted and reset.
+ */
 void fake_reenter(Object *obj);
 
 /* Vendor, device, revision, class, BAR, its type, its size. */

@@ -458,9 +458,18 @@ fn a_device_that_is_at_work_is_left_alone() {
     device.reenter();
     assert_eq!(numbers(&device, 2), [1, 2]);
     let log = host.log();
-    assert_eq!(log.lines().count(), 3, "{log}");
+    assert_eq!(log.lines().count(), 4, "{log}");
     assert!(log.lines().all(|line| line.contains("re-entered")), "{log}");
     assert_eq!(counters(&device), [2, 0, 0].map(Some));
+
+    let memory = host.memory(4 * 4096);
+    host.entropy(1);
+    device.reenter();
+    assert_eq!(transfer(&memory, &device, &[(2 * 4096, 8)]), (1, 8));
+    let log = host.log();
+    assert_eq!(log.lines().count(), 4, "{log}");
+    assert!(log.lines().all(|line| line.contains("re-entered")), "{log}");
+    assert_eq!(counters(&device), [4, 0, 0].map(Some));
 }
 
 /// Another thread must not reach a device without QEMU's big lock; if it does, nothing is touched.
