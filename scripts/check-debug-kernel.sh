@@ -5,7 +5,7 @@
 #
 # The driver in a kernel that watches itself (vm/linux-debug.config: KASAN, lockdep, kmemleak and more),
 # built by LLVM in BUILD/linux-debug: the module's KUnit tests and the examples of linux-patches/, the tests
-# of read(), of hw_random and of a device that is pulled out, and then twice for so many seconds, with two
+# of read(), of bulk transfers, of hw_random and of devices that are pulled out, and then twice for so many seconds, with two
 # processors and with one, tests/guest/stress.c, whose choices follow from the seed. Fails if the kernel has anything to complain of.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
