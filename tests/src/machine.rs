@@ -516,11 +516,13 @@ impl Console {
         self.until("before-the-reset");
     }
 
-    /// Interrupts what the shell's line runs; what is printed from then on.
+    /// Interrupts what the shell's line runs; what that has printed since it was last waited for.
     pub fn interrupt(&mut self) -> Vec<String> {
+        const ECHO: &str = "^C";
         self.input.write_all(b"\x03").expect("QEMU takes input");
-        self.until("^C");
-        let text = self.until(PROMPT);
+        // The kernel signals first, and echoes then: what is interrupted may have its say before.
+        let before = self.until(ECHO);
+        let text = before.strip_suffix(ECHO).unwrap_or_default().to_owned() + &self.until(PROMPT);
         lines(&text).map(str::to_owned).collect()
     }
 
