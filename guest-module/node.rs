@@ -157,9 +157,7 @@ impl OpenFile {
         }
         self.device.fill_memory(memory, start..end)
     }
-}
 
-impl OpenFile {
     /// Reads what comes next, as much as is read at a time: how many bytes were taken, and how many of
     /// them could be stored.
     fn read_piece(

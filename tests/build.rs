@@ -1,68 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Compiles the guest's test programs (`guest/*.c`), each statically by itself, into `OUT_DIR`.
+//! Compiles the guest's test programs (`guest/*.c`) into `OUT_DIR`.
 
-#[allow(dead_code)]
-#[path = "../abi/my_rng_abi.rs"]
-mod abi;
+mod guest_program;
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=guest");
-    println!("cargo::rerun-if-changed=../abi/my_rng_abi.rs");
     println!("cargo::rerun-if-changed=../guest-app/include");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     println!("cargo::rustc-env=GUEST_PROGRAMS={}", out.display());
 
-    let compiler = cc::Build::new()
-        .opt_level(2)
-        .warnings(true)
-        .extra_warnings(true)
-        .warnings_into_errors(true)
-        .get_compiler();
     for entry in fs::read_dir("guest")? {
         let source = entry?.path();
         if source.extension().is_some_and(|extension| extension == "c") {
-            compile(&compiler, &source, &out)?;
+            let name = source.file_stem().ok_or("a source without a name")?;
+            guest_program::compile(&source, &out.join(name))?;
         }
-    }
-    Ok(())
-}
-
-fn compile(compiler: &cc::Tool, source: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    let name = source.file_stem().ok_or("a source without a name")?;
-    let status = compiler
-        .to_command()
-        .args(["-std=gnu11", "-static", "-pthread"])
-        .args([
-            format!("-DRNG_BAR_SIZE={}", abi::BAR_SIZE),
-            format!("-DRNG_REG_RNG={}", abi::REG_RNG),
-            format!("-DRNG_REG_SEED={}", abi::REG_SEED),
-            format!("-DRNG_REG_INFO={}", abi::REG_INFO),
-            format!("-DRNG_REG_DOORBELL={}", abi::REG_DOORBELL),
-            format!("-DRNG_INFO_BULK={}", abi::INFO_BULK),
-            format!("-DRNG_BULK_PAGE={}", abi::BULK_PAGE),
-            format!("-DRNG_BULK_MAX_BYTES={}", abi::BULK_MAX_BYTES),
-            format!("-DRNG_DEFAULT_SEED={}", abi::DEFAULT_SEED),
-            format!("-DRNG_NODE=\"{}\"", abi::NODE_NAME),
-            format!("-DRNG_IOCTL_RAND={:#x}ul", abi::IOCTL_RAND),
-            format!("-DRNG_IOCTL_SEED={:#x}ul", abi::IOCTL_SEED),
-            format!("-DRNG_IOCTL_FILL={:#x}ul", abi::IOCTL_FILL),
-        ])
-        .arg("-o")
-        .arg(out.join(name))
-        .arg(source)
-        .status()?;
-    if !status.success() {
-        return Err(format!(
-            "{} does not compile statically (needs gcc and the C library's static half, \
-             package libc6-dev)",
-            source.display()
-        )
-        .into());
     }
     Ok(())
 }

@@ -28,22 +28,6 @@ static unsigned int choose(unsigned int limit)
     return (choices >> 8) % limit;
 }
 
-static void restart(uint32_t seed)
-{
-    node_seed(node, seed);
-    stream_seed(&stream, seed);
-    stream.seeds++;
-}
-
-/* The next number of the stream is the next of the model. */
-static void check_next(const char *after)
-{
-    uint32_t expected = stream_next(&stream);
-    uint32_t word = node_rand(node);
-
-    CHECK(word == expected, "after %s the stream goes on with %u, not %u", after, word, expected);
-}
-
 static void check_numbers(const void *at, size_t length, const char *what)
 {
     for (size_t i = 0; i < length / 4; i++) {
@@ -72,12 +56,6 @@ static int fill(int fd, unsigned int start, unsigned int length)
 static void must_fill(int fd, unsigned int start, unsigned int length, const char *what)
 {
     CHECK(fill(fd, start, length) == 0, "FILL of %u bytes from %u on, %s: %m", length, start, what);
-}
-
-static void expect_error(int result, int error, const char *what)
-{
-    CHECK(result == -1 && errno == error, "%s: %s, not %s", what,
-          result == -1 ? strerrorname_np(errno) : "success", strerrorname_np(error));
 }
 
 static unsigned char *try_map(int fd, size_t length, int protection)
@@ -113,7 +91,7 @@ static void check_parts(void)
     int fd = open_node("/dev/" RNG_NODE);
     unsigned char *at = map(fd, MAX);
 
-    restart(0x42);
+    restart(&stream, node, 0x42);
     check_all(at, MAX, 0, "pages that nobody has filled");
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
         for (size_t j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
@@ -127,14 +105,14 @@ static void check_parts(void)
             check_all(at, start, 0xa5, "before what was filled");
             check_numbers(at + start, length, "FILL");
             check_all(at + start + length, MAX - start - length, 0xa5, "after what was filled");
-            check_next("FILL");
+            check_next(&stream, node, "FILL");
         }
     }
     memset(at, 0xa5, MAX);
     must_fill(fd, 0, 0, "of nothing");
     must_fill(fd, MAX, 0, "of nothing at the end");
     check_all(at, MAX, 0xa5, "after nothing was filled");
-    check_next("FILL of nothing");
+    check_next(&stream, node, "FILL of nothing");
     unmap(at, MAX);
     close(fd);
 }
@@ -146,14 +124,14 @@ static void check_mixed(void)
     unsigned char *at = map(fd, MAX), *buffer = malloc(MAX + 4);
 
     CHECK(buffer != NULL, "no memory");
-    restart(7);
+    restart(&stream, node, 7);
     for (int i = 0; i < 1500; i++) {
         unsigned int length = 4 * choose(1 << choose(14)), start = 4 * choose((MAX - length) / 4 + 1);
         unsigned int odd = choose(4);
 
         switch (choose(4)) {
         case 0:
-            check_next("anything");
+            check_next(&stream, node, "anything");
             break;
         case 1:
             must_fill(fd, start, length, "among others");
@@ -176,7 +154,7 @@ static void check_mixed(void)
             break;
         }
         if (i % 100 == 99) {
-            restart(i);
+            restart(&stream, node, i);
         }
     }
     CHECK(ioctl(fd, RNG_IOCTL_RAND, at + 4) == 0, "RAND to a mapping: %m");
@@ -194,11 +172,11 @@ static void check_large_reads(void)
     unsigned char *buffer = malloc(LARGE);
 
     CHECK(buffer != NULL, "no memory");
-    restart(0xffffffff);
+    restart(&stream, node, 0xffffffff);
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
         must_read(node, buffer, lengths[i], "a large read");
         check_numbers(buffer, lengths[i], "a large read");
-        check_next("a large read");
+        check_next(&stream, node, "a large read");
     }
     free(buffer);
 }
@@ -251,7 +229,7 @@ static void check_memory(void)
     pid_t child;
 
     CHECK(file >= 0 && ftruncate(file, LARGE) == 0, "/memory: %m");
-    restart(21);
+    restart(&stream, node, 21);
     /* Of its own, of a file, and what it shares with a process that was forked. */
     memory[0] = mmap(NULL, LARGE + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memory[1] = mmap(NULL, LARGE + page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -268,7 +246,7 @@ static void check_memory(void)
                 check_bytes(at, lengths[i], lengths[i], "a large read");
                 check_all(all, at - all, 0xa5, "before a large read");
                 check_all(at + lengths[i], all + LARGE - at - lengths[i], 0xa5, "after a large read");
-                check_next("a large read");
+                check_next(&stream, node, "a large read");
             }
         }
         /* From a page on there is nothing. */
@@ -282,19 +260,19 @@ static void check_memory(void)
                 CHECK(bytes == (ssize_t)good, "a read of %zu bytes that meets bad memory after %zu: %zd (%m)",
                       length, good, bytes);
                 check_bytes(at, good, taken(length, good, (size_t)at), "a large read that meets bad memory");
-                check_next("a large read that meets bad memory");
+                check_next(&stream, node, "a large read that meets bad memory");
             }
         }
         CHECK(mprotect(all, LARGE, PROT_READ) == 0, "mprotect: %m");
         expect_error(read(node, all, LARGE), EFAULT, "a large read to read-only memory");
         check_bytes(all, 0, taken(LARGE, 0, (size_t)all), "a large read to read-only memory");
-        check_next("a large read to read-only memory");
+        check_next(&stream, node, "a large read to read-only memory");
         CHECK(mprotect(all, LARGE, PROT_READ | PROT_WRITE) == 0, "mprotect: %m");
     }
     expect_error(read(node, (void *)4096, LARGE), EFAULT, "a large read to nowhere");
     check_bytes(NULL, 0, taken(LARGE, 0, 0), "a large read to nowhere");
     expect_error(read(node, (void *)0xffff888000000000, LARGE), EFAULT, "a large read to the kernel's memory");
-    check_next("large reads to bad memory");
+    check_next(&stream, node, "large reads to bad memory");
 
     /* Pages that nobody has touched, and pages that were given back. */
     CHECK(madvise(memory[0], LARGE, MADV_DONTNEED) == 0, "madvise: %m");
@@ -321,7 +299,7 @@ static void check_memory(void)
         }
         CHECK(bytes == length, "a large readv: %zd of %zd (%m)", bytes, length);
         check_bytes(all, length, length, "a large readv");
-        check_next("a large readv");
+        check_next(&stream, node, "a large readv");
     }
 
     /* Memory that a process shares with its parent until one of them writes to it. */
@@ -340,7 +318,7 @@ static void check_memory(void)
         stream_next(&stream);
     }
     check_numbers(memory[2], LARGE, "what a child has read to shared memory");
-    check_next("a read of a child's");
+    check_next(&stream, node, "a read of a child's");
     for (int kind = 0; kind < 3; kind++) {
         unmap(memory[kind], LARGE);
     }
@@ -364,7 +342,7 @@ static void check_errors(void)
     unsigned char *at;
     unsigned int part[2] = {0, 4096}, *across;
 
-    restart(3);
+    restart(&stream, node, 3);
     CHECK(none != MAP_FAILED && mprotect(none + page, page, PROT_NONE) == 0, "mmap: %m");
     /* Of a file that was never mapped. */
     expect_error(fill(fd, 0, 4), EINVAL, "FILL of what is not mapped");
@@ -403,7 +381,7 @@ static void check_errors(void)
     expect_error(ioctl(fd, _IOR('q', 2, unsigned int[2]), part), ENOTTY, "a command like FILL");
     expect_error(ioctl(fd, _IOW('q', 2, unsigned int), part), ENOTTY, "a command like FILL");
     expect_error(ioctl(fd, _IOW('q', 2, unsigned int[3]), part), ENOTTY, "a command like FILL");
-    check_next("FILL that has failed");
+    check_next(&stream, node, "FILL that has failed");
 
     /* An argument at any address, in memory that may only be read, and in what is filled. */
     across = (unsigned int *)(none + page - sizeof(part));
@@ -417,7 +395,7 @@ static void check_errors(void)
     memcpy(at, part, sizeof(part));
     CHECK(ioctl(fd, RNG_IOCTL_FILL, at) == 0, "FILL: %m");
     check_numbers(at, part[1], "FILL of its own argument");
-    check_next("FILL with arguments anywhere");
+    check_next(&stream, node, "FILL with arguments anywhere");
     unmap(at, MAX);
     unmap(none, 2 * page);
     close(fd);
@@ -451,7 +429,7 @@ static void check_modes(void)
     expect_error(try_map(fd, page, PROT_WRITE) == MAP_FAILED ? -1 : 0, EACCES, "opened for writing");
     expect_error(fill(fd, 0, 4), EINVAL, "FILL, opened for writing");
     close(fd);
-    check_next("files opened in many ways");
+    check_next(&stream, node, "files opened in many ways");
 }
 
 /* A part of the pages, several times, and none: the pages are the file's. */
@@ -460,7 +438,7 @@ static void check_mappings(void)
     int fd = open_node("/dev/" RNG_NODE), other = open_node("/dev/" RNG_NODE);
     unsigned char *first = map(fd, 100), *second, *third, *fourth;
 
-    restart(11);
+    restart(&stream, node, 11);
     /* Beyond what is mapped it is filled, too. */
     must_fill(fd, 0, MAX, "of which a page is mapped");
     second = map(fd, MAX);
@@ -504,7 +482,7 @@ static void check_mappings(void)
     must_fill(fd, 8, MAX - 8, "that is not mapped any more");
     first = map(fd, MAX);
     check_numbers(first + 8, MAX - 8, "FILL of what was not mapped any more");
-    check_next("FILL of many mappings");
+    check_next(&stream, node, "FILL of many mappings");
 
     /* Without the file, whose last use it is. */
     must_fill(fd, 0, MAX, "of a file that is closed then");
@@ -513,7 +491,7 @@ static void check_mappings(void)
     memset(first, 0x5a, MAX);
     check_all(first, MAX, 0x5a, "the mapping of a file that was closed");
     unmap(first, MAX);
-    check_next("a file that was closed");
+    check_next(&stream, node, "a file that was closed");
 }
 
 /* Moved, cut, but never made larger; and what is thrown away does not come back. */
@@ -523,7 +501,7 @@ static void check_remapping(void)
     unsigned char *at = map(fd, 4 * page), *place, *moved;
     pid_t child;
 
-    restart(12);
+    restart(&stream, node, 12);
     must_fill(fd, 0, MAX, "before it is moved");
     expect_error(mremap(at, 4 * page, 5 * page, 0) == MAP_FAILED ? -1 : 0, EFAULT, "mremap to more");
     expect_error(mremap(at, 4 * page, 5 * page, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, EFAULT, "mremap to more");
@@ -543,7 +521,7 @@ static void check_remapping(void)
     for (int i = 0; i < page / 4; i++) {
         stream_next(&stream);
     }
-    check_next("mremap");
+    check_next(&stream, node, "mremap");
 
     child = fork();
     CHECK(child >= 0, "fork: %m");
@@ -569,7 +547,7 @@ static void check_fork(void)
     unsigned char *at = map(fd, MAX), byte;
     pid_t child;
 
-    restart(13);
+    restart(&stream, node, 13);
     must_fill(fd, 0, MAX, "before fork");
     CHECK(pipe(ready) == 0, "pipe: %m");
     child = fork();
@@ -585,7 +563,7 @@ static void check_fork(void)
         exit(0);
     }
     check_numbers(at, MAX, "what was filled before fork");
-    restart(0x13);
+    restart(&stream, node, 0x13);
     must_fill(fd, 0, MAX, "after fork");
     CHECK(write(ready[1], "", 1) == 1, "a pipe: %m");
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
@@ -596,7 +574,7 @@ static void check_fork(void)
     }
     at[page] ^= 0xff;
     check_numbers(at + page, page, "what a process that was forked has filled");
-    check_next("a process that was forked");
+    check_next(&stream, node, "a process that was forked");
     close(ready[0]);
     close(ready[1]);
     unmap(at, MAX);
@@ -623,7 +601,7 @@ static void check_output(void)
     ssize_t taken;
     int pipes[2];
 
-    restart(14);
+    restart(&stream, node, 14);
     CHECK(buffer != NULL && file >= 0, "/numbers: %m");
     must_fill(fd, 0, MAX, "to be written");
     CHECK(write(file, at, MAX) == MAX, "write to a file: %m");
@@ -654,7 +632,7 @@ static void check_output(void)
     memset(at, 0xa5, MAX);
     drain(pipes[0], buffer, PIPE);
     check_numbers(buffer, PIPE, "what was spliced to a pipe");
-    check_next("output");
+    check_next(&stream, node, "output");
     close(pipes[0]);
     close(pipes[1]);
     close(file);
@@ -723,7 +701,7 @@ static void check_concurrent(void)
 
     shared = open_node("/dev/" RNG_NODE);
     shared_at = map(shared, MAX);
-    restart(0x1234567);
+    restart(&stream, node, 0x1234567);
     CHECK(pthread_barrier_init(&start, NULL, TAKERS) == 0, "barrier");
     for (int i = 0; i < TAKERS; i++) {
         CHECK(pthread_create(&threads[i], NULL, all[i], got[i]) == 0, "thread");
@@ -735,7 +713,7 @@ static void check_concurrent(void)
     for (int i = 0; i < TAKERS * EACH; i++) {
         expected[i] = stream_next(&stream);
     }
-    check_next("many at once");
+    check_next(&stream, node, "many at once");
     check_shared(got[0], TAKERS, EACH, expected);
     unmap(shared_at, MAX);
     close(shared);
@@ -809,7 +787,7 @@ static void check_leaks(void)
     enum { TIMES = 400, SPARE = 16 << 10 };
     long lost = 0, free = 0;
 
-    restart(15);
+    restart(&stream, node, 15);
     for (int i = -10; i < TIMES; i++) {
         int fd = open_node("/dev/" RNG_NODE);
         unsigned char *at = map(fd, MAX);
@@ -828,7 +806,7 @@ static void check_leaks(void)
     lost = memory("VmallocUsed:") - lost;
     /* All of them had many times what others may have taken meanwhile. */
     CHECK(lost < SPARE, "%ld kB of memory are lost after %d files", lost, TIMES);
-    check_next("many files");
+    check_next(&stream, node, "many files");
 
     /* The same of memory that was read to, which the device has written to by itself. */
     for (int i = -10; i < TIMES; i++) {
@@ -844,7 +822,7 @@ static void check_leaks(void)
     }
     lost = free - memory("MemFree:");
     CHECK(lost < 2 * SPARE, "%ld kB of memory are lost after %d reads", lost, TIMES);
-    check_next("many reads");
+    check_next(&stream, node, "many reads");
 }
 
 /* Takes numbers until it is killed. */
@@ -887,9 +865,9 @@ static void check_killing(void)
               "waitpid: 0x%x (%m)", status);
         /* How far it has come, only the driver knows. */
         stream.words = fdinfo_number(node, "words");
-        restart(i);
+        restart(&stream, node, i);
         for (int j = 0; j < 5; j++) {
-            check_next("a process that was killed");
+            check_next(&stream, node, "a process that was killed");
         }
     }
 }

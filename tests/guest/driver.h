@@ -65,6 +65,30 @@ static inline uint32_t stream_next(struct stream *stream)
     }
 }
 
+/* Seeds the device of an open node and its model alike. */
+static inline void restart(struct stream *stream, int node, uint32_t seed)
+{
+    node_seed(node, seed);
+    stream_seed(stream, seed);
+    stream->seeds++;
+}
+
+/* The next number of the device's stream is the next of the model's. */
+static inline void check_next(struct stream *stream, int node, const char *after)
+{
+    uint32_t expected = stream_next(stream);
+    uint32_t word = node_rand(node);
+
+    CHECK(word == expected, "after %s the stream goes on with %u, not %u", after, word, expected);
+}
+
+/* A call has failed, with this errno. */
+static inline void expect_error(ssize_t got, int error, const char *what)
+{
+    CHECK(got == -1 && errno == error, "%s: %s, not %s", what,
+          got == -1 ? strerrorname_np(errno) : "success", strerrorname_np(error));
+}
+
 /* The value on the line of a small text file that starts with the key, or NULL if there is none. */
 static inline char *file_value(const char *path, const char *key, char *text, size_t size)
 {

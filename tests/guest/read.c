@@ -34,22 +34,6 @@ static bool has_bulk;
 static struct stream stream;
 static long page;
 
-static void restart(uint32_t seed)
-{
-    node_seed(node, seed);
-    stream_seed(&stream, seed);
-    stream.seeds++;
-}
-
-/* The next word of the stream is the next word of the model. */
-static void check_next(const char *after)
-{
-    uint32_t expected = stream_next(&stream);
-    uint32_t word = node_rand(node);
-
-    CHECK(word == expected, "after %s the stream goes on with %u, not %u", after, word, expected);
-}
-
 /* Holds what was read against the model, and takes what was read in vain from it. */
 static void check_bytes(const unsigned char *bytes, size_t length, size_t taken, const char *what)
 {
@@ -70,12 +54,6 @@ static void check_bytes(const unsigned char *bytes, size_t length, size_t taken,
 static void expect(ssize_t got, ssize_t expected, const char *what)
 {
     CHECK(got == expected, "%s: %zd (%m), not %zd", what, got, expected);
-}
-
-static void expect_error(ssize_t got, int error, const char *what)
-{
-    CHECK(got == -1 && errno == error, "%s: %s, not %s", what,
-          got == -1 ? strerrorname_np(errno) : "success", strerrorname_np(error));
 }
 
 /* How many bytes' worth of words a read of so many bytes takes that can hand over only the first few. */
@@ -111,7 +89,7 @@ static void check_lengths(void)
     size_t room = (1 << 20) + 64;
     unsigned char *buffer = (unsigned char *)map(room, PROT_READ | PROT_WRITE);
 
-    restart(0x42);
+    restart(&stream, node, 0x42);
     for (size_t i = 0; i <= 1100 + sizeof(larger) / sizeof(larger[0]); i++) {
         size_t length = i <= 1100 ? i : larger[i - 1101];
         /* Any alignment will do. */
@@ -121,10 +99,10 @@ static void check_lengths(void)
         expect(read(node, at, length), length, "a read");
         check_bytes(at, length, length, "a read");
         CHECK(at[-1] == 0xa5 && at[length] == 0xa5, "a read of %zu wrote beyond its buffer", length);
-        check_next("a read");
+        check_next(&stream, node, "a read");
     }
     expect(read(node, NULL, 0), 0, "a read of nothing");
-    check_next("a read of nothing");
+    check_next(&stream, node, "a read of nothing");
     munmap(buffer, room);
 }
 
@@ -137,7 +115,7 @@ static void check_bad(void *buffer, bool of_user_space, const char *what)
         expect_error(read(node, buffer, lengths[i]), EFAULT, what);
         /* What cannot be user space's never comes to the driver. */
         check_bytes(NULL, 0, of_user_space ? taken(lengths[i], 0) : 0, what);
-        check_next(what);
+        check_next(&stream, node, what);
     }
 }
 
@@ -155,7 +133,7 @@ static void check_partly_bad(char *end, const char *what)
             memset(buffer, 0, good[i]);
             expect(read(node, buffer, length), good[i], what);
             check_bytes((unsigned char *)buffer, good[i], taken(length, good[i]), what);
-            check_next(what);
+            check_next(&stream, node, what);
         }
     }
 }
@@ -174,7 +152,7 @@ static void check_memory(void)
     short_file = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     CHECK(short_file != MAP_FAILED, "mmap of /short: %m");
 
-    restart(0x42);
+    restart(&stream, node, 0x42);
     check_bad(NULL, true, "a read to NULL");
     check_bad((void *)1, true, "a read to address 1");
     check_bad((void *)-1, false, "a read to the last address");
@@ -200,7 +178,7 @@ static void check_vectors(void)
     unsigned char one[1000], two[1000], all[2000];
     char *bad = map(page, PROT_NONE);
 
-    restart(7);
+    restart(&stream, node, 7);
     /* Words know nothing of vectors: the bytes are those of one buffer. */
     for (size_t first = 0; first <= 10; first++) {
         struct iovec vectors[] = {{one, first}, {bad, 0}, {two, 500}, {one + first, 300 - first}};
@@ -225,7 +203,7 @@ static void check_vectors(void)
         memcpy(all + first, two, 500);
         memcpy(all + first + 500, one + first, 300 - first);
         check_bytes(all, length, length, "readv");
-        check_next("readv");
+        check_next(&stream, node, "readv");
 
         /* The first bad one ends it. */
         vectors[1].iov_len = 1;
@@ -235,7 +213,7 @@ static void check_vectors(void)
             expect(readv(node, vectors, 4), first, "readv that meets bad memory");
         }
         check_bytes(one, first, taken(length + 1, first), "readv that meets bad memory");
-        check_next("readv that meets bad memory");
+        check_next(&stream, node, "readv that meets bad memory");
     }
     expect(pread(node, one, 6, 1234567), 6, "pread");
     check_bytes(one, 6, 6, "pread");
@@ -244,7 +222,7 @@ static void check_vectors(void)
     expect_error(readv(node, (struct iovec *)bad, 1), EFAULT, "readv with bad vectors");
     expect_error(preadv2(node, &vector, 1, -1, RWF_NOWAIT), EOPNOTSUPP, "preadv2 with RWF_NOWAIT");
     expect_error(preadv2(node, &vector, 1, -1, 1 << 30), EOPNOTSUPP, "preadv2 with a bad flag");
-    check_next("calls that were refused");
+    check_next(&stream, node, "calls that were refused");
     munmap(bad, page);
 }
 
@@ -256,7 +234,7 @@ static void check_aio(void)
     struct iocb *requests[] = {&request};
     struct io_event event;
 
-    restart(9);
+    restart(&stream, node, 9);
     request.aio_buf = (uintptr_t)buffer;
     CHECK(syscall(SYS_io_setup, 4, &context) == 0, "io_setup: %m");
     CHECK(syscall(SYS_io_submit, context, 1, requests) == 1, "io_submit: %m");
@@ -269,7 +247,7 @@ static void check_aio(void)
     CHECK(event.res == -EFAULT, "an asynchronous read to bad memory: %lld", (long long)event.res);
     check_bytes(NULL, 0, taken(599, 0), "an asynchronous read to bad memory");
     CHECK(syscall(SYS_io_destroy, context) == 0, "io_destroy: %m");
-    check_next("asynchronous reads");
+    check_next(&stream, node, "asynchronous reads");
 }
 
 static void check_flags(void)
@@ -278,7 +256,7 @@ static void check_flags(void)
     unsigned int word;
     int fd;
 
-    restart(3);
+    restart(&stream, node, 3);
     fd = open("/dev/" RNG_NODE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     CHECK(fd >= 0, "opening for reading: %m");
     expect(read(fd, buffer, 7), 7, "a read that must not block");
@@ -302,7 +280,7 @@ static void check_flags(void)
     expect_error(open("/dev/" RNG_NODE, O_RDWR | O_DIRECTORY), ENOTDIR, "opening as a folder");
     expect_error(open("/dev/" RNG_NODE, O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST, "creating it");
     expect_error(open("/dev/" RNG_NODE, O_RDWR | O_DIRECT), EINVAL, "opening with O_DIRECT");
-    check_next("opening in many ways");
+    check_next(&stream, node, "opening in many ways");
 }
 
 /* What the node has no use for is refused, takes nothing, and waits for nothing. */
@@ -315,7 +293,7 @@ static void check_other_calls(void)
     int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
     fd_set set;
 
-    restart(4);
+    restart(&stream, node, 4);
     expect_error(write(node, buffer, sizeof(buffer)), EINVAL, "write");
     expect_error(pwrite(node, buffer, sizeof(buffer), 0), EINVAL, "pwrite");
     for (int whence = SEEK_SET; whence <= SEEK_HOLE; whence++) {
@@ -350,7 +328,7 @@ static void check_other_calls(void)
     /* What never makes anybody wait is not to be waited for. */
     expect_error(epoll_ctl(epoll, EPOLL_CTL_ADD, node, &event), EPERM, "epoll_ctl");
     close(epoll);
-    check_next("calls that the node has no use for");
+    check_next(&stream, node, "calls that the node has no use for");
 }
 
 static void use(int fd)
@@ -381,7 +359,7 @@ static void check_closing(void)
         if (!is_permutation) {
             continue;
         }
-        restart(order);
+        restart(&stream, node, order);
         files[0] = open_node("/dev/" RNG_NODE);
         files[1] = open_node("/dev/" RNG_NODE);
         files[2] = dup(files[0]);
@@ -393,7 +371,7 @@ static void check_closing(void)
             CHECK(close(files[digits[i]]) == 0, "close: %m");
             expect_error(read(files[digits[i]], &order, 4), EBADF, "a read of a closed file");
         }
-        check_next("closing");
+        check_next(&stream, node, "closing");
     }
 }
 
@@ -414,7 +392,7 @@ static void check_signals(unsigned char *buffer)
         struct sigaction action = {.sa_handler = on_signal, .sa_flags = round % 2 ? SA_RESTART : 0};
         ssize_t got;
 
-        restart(round);
+        restart(&stream, node, round);
         CHECK(sigaction(SIGALRM, &action, NULL) == 0, "sigaction: %m");
         signals = 0;
         CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0, "setitimer: %m");
@@ -424,7 +402,7 @@ static void check_signals(unsigned char *buffer)
               "a read that was interrupted: %zd (%m)", got);
         CHECK(signals > 0, "nothing has interrupted it");
         check_bytes(buffer, got, got, "a read that was interrupted");
-        check_next("a read that was interrupted");
+        check_next(&stream, node, "a read that was interrupted");
     }
 }
 
@@ -447,8 +425,8 @@ static void check_killing(unsigned char *buffer)
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status), "waitpid: %d (%m)", status);
     /* How far it has come, only the driver knows. */
     stream.words = fdinfo_number(node, "words");
-    restart(5);
-    check_next("a reader that was killed");
+    restart(&stream, node, 5);
+    check_next(&stream, node, "a reader that was killed");
 }
 
 enum { READERS = 8, WORDS = 16384 };
@@ -487,7 +465,7 @@ static void check_concurrent(void)
     static uint32_t expected[READERS * WORDS];
     pthread_t threads[READERS];
 
-    restart(0x1234567);
+    restart(&stream, node, 0x1234567);
     CHECK(pthread_barrier_init(&start, NULL, READERS) == 0, "barrier");
     for (int i = 0; i < READERS; i++) {
         CHECK(pthread_create(&threads[i], NULL, reader, got[i]) == 0, "thread");
@@ -498,7 +476,7 @@ static void check_concurrent(void)
     for (int i = 0; i < READERS * WORDS; i++) {
         expected[i] = stream_next(&stream);
     }
-    check_next("concurrent readers");
+    check_next(&stream, node, "concurrent readers");
     check_shared(got[0], READERS, WORDS, expected);
 }
 
