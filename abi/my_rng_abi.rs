@@ -32,8 +32,11 @@ pub const REG_INFO: usize = 0x8;
 /// `DOORBELL`, write-only, of a device that has [`INFO_BULK`]: carries out what the descriptor in a page
 /// of guest memory asks for, whose address is the value times [`BULK_PAGE`].
 pub const REG_DOORBELL: usize = 0xc;
+/// `FAILURES`, read-only, of a device that has [`INFO_FAILURES`]: how many reads of `RNG` gave 0 because the
+/// host had no entropy.
+pub const REG_FAILURES: usize = 0x10;
 
-/// Bits 31 to 16 of `INFO`. A device from before the register reads as 0 there.
+/// Bits 31 to 16 of `INFO`: the signature. The classic device of two registers does not have it.
 pub const INFO_SIGNATURE: u16 = 0x524e;
 /// The id, in bits 7 to 0 of `INFO`, of the generator that gives what glibc's `rand` gives: numbers of
 /// 31 bits, from a seed.
@@ -49,9 +52,11 @@ pub const GENERATOR_XOSHIRO256PP: u8 = 4;
 
 /// The bit of `INFO` that says that the device has the bulk engine.
 pub const INFO_BULK: u32 = 1 << 8;
+/// The bit of `INFO` that says that the device has the register `FAILURES`.
+pub const INFO_FAILURES: u32 = 1 << 9;
 
-/// The value of `INFO` for a generator, without extensions. Those have bits 15 to 8, of which all but
-/// [`INFO_BULK`] are reserved: whoever reads the register has to leave them out of account.
+/// The value of `INFO` for a generator, without extensions. Bits 15 to 8 announce extensions: [`INFO_BULK`],
+/// [`INFO_FAILURES`], the others reserved. Readers ignore the bits that they do not know.
 pub const fn info(generator: u8) -> u32 {
     (INFO_SIGNATURE as u32) << 16 | generator as u32
 }

@@ -30,6 +30,7 @@ enum Offset {
     Seed,
     Info,
     Doorbell,
+    Failures,
     Near(u8),
     Any(u64),
 }
@@ -113,6 +114,7 @@ impl Offset {
             Self::Seed => 4,
             Self::Info => 8,
             Self::Doorbell => 12,
+            Self::Failures => 16,
             Self::Near(offset) => offset.into(),
             Self::Any(offset) => offset,
         }

@@ -87,6 +87,8 @@ impl Kind {
 pub struct Fields {
     /// Which generator.
     pub generator: u8,
+    /// The property `bulk`.
+    pub bulk: u8,
     /// The property `seed`.
     pub initial_seed: u32,
     /// The seed of ChaCha or xoshiro256++.
@@ -95,6 +97,8 @@ pub struct Fields {
     pub position: u64,
     /// The last sums of the default generator.
     pub table: [u32; TABLE],
+    /// The register FAILURES.
+    pub failures: u32,
 }
 
 /// A stream, somewhere in its course.
@@ -397,6 +401,8 @@ pub struct Model {
     initial_seed: u32,
     bulk: bool,
     stream: Stream,
+    /// Reads of RNG for which the host had no entropy. It wraps; a reset leaves it, and it travels.
+    failures: u32,
     /// Numbers taken.
     pub reads: u64,
     /// Seeds written.
@@ -420,6 +426,7 @@ impl Model {
             initial_seed: seed,
             bulk,
             stream: Stream::new(kind, seed),
+            failures: 0,
             reads: 0,
             seeds: 0,
             guest_errors: 0,
@@ -447,7 +454,7 @@ impl Model {
         &mut self,
         offset: u64,
         size: u32,
-        entropy: impl FnOnce() -> u32,
+        entropy: impl FnOnce() -> Option<u32>,
     ) -> Result<u64, String> {
         let why = if size != 4 {
             "only 4-byte accesses do anything"
@@ -455,14 +462,25 @@ impl Model {
             "only aligned accesses do anything"
         } else if offset == 0 {
             self.reads += 1;
-            return Ok(u64::from(self.stream.next(entropy)));
+            let mut failed = false;
+            let number = self.stream.next(|| {
+                let word = entropy();
+                failed = word.is_none();
+                word.unwrap_or(0)
+            });
+            if failed {
+                self.failures = self.failures.wrapping_add(1);
+            }
+            return Ok(u64::from(number));
         } else if offset == 4 {
             "SEED is write-only"
         } else if offset == 8 {
             let bulk = if self.bulk { 0x100 } else { 0 };
-            return Ok(0x524e_0000 + bulk + u64::from(self.kind.number()));
+            return Ok(0x524e_0200 + bulk + u64::from(self.kind.number()));
         } else if offset == 12 && self.bulk {
             "DOORBELL is write-only"
+        } else if offset == 16 {
+            return Ok(u64::from(self.failures));
         } else {
             "there is no register"
         };
@@ -492,6 +510,8 @@ impl Model {
             "RNG is read-only".to_owned()
         } else if offset == 8 {
             "INFO is read-only".to_owned()
+        } else if offset == 16 {
+            "FAILURES is read-only".to_owned()
         } else if offset == 12 && self.bulk {
             match self.transfer(u64::from(low) * 4096, memory, entropy) {
                 Ok(()) => return Ok(()),
@@ -576,13 +596,14 @@ impl Model {
     /// What travels.
     #[must_use]
     pub fn save(&self) -> Fields {
-        let bulk = if self.bulk { 128 } else { 0 };
         let mut fields = Fields {
-            generator: self.kind.number() + bulk,
+            generator: self.kind.number(),
+            bulk: u8::from(self.bulk),
             initial_seed: self.initial_seed,
             seed: 0,
             position: 0,
             table: [0; TABLE],
+            failures: self.failures,
         };
         match &self.stream {
             Stream::Libc { r, first } => {
@@ -605,8 +626,8 @@ impl Model {
     pub fn load(&mut self, fields: &Fields) -> bool {
         let no_table = fields.table == [0; TABLE];
         let stream = match self.kind {
-            _ if fields.generator % 128 != self.kind.number() => return false,
-            _ if (fields.generator >= 128) != self.bulk => return false,
+            _ if fields.generator != self.kind.number() => return false,
+            _ if fields.bulk != u8::from(self.bulk) => return false,
             _ if fields.initial_seed != self.initial_seed => return false,
             Kind::Libc if fields.seed == 0 && fields.position < 31 => {
                 let first = fields.position as usize;
@@ -625,6 +646,7 @@ impl Model {
             _ => return false,
         };
         self.stream = stream;
+        self.failures = fields.failures;
         true
     }
 }
@@ -745,11 +767,11 @@ mod tests {
     #[test]
     fn info_is_as_the_specification_has_it() {
         for (generator, expected) in [
-            ("libc", 0x524e_0000),
-            ("chacha20", 0x524e_0001),
-            ("host", 0x524e_0002),
-            ("chacha8", 0x524e_0003),
-            ("xoshiro256pp", 0x524e_0004),
+            ("libc", 0x524e_0200),
+            ("chacha20", 0x524e_0201),
+            ("host", 0x524e_0202),
+            ("chacha8", 0x524e_0203),
+            ("xoshiro256pp", 0x524e_0204),
         ] {
             let mut model = Model::new(generator, 1, false).unwrap();
             let own = model.save();
@@ -803,10 +825,13 @@ mod tests {
         foreign.initial_seed = 2;
         assert!(!model.load(&foreign));
         foreign = own.clone();
-        foreign.generator = 129;
+        foreign.generator = 1;
         assert!(!model.load(&foreign));
         foreign = own.clone();
-        foreign.generator = 0;
+        foreign.bulk = 0;
+        assert!(!model.load(&foreign));
+        foreign = own.clone();
+        foreign.bulk = 2;
         assert!(!model.load(&foreign));
         assert_eq!(model.save(), own);
         for (read, offset, size, expected) in [

@@ -50,7 +50,7 @@ pub fn run(arrival: &Arrival<'_>) {
     let (kind, seed) = match arrival.device {
         Device::AsTheState => Kind::ALL
             .into_iter()
-            .find(|kind| kind.number() == named.generator % 128 && *kind != Kind::Host)
+            .find(|kind| kind.number() == named.generator && *kind != Kind::Host)
             .map_or((Kind::Host, 1), |kind| (kind, named.initial_seed)),
         Device::Libc(seed) => (Kind::Libc, seed),
         Device::ChaCha20(seed) => (Kind::ChaCha20, seed),

@@ -10,16 +10,18 @@ use my_rng_dev::pci::{State, StateVisitor};
 use crate::oracle::Fields;
 
 /// How many bytes the fields take.
-pub const LENGTH: usize = 1 + 4 + 4 + 8 + 31 * 4;
+pub const LENGTH: usize = 1 + 1 + 4 + 4 + 8 + 31 * 4 + 4;
 
 /// The names by which a state of another version of the device is read: never to change while the
 /// state's version stays.
-pub const NAMES: [&CStr; 5] = [
+pub const NAMES: [&CStr; 7] = [
     c"generator",
+    c"bulk",
     c"initial_seed",
     c"seed",
     c"position",
     c"table",
+    c"failures",
 ];
 
 struct Writer {
@@ -58,7 +60,7 @@ pub fn write(mut state: SavedState) -> Vec<u8> {
         bytes: Vec::new(),
     };
     state.visit(&mut writer);
-    assert_eq!(SavedState::VERSION, 1);
+    assert_eq!(SavedState::VERSION, 2);
     assert_eq!(writer.names, NAMES);
     assert_eq!(writer.bytes.len(), LENGTH);
     writer.bytes
@@ -115,23 +117,26 @@ impl Fields {
         let mut reader = Reader(bytes);
         Self {
             generator: u8::from_be_bytes(reader.take()),
+            bulk: u8::from_be_bytes(reader.take()),
             initial_seed: u32::from_be_bytes(reader.take()),
             seed: u32::from_be_bytes(reader.take()),
             position: u64::from_be_bytes(reader.take()),
             table: [(); 31].map(|()| u32::from_be_bytes(reader.take())),
+            failures: u32::from_be_bytes(reader.take()),
         }
     }
 
     /// The bytes of the fields.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![self.generator];
+        let mut bytes = vec![self.generator, self.bulk];
         bytes.extend(self.initial_seed.to_be_bytes());
         bytes.extend(self.seed.to_be_bytes());
         bytes.extend(self.position.to_be_bytes());
         for word in self.table {
             bytes.extend(word.to_be_bytes());
         }
+        bytes.extend(self.failures.to_be_bytes());
         bytes
     }
 }
@@ -150,8 +155,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_zero() {
-        let state = read(&[2, 0, 0, 0, 5, 1]);
-        assert_eq!((state.generator, state.initial_seed), (2, 5));
+        let state = read(&[2, 1, 0, 0, 0, 5, 1]);
+        assert_eq!((state.generator, state.bulk, state.initial_seed), (2, 1, 5));
         assert_eq!(state.place.seed, 0x0100_0000);
         assert_eq!(state.place.position, 0);
     }

@@ -47,7 +47,13 @@
  */
 #define MY_RNG_REG_DOORBELL 0xc
 
-/* Bits 31 to 16 of `INFO`. A device from before the register reads as 0 there. */
+/*
+ * `FAILURES`, read-only, of a device that has MY_RNG_INFO_FAILURES: how many reads of `RNG` gave 0 because the
+ * host had no entropy.
+ */
+#define MY_RNG_REG_FAILURES 0x10
+
+/* Bits 31 to 16 of `INFO`: the signature. The classic device of two registers does not have it. */
 #define MY_RNG_INFO_SIGNATURE 0x524e
 
 /*
@@ -71,9 +77,12 @@
 /* The bit of `INFO` that says that the device has the bulk engine. */
 #define MY_RNG_INFO_BULK 0x100u
 
+/* The bit of `INFO` that says that the device has the register `FAILURES`. */
+#define MY_RNG_INFO_FAILURES 0x200u
+
 /*
- * The value of `INFO` for a generator, without extensions. Those have bits 15 to 8, of which all but
- * MY_RNG_INFO_BULK are reserved: whoever reads the register has to leave them out of account.
+ * The value of `INFO` for a generator, without extensions. Bits 15 to 8 announce extensions: MY_RNG_INFO_BULK,
+ * MY_RNG_INFO_FAILURES, the others reserved. Readers ignore the bits that they do not know.
  */
 #define MY_RNG_INFO(generator) (((unsigned int)MY_RNG_INFO_SIGNATURE << 16) | (generator))
 #define MY_RNG_INFO_IS_THERE(info) (((info) >> 16) == MY_RNG_INFO_SIGNATURE)

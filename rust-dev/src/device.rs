@@ -25,6 +25,8 @@ pub struct MyRng {
     initial_seed: u32,
     has_bulk: bool,
     generator: Generator,
+    /// The register FAILURES. Drivers compare two reads of it, so a reset must not take it back.
+    failures: u32,
     counts: Counts,
 }
 
@@ -65,16 +67,20 @@ impl MyRng {
                     let mut bytes = [0; abi::REG_SIZE];
                     host.random(&mut bytes).then_some(u32::from_le_bytes(bytes))
                 });
-                // Where the host has nothing to give it has said so; the guest cannot be told.
+                if word.is_none() {
+                    self.failures = self.failures.wrapping_add(1);
+                }
                 Ok(word.unwrap_or_default().into())
             }
             register @ (Register::Seed | Register::Doorbell) => {
                 Err(access.bad(Reason::WriteOnly(register)))
             }
             Register::Info => {
-                let extensions = if self.has_bulk { abi::INFO_BULK } else { 0 };
-                Ok((abi::info(generator_id::of(self.generator.kind())) | extensions).into())
+                let bulk = if self.has_bulk { abi::INFO_BULK } else { 0 };
+                let generator = abi::info(generator_id::of(self.generator.kind()));
+                Ok((generator | bulk | abi::INFO_FAILURES).into())
             }
+            Register::Failures => Ok(self.failures.into()),
         }
     }
 
@@ -93,7 +99,7 @@ impl MyRng {
         value: u32,
     ) -> Result<(), BadAccess> {
         match self.register(access)? {
-            register @ (Register::Rng | Register::Info) => {
+            register @ (Register::Rng | Register::Info | Register::Failures) => {
                 Err(access.bad(Reason::ReadOnly(register)))
             }
             Register::Doorbell => self
@@ -168,6 +174,7 @@ impl PciModel for MyRng {
             initial_seed: properties.seed,
             has_bulk: properties.bulk,
             generator: Generator::new(kind, properties.seed),
+            failures: 0,
             counts: Counts::default(),
         })
     }
@@ -210,21 +217,26 @@ impl PciModel for MyRng {
 
     fn save(&self) -> SavedState {
         SavedState {
-            generator: generator_id::of(self.generator.kind())
-                | if self.has_bulk { state::BULK } else { 0 },
+            generator: generator_id::of(self.generator.kind()),
+            bulk: self.has_bulk.into(),
             initial_seed: self.initial_seed,
             place: self.generator.place(),
+            failures: self.failures,
         }
     }
 
     fn load(&mut self, state: &SavedState) -> Result<(), StateError> {
-        let id = state.generator & !state::BULK;
-        let theirs = generator_id::find(id).ok_or(StateError::UnknownGenerator(id))?;
+        let theirs = generator_id::find(state.generator)
+            .ok_or(StateError::UnknownGenerator(state.generator))?;
         let ours = self.generator.kind();
         if theirs != ours {
             return Err(StateError::Generator { theirs, ours });
         }
-        let bulk = state.generator & state::BULK != 0;
+        let bulk = match state.bulk {
+            0 => false,
+            1 => true,
+            other => return Err(StateError::ImpossibleBulk(other)),
+        };
         if bulk != self.has_bulk {
             return Err(StateError::Bulk { theirs: bulk });
         }
@@ -236,6 +248,7 @@ impl PciModel for MyRng {
         }
         self.generator =
             Generator::at(ours, &state.place).map_err(|_| StateError::ImpossiblePlace(ours))?;
+        self.failures = state.failures;
         Ok(())
     }
 }
@@ -245,7 +258,7 @@ mod tests {
     use super::{BadAccess, Event, MyRng, Properties, SavedState, StateError};
     use core::convert::Infallible;
 
-    use crate::abi::{BAR_SIZE, DEFAULT_SEED, REG_INFO, REG_RNG, REG_SEED};
+    use crate::abi::{BAR_SIZE, DEFAULT_SEED, REG_FAILURES, REG_INFO, REG_RNG, REG_SEED};
     use crate::generator::{Kind, Place};
     use crate::known_answers;
     use crate::pci::{Host, PciModel};
@@ -253,6 +266,7 @@ mod tests {
     const RNG: u64 = REG_RNG as u64;
     const SEED: u64 = REG_SEED as u64;
     const INFO: u64 = REG_INFO as u64;
+    const FAILURES: u64 = REG_FAILURES as u64;
 
     /// A host whose entropy counts, and runs out; it has no memory.
     #[derive(Default)]
@@ -414,6 +428,39 @@ mod tests {
     }
 
     #[test]
+    fn a_read_that_the_host_has_no_entropy_for_is_counted() {
+        let mut host = Machine {
+            limit: 1,
+            ..Machine::default()
+        };
+        let mut device = make(Kind::Host, DEFAULT_SEED);
+        let failures =
+            |device: &mut MyRng, host: &mut Machine| device.read(host, FAILURES, 4).unwrap();
+        assert_eq!(device.read(&mut host, RNG, 4), Ok(1));
+        assert_eq!(failures(&mut device, &mut host), 0);
+        for expected in 1..=3 {
+            assert_eq!(device.read(&mut host, RNG, 4), Ok(0));
+            assert_eq!(failures(&mut device, &mut host), expected);
+        }
+        // Entropy that is back does not hide them, nor does a reset.
+        host.limit = 2;
+        assert_eq!(device.read(&mut host, RNG, 4), Ok(2));
+        device.reset();
+        assert_eq!(failures(&mut device, &mut host), 3);
+        // They travel, and wrap.
+        let mut destination = make(Kind::Host, DEFAULT_SEED);
+        destination
+            .load(&SavedState {
+                failures: u32::MAX,
+                ..device.save()
+            })
+            .unwrap();
+        assert_eq!(failures(&mut destination, &mut host), u32::MAX.into());
+        assert_eq!(destination.read(&mut host, RNG, 4), Ok(0));
+        assert_eq!(failures(&mut destination, &mut host), 0);
+    }
+
+    #[test]
     fn what_happens_is_counted_and_traced() {
         let counts = |device: &MyRng| -> Vec<u64> {
             MyRng::COUNTERS
@@ -438,11 +485,11 @@ mod tests {
     #[test]
     fn info_tells_the_generator_and_nothing_else() {
         for (kind, expected) in [
-            (Kind::Libc, 0x524e_0100),
-            (Kind::ChaCha20, 0x524e_0101),
-            (Kind::Host, 0x524e_0102),
-            (Kind::ChaCha8, 0x524e_0103),
-            (Kind::Xoshiro256PlusPlus, 0x524e_0104),
+            (Kind::Libc, 0x524e_0300),
+            (Kind::ChaCha20, 0x524e_0301),
+            (Kind::Host, 0x524e_0302),
+            (Kind::ChaCha8, 0x524e_0303),
+            (Kind::Xoshiro256PlusPlus, 0x524e_0304),
         ] {
             let mut host = Machine {
                 limit: 2,
@@ -517,6 +564,20 @@ mod tests {
                 StateError::UnknownGenerator(99),
             ),
             (
+                SavedState {
+                    bulk: 2,
+                    ..own.clone()
+                },
+                StateError::ImpossibleBulk(2),
+            ),
+            (
+                SavedState {
+                    bulk: 0,
+                    ..own.clone()
+                },
+                StateError::Bulk { theirs: false },
+            ),
+            (
                 make(Kind::ChaCha20, 5).save(),
                 StateError::Generator {
                     theirs: Kind::ChaCha20,
@@ -550,7 +611,7 @@ mod tests {
         let mut errors = 0;
         for offset in offsets {
             for size in 0..=9 {
-                if ![(RNG, 4), (INFO, 4)].contains(&(offset, size)) {
+                if ![(RNG, 4), (INFO, 4), (FAILURES, 4)].contains(&(offset, size)) {
                     let refused = read(&mut device, offset, size).unwrap_err().to_string();
                     let place = format!("{size}-byte read at offset {offset:#x}: ");
                     assert!(refused.starts_with(&place), "{refused}");
@@ -605,8 +666,12 @@ mod tests {
             "4-byte read at offset 0xc: DOORBELL is write-only"
         );
         assert_eq!(
-            why(read(&mut device, 16, 4).unwrap_err()),
-            "4-byte read at offset 0x10: there is no register"
+            why(write(&mut device, FAILURES, 0, 4).unwrap_err()),
+            "4-byte write at offset 0x10: FAILURES is read-only"
+        );
+        assert_eq!(
+            why(read(&mut device, 20, 4).unwrap_err()),
+            "4-byte read at offset 0x14: there is no register"
         );
     }
 

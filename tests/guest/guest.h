@@ -2,7 +2,7 @@
 /*
  * What the test programs of the guest share. The numbers of the contract come from the build, which
  * takes them from abi/my_rng_abi.rs: RNG_BAR_SIZE, RNG_REG_RNG, RNG_REG_SEED, RNG_REG_INFO, RNG_REG_DOORBELL,
- * RNG_INFO_BULK, RNG_BULK_PAGE, RNG_BULK_MAX_BYTES, RNG_DEFAULT_SEED, RNG_NODE, RNG_IOCTL_RAND,
+ * RNG_REG_FAILURES, RNG_INFO_BULK, RNG_INFO_FAILURES, RNG_BULK_PAGE, RNG_BULK_MAX_BYTES, RNG_DEFAULT_SEED, RNG_NODE, RNG_IOCTL_RAND,
  * RNG_IOCTL_SEED, RNG_IOCTL_FILL.
  */
 #ifndef MY_RNG_TESTS_GUEST_H

@@ -87,6 +87,8 @@ fn the_qtest_agrees_with_the_contract() {
             ("REG_SEED", abi::REG_SEED as u64),
             ("REG_INFO", abi::REG_INFO as u64),
             ("REG_DOORBELL", abi::REG_DOORBELL as u64),
+            ("REG_FAILURES", abi::REG_FAILURES as u64),
+            ("INFO_FAILURES", u64::from(abi::INFO_FAILURES)),
             ("INFO_BULK", u64::from(abi::INFO_BULK)),
             ("BULK_PAGE", abi::BULK_PAGE as u64),
             ("BULK_STATUS", abi::BULK_STATUS as u64),

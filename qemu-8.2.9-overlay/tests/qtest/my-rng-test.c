@@ -30,8 +30,13 @@
 #define MY_RNG_REG_SEED         0x4
 #define MY_RNG_REG_INFO         0x8
 #define MY_RNG_REG_DOORBELL     0xc
+#define MY_RNG_REG_FAILURES     0x10
 #define MY_RNG_INFO_SIGNATURE   0x524e
 #define MY_RNG_INFO_BULK        0x100
+#define MY_RNG_INFO_FAILURES    0x200
+/* What INFO of a device with a bulk engine says beside the generator. */
+#define MY_RNG_INFO             (MY_RNG_INFO_SIGNATURE << 16 | \
+                                 MY_RNG_INFO_BULK | MY_RNG_INFO_FAILURES)
 #define MY_RNG_GENERATOR_LIBC   0
 #define MY_RNG_GENERATOR_CHACHA20 1
 #define MY_RNG_GENERATOR_HOST   2
@@ -212,8 +217,7 @@ static void seed(MyRng *rng, uint32_t value)
 static void assert_info(MyRng *rng, const Generator *generator)
 {
     g_assert_cmphex(qpci_io_readl(rng->dev, rng->bar, MY_RNG_REG_INFO), ==,
-                    MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_INFO_BULK |
-                    generator->id);
+                    MY_RNG_INFO | generator->id);
 }
 
 static void skip_numbers(MyRng *rng, int n)
@@ -630,7 +634,8 @@ static bool reaches(uint64_t offset, size_t size, uint64_t reg)
 static bool reaches_readable(uint64_t offset, size_t size)
 {
     return reaches(offset, size, MY_RNG_REG_RNG) ||
-           reaches(offset, size, MY_RNG_REG_INFO);
+           reaches(offset, size, MY_RNG_REG_INFO) ||
+           reaches(offset, size, MY_RNG_REG_FAILURES);
 }
 
 /*
@@ -697,11 +702,10 @@ static void test_accesses_of_8_bytes(void)
     assert_first(&rng, answer, 0, 4);
     /* SEED, which is an error, and then INFO. */
     g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 4), ==,
-                    (uint64_t)(MY_RNG_INFO_SIGNATURE << 16 |
-                               MY_RNG_INFO_BULK) << 32);
+                    (uint64_t)MY_RNG_INFO << 32);
     /* INFO, and then DOORBELL, which is an error. */
     g_assert_cmphex(qpci_io_readq(rng.dev, rng.bar, 8), ==,
-                    MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_INFO_BULK);
+                    MY_RNG_INFO);
     assert_counters(&rng, 7, 2, 5);
     my_rng_stop(&rng);
 }
@@ -721,11 +725,12 @@ static void test_accesses_log(void)
     qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_RNG, 0x42);
     qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_INFO, 0x42);
     qpci_io_readb(rng.dev, rng.bar, MY_RNG_REG_INFO);
-    qpci_io_readl(rng.dev, rng.bar, 16);
+    qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_FAILURES, 0x42);
+    qpci_io_readl(rng.dev, rng.bar, 20);
     qpci_io_readq(rng.dev, rng.bar, 8);
     qpci_io_writel(rng.dev, rng.bar, MY_RNG_REG_DOORBELL, 0xfffff);
     number(&rng);
-    assert_counters(&rng, 1, 0, 9);
+    assert_counters(&rng, 1, 0, 10);
     my_rng_stop(&rng);
 
     said = file_lines(log, "my_rng: ");
@@ -737,7 +742,8 @@ static void test_accesses_log(void)
         "my_rng: 4-byte write at offset 0x0: RNG is read-only\n"
         "my_rng: 4-byte write at offset 0x8: INFO is read-only\n"
         "my_rng: 1-byte read at offset 0x8: only 4-byte accesses do anything\n"
-        "my_rng: 4-byte read at offset 0x10: there is no register\n"
+        "my_rng: 4-byte write at offset 0x10: FAILURES is read-only\n"
+        "my_rng: 4-byte read at offset 0x14: there is no register\n"
         "my_rng: 4-byte read at offset 0xc: DOORBELL is write-only\n"
         "my_rng: 4-byte write at offset 0xc: the descriptor at 0xfffff000 is "
         "not in memory that the device can write to\n");
@@ -790,8 +796,7 @@ static void test_trace(void)
         "0xc: the descriptor at 0xfffff000 is not in memory that the device "
         "can write to\n"
         "my_rng_reset /machine/peripheral/rng\n",
-        first, MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_INFO_BULK |
-        MY_RNG_GENERATOR_LIBC);
+        first, MY_RNG_INFO | MY_RNG_GENERATOR_LIBC);
     g_assert_cmpstr(said->str, ==, expected);
     folder_remove(folder);
 #else

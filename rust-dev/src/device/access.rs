@@ -18,6 +18,8 @@ pub enum Register {
     Info,
     /// Carries out a transfer; write-only.
     Doorbell,
+    /// How many numbers the host failed to give; read-only.
+    Failures,
 }
 
 /// Which way an access goes.
@@ -90,6 +92,7 @@ impl Access {
             abi::REG_SEED => Ok(Register::Seed),
             abi::REG_INFO => Ok(Register::Info),
             abi::REG_DOORBELL => Ok(Register::Doorbell),
+            abi::REG_FAILURES => Ok(Register::Failures),
             _ => Err(self.bad(Reason::NoRegister)),
         }
     }
@@ -111,6 +114,7 @@ impl fmt::Display for Register {
             Self::Seed => "SEED",
             Self::Info => "INFO",
             Self::Doorbell => "DOORBELL",
+            Self::Failures => "FAILURES",
         })
     }
 }

@@ -10,28 +10,30 @@ use crate::pci::{State, StateVisitor};
 /// What travels: how the device was made, and where its stream stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
-    /// The generator's id, and [`BULK`] where the device has a bulk engine.
+    /// The generator's id.
     pub generator: u8,
+    /// The property `bulk`: 0 or 1.
+    pub bulk: u8,
     /// The property `seed`.
     pub initial_seed: u32,
     /// Where the stream stands.
     pub place: Place,
+    /// The register FAILURES.
+    pub failures: u32,
 }
 
-/// The bit of [`SavedState::generator`] that is set for a device with a bulk engine. Devices from before
-/// the engine leave it off, and refuse a state that has it.
-pub const BULK: u8 = 0x80;
-
 impl State for SavedState {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn visit(&mut self, visitor: &mut impl StateVisitor) {
         const { assert!(TABLE_WORDS == 31, "the state's format has so many words") };
         visitor.u8(c"generator", &mut self.generator);
+        visitor.u8(c"bulk", &mut self.bulk);
         visitor.u32(c"initial_seed", &mut self.initial_seed);
         visitor.u32(c"seed", &mut self.place.seed);
         visitor.u64(c"position", &mut self.place.position);
         visitor.u32_array(c"table", &mut self.place.table);
+        visitor.u32(c"failures", &mut self.failures);
     }
 }
 
@@ -47,6 +49,8 @@ pub enum StateError {
         /// What this device has.
         ours: Kind,
     },
+    /// Its `bulk` is neither 0 nor 1.
+    ImpossibleBulk(u8),
     /// It is of a device with a bulk engine, and this one has none; or the other way round.
     Bulk {
         /// What arrived.
@@ -74,6 +78,9 @@ impl fmt::Display for StateError {
                 "it is of a device with generator={theirs}, and this one has generator={ours}: give \
                  both sides the same"
             ),
+            Self::ImpossibleBulk(value) => {
+                write!(f, "its field bulk is {value}, and can be 0 or 1")
+            }
             Self::Bulk { theirs } => {
                 let name = |bulk| if bulk { "on" } else { "off" };
                 write!(

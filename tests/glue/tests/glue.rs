@@ -8,6 +8,7 @@ use my_rng_glue::{Device, Host, Memory, known_answers};
 const RNG: u64 = 0;
 const SEED: u64 = 4;
 const INFO: u64 = 8;
+const FAILURES: u64 = 16;
 const DOORBELL: u64 = 12;
 
 fn numbers(device: &Device<'_>, count: usize) -> Vec<u32> {
@@ -116,13 +117,14 @@ fn every_size_at_every_offset() {
             let piece = |register| (0..size / 4).find(|n| offset + u64::from(4 * n) == register);
             let takes = piece(RNG);
             let asks = piece(INFO);
+            let looks = piece(FAILURES).is_some();
             let seeds = piece(SEED).is_some();
 
             let expected = takes.map_or(0, |n| 1_804_289_383 << (32 * n))
-                | asks.map_or(0, |n| 0x524e_0100 << (32 * n));
+                | asks.map_or(0, |n| 0x524e_0300 << (32 * n));
             assert_eq!(device.read(offset, size), expected, "{size} at {offset}");
             let takes = takes.is_some();
-            let lines = pieces - u64::from(takes) - u64::from(asks.is_some());
+            let lines = pieces - u64::from(takes) - u64::from(asks.is_some()) - u64::from(looks);
             assert_eq!(
                 host.log().lines().count() as u64,
                 lines,
@@ -151,11 +153,11 @@ fn every_size_at_every_offset() {
 fn info_tells_the_generator() {
     let host = Host::start();
     for (generator, expected) in [
-        ("libc", 0x524e_0100),
-        ("chacha20", 0x524e_0101),
-        ("host", 0x524e_0102),
-        ("chacha8", 0x524e_0103),
-        ("xoshiro256pp", 0x524e_0104),
+        ("libc", 0x524e_0300),
+        ("chacha20", 0x524e_0301),
+        ("host", 0x524e_0302),
+        ("chacha8", 0x524e_0303),
+        ("xoshiro256pp", 0x524e_0304),
     ] {
         let device = host.realized(&[("generator", generator)]);
         let state = device.save();
@@ -277,7 +279,7 @@ fn bulk_is_a_switch() {
     }
     drop(device);
     let device = host.realized(&[("bulk", "on"), ("bulk", "off")]);
-    assert_eq!(device.read(INFO, 4), 0x524e_0000);
+    assert_eq!(device.read(INFO, 4), 0x524e_0200);
     assert_eq!(transfer(&memory, &device, &[(2 * 4096, 8)]), (0, 0));
     assert_eq!(
         host.log(),
@@ -355,9 +357,9 @@ fn a_state_travels() {
         }
         numbers(&source, 3);
         let state = source.save().unwrap();
-        assert_eq!(state.len(), 1 + 4 + 4 + 8 + 31 * 4);
+        assert_eq!(state.len(), 1 + 1 + 4 + 4 + 8 + 31 * 4 + 4);
         let destination = host.realized(&[("generator", generator)]);
-        assert!(destination.load(&state, 1));
+        assert!(destination.load(&state, 2));
         assert_eq!(destination.save().unwrap(), state);
         if generator != "host" {
             assert_eq!(numbers(&destination, 50), numbers(&source, 50));
@@ -381,21 +383,22 @@ fn a_state_that_is_none_is_refused_and_told() {
              sides the same",
         ),
         (
-            0,
+            1,
             0,
             "it is of a device with bulk=off, and this one has bulk=on: give both sides the same",
         ),
+        (1, 2, "its field bulk is 2, and can be 0 or 1"),
         (
-            4,
+            5,
             6,
             "it is of a device with seed=6, and this one has seed=5: give both sides the same",
         ),
-        (16, 31, "the generator libc cannot stand where it says"),
+        (17, 31, "the generator libc cannot stand where it says"),
         (9, 0xff, "the generator libc cannot stand where it says"),
     ] {
         let mut state = own.clone();
         state[at] = byte;
-        assert!(!device.load(&state, 1));
+        assert!(!device.load(&state, 2));
         assert_eq!(
             host.log(),
             format!("my_rng: the state that arrived is refused: {told}\n")
@@ -403,10 +406,10 @@ fn a_state_that_is_none_is_refused_and_told() {
         assert_eq!(device.save().unwrap(), own);
     }
     // QEMU refuses these itself.
-    assert!(!device.load(&own, 0));
-    assert!(!device.load(&own, 2));
-    assert!(!device.load(&own[..own.len() - 1], 1));
-    assert!(device.load(&own, 1));
+    assert!(!device.load(&own, 1));
+    assert!(!device.load(&own, 3));
+    assert!(!device.load(&own[..own.len() - 1], 2));
+    assert!(device.load(&own, 2));
 }
 
 #[test]
@@ -415,7 +418,7 @@ fn before_it_is_realized_there_is_nothing_to_save_load_or_reset() {
     let state = host.realized(&[]).save().unwrap();
     let device = host.device();
     assert_eq!(device.save(), None);
-    assert!(!device.load(&state, 1));
+    assert!(!device.load(&state, 2));
     device.reset();
     // Each is logged, and the user is told of the state as well.
     assert_eq!(host.log().lines().count(), 4);
@@ -435,6 +438,9 @@ fn entropy_runs_out() {
     );
     host.entropy(1);
     assert_eq!(numbers(&device, 2), [1, 0]);
+    assert_eq!(device.read(FAILURES, 4), 3);
+    device.reset();
+    assert_eq!(device.read(FAILURES, 4), 3);
     device.write(SEED, 7, 4);
     assert_eq!(
         host.log(),
@@ -446,6 +452,8 @@ fn entropy_runs_out() {
     assert_eq!(transfer(&memory, &device, &[(2 * 4096, 4096)]), (4, 1024));
     assert_eq!(memory.load(2 * 4096 + 508, 8), [1, 0, 0, 0, 2, 0, 0, 0]);
     assert_eq!(memory.load(2 * 4096 + 1024, 4), [0; 4]);
+    // A transfer tells by its status.
+    assert_eq!(device.read(FAILURES, 4), 3);
     assert_eq!(host.log(), "");
 }
 
@@ -484,7 +492,7 @@ fn without_the_big_lock_nothing_is_touched() {
         device.write(SEED, 7, 4);
         device.reset();
         assert_eq!(device.save(), None);
-        assert!(!device.load(&state, 1));
+        assert!(!device.load(&state, 2));
     });
     let log = host.log();
     assert!(

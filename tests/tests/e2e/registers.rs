@@ -34,7 +34,7 @@ fn every_access_size_at_every_offset() {
         .sh(&format!(
             "{SECTIONS} /access $(device)/resource0 {:#x} {:#x}",
             abi::REG_INFO,
-            abi::info(abi::GENERATOR_LIBC) | abi::INFO_BULK
+            abi::info(abi::GENERATOR_LIBC) | abi::INFO_BULK | abi::INFO_FAILURES
         ))
         .success();
     assert!(count(&swept, "accesses: ") > 32_000);

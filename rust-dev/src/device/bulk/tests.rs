@@ -406,7 +406,7 @@ fn without_the_engine_there_is_no_doorbell() {
             .to_string(),
         "4-byte read at offset 0xc: there is no register"
     );
-    assert_eq!(device.read(&mut machine, 8, 4), Ok(0x524e_0000));
+    assert_eq!(device.read(&mut machine, 8, 4), Ok(0x524e_0200));
 
     let told = device.load(&make(Kind::Libc).save()).unwrap_err();
     assert_eq!(
