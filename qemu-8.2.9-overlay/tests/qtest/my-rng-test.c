@@ -220,6 +220,12 @@ static void assert_info(MyRng *rng, const Generator *generator)
                     MY_RNG_INFO | generator->id);
 }
 
+static void assert_failures(MyRng *rng, uint32_t expected)
+{
+    g_assert_cmphex(qpci_io_readl(rng->dev, rng->bar, MY_RNG_REG_FAILURES), ==,
+                    expected);
+}
+
 static void skip_numbers(MyRng *rng, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -1010,7 +1016,8 @@ static void test_bulk_off(void)
     my_rng_start(&rng, ",bulk=off", "");
     set_bus_master(&rng, true);
     g_assert_cmphex(qpci_io_readl(rng.dev, rng.bar, MY_RNG_REG_INFO), ==,
-                    MY_RNG_INFO_SIGNATURE << 16 | MY_RNG_GENERATOR_LIBC);
+                    (MY_RNG_INFO & ~MY_RNG_INFO_BULK) |
+                    MY_RNG_GENERATOR_LIBC);
     transfer(&rng, &one, 1, 0, 0);
     assert_counters(&rng, 0, 0, 1);
     my_rng_stop(&rng);
@@ -1551,11 +1558,13 @@ static void test_migration_mismatch(void)
  */
 enum {
     STATE_GENERATOR = 0,
-    STATE_INITIAL_SEED = 1,
-    STATE_SEED = 5,
-    STATE_POSITION = 9,
-    STATE_TABLE = 17,
-    STATE_SIZE = STATE_TABLE + 31 * 4,
+    STATE_BULK = 1,
+    STATE_INITIAL_SEED = 2,
+    STATE_SEED = 6,
+    STATE_POSITION = 10,
+    STATE_TABLE = 18,
+    STATE_FAILURES = STATE_TABLE + 31 * 4,
+    STATE_SIZE = STATE_FAILURES + 4,
 };
 
 #define FOUND_SEED 0x5eed1234
@@ -1592,7 +1601,7 @@ typedef struct Format {
 } Format;
 
 /*
- * What version 1 of the state is three numbers after the seed 0x42: with libc
+ * What version 2 of the state is three numbers after the seed 0x42: with libc
  * r[341] to r[346] and r[316] to r[340] of the specification, and the place
  * of the oldest of them; with the others the seed and how many were taken.
  */
@@ -1632,14 +1641,15 @@ static void test_migration_format(void)
         my_rng_save(&rng, uri);
         my_rng_stop(&rng);
 
-        /* The highest bit is the bulk engine's. */
-        expected[STATE_GENERATOR] = 0x80 | format->id;
+        expected[STATE_GENERATOR] = format->id;
+        expected[STATE_BULK] = 1;
         stl_be_p(expected + STATE_INITIAL_SEED, FOUND_SEED);
         stl_be_p(expected + STATE_SEED, format->seed);
         stq_be_p(expected + STATE_POSITION, format->position);
         for (int j = 0; j < ARRAY_SIZE(format->table); j++) {
             stl_be_p(expected + STATE_TABLE + 4 * j, format->table[j]);
         }
+        stl_be_p(expected + STATE_FAILURES, 0);
         machine = file_read(path, &size);
         state = state_find(machine, size);
         g_assert_cmpmem(machine + state, STATE_SIZE, expected, STATE_SIZE);
@@ -1656,7 +1666,8 @@ typedef struct Damage {
 static const Damage damages[] = {
     { STATE_GENERATOR, 0x40,
       "it names generator 65, which is not known here" },
-    { STATE_GENERATOR, 0x80,
+    { STATE_BULK, 2, "its field bulk is 3, and can be 0 or 1" },
+    { STATE_BULK, 1,
       "it is of a device with bulk=off, and this one has bulk=on: give both "
       "sides the same" },
     { STATE_GENERATOR, 1,
@@ -1670,7 +1681,8 @@ static const Damage damages[] = {
       "the generator chacha20 cannot stand where it says" },
     /* It has no table. */
     { STATE_TABLE, 1, "the generator chacha20 cannot stand where it says" },
-    { STATE_SIZE - 1, 1, "the generator chacha20 cannot stand where it says" },
+    { STATE_FAILURES - 1, 1,
+      "the generator chacha20 cannot stand where it says" },
 };
 
 /*
@@ -1706,10 +1718,25 @@ static void test_migration_file(void)
         g_assert_cmpuint(number(&destination), ==, number(&source));
     }
     my_rng_stop(&destination);
-    my_rng_stop(&source);
 
     machine = file_read(path, &size);
     state = state_find(machine, size);
+
+    /* FAILURES travels, and a reset leaves it. */
+    stl_be_p(machine + state + STATE_FAILURES, 0xfedcba98);
+    g_assert(g_file_set_contents(path, machine, size, NULL));
+    stl_be_p(machine + state + STATE_FAILURES, 0);
+    bus = machine_start_with(props, "-incoming defer");
+    migration_prepare(bus->qts, false);
+    migrate_incoming(bus->qts, uri);
+    migration_wait(bus->qts, "completed");
+    my_rng_follow(&destination, &source, bus);
+    assert_failures(&destination, 0xfedcba98);
+    reset(&destination);
+    assert_failures(&destination, 0xfedcba98);
+    my_rng_stop(&destination);
+    my_rng_stop(&source);
+
     for (int i = 0; i < ARRAY_SIZE(damages); i++) {
         const Damage *damage = &damages[i];
         Refusal refusal;
