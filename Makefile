@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The front door, and thin: all work is done by scripts/. `make help` lists what there is; what
-# stands behind ## here is what it prints. NAME=VALUE words reach the scripts as environment.
+# stands behind ## here is what it prints.
+
+# Variables with such general names count only on make's command line, from where they reach the scripts as
+# MY_RNG_NAME. Somebody's environment may have them for something else; there, MY_RNG_NAME is what counts.
+general := BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS
+# As they were given: the $ in CMD are for the guest's shell.
+$(foreach name,$(general),$(if $(filter command,$(origin $(name))),\
+	$(eval export MY_RNG_$(name) := $$(value $(name)))))
+unexport $(general)
 
 # One thing after the other: each uses all processors by itself.
 .NOTPARALLEL:
 
 steps := packages toolchain programs qemu linux module initramfs
-.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install bench clean distclean help \
+.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install uninstall bench clean distclean help \
 	where guest $(steps)
 
 all: ## build everything that is not built as it now should be (the default)
@@ -27,12 +35,10 @@ matrix: ## build and test the device in each of QEMU_VERSIONS='8.2 10.0 ...'; en
 	@scripts/matrix.sh
 
 fuzz: ## fuzz the device against its oracle: each target SECONDS=60 long
-	@scripts/fuzz.sh $(SECONDS)
+	@scripts/fuzz.sh
 
 run: ## run CMD='...' in the guest, whose shell reads it (vm/run does, too, and exits with its status)
 	@scripts/run.sh command
-# As it was given: its $ are for the guest's shell.
-run: override export CMD := $(value CMD)
 
 shell: ## an interactive guest: a shell, lspci and the usual small tools
 	@scripts/run.sh shell
@@ -49,8 +55,11 @@ where: ## print what is built, where it is, and where its source came from
 bench: ## measure it beside its twins in C and all else (QUICK=1: in 3 minutes): tables, charts, JSON
 	@scripts/bench.sh
 
-install: ## copy QEMU and the app, and kernel, module and initramfs, to PREFIX=DIR
+install: ## copy what is built to PREFIX=DIR: QEMU, the app, and kernel, module and initramfs of a guest
 	@scripts/install.sh
+
+uninstall: ## remove what install has put into PREFIX=DIR
+	@scripts/install.sh uninstall
 
 packages: ## one step of the build: the distribution's packages
 toolchain: ## one step: the Rust toolchain

@@ -4,7 +4,7 @@
 # scripts/bench.sh: measures, and ends with a table (build/bench/table.md; results.json has it all):
 #   from nothing to the demo's verdict   as it was when this checkout was first built; FRESH=1 measures it
 #                                        now, in a clone with empty build and cache folders
-#   from an edit of rust-dev to it       a line is added to rust-dev/src/lib.rs and taken off again
+#   from an edit of rust-dev to it       a line is added to rust-dev/src/lib.rs, in a copy of this checkout
 #   QEMU's start to END MY-RNG TEST      under TCG, the median of 5
 #   all else                             by bench/: the device and the driver beside their twins in C, and
 #                                        beside what else gives a guest bytes, ROUNDS=15 times
@@ -13,14 +13,15 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 for switch in QUICK PUBLISH FRESH; do
-    case ${!switch:-0} in
+    name=MY_RNG_$switch
+    case ${!name:-0} in
         0 | 1) ;;
-        *) die "$switch=${!switch} is neither 0 nor 1: say $switch=1, or leave it out." ;;
+        *) die "$switch=${!name} is neither 0 nor 1: say $switch=1, or leave it out." ;;
     esac
 done
 rounds=15
-if [[ ${QUICK:-} == 1 ]]; then rounds=5; fi
-rounds=${ROUNDS:-$rounds}
+if [[ ${MY_RNG_QUICK:-} == 1 ]]; then rounds=5; fi
+rounds=${MY_RNG_ROUNDS:-$rounds}
 [[ $rounds =~ ^[1-9][0-9]{0,2}$ ]] ||
     die "ROUNDS=$rounds is no number from 1 to 999: say ROUNDS=15, for example, or leave it out."
 
@@ -29,25 +30,12 @@ seconds() { # seconds MICROSECONDS
 }
 now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 
-edited=$ROOT/rust-dev/src/lib.rs
-original=$BUILD/bench-lib.rs.original
-restore() { # puts the edited file back, with a time that tells cargo so; leaves the status as it was
-    local status=$?
-    if [[ -e $original ]]; then
-        cat -- "$original" >"$edited"
-        rm -f -- "$original"
-    fi
-    return "$status"
-}
-# A bench that was killed could not.
-restore
-
-if [[ ${FRESH:-} == 1 ]]; then
+if [[ ${MY_RNG_FRESH:-} == 1 ]]; then
     need_space "$BUILD" 5000 "measuring a build from nothing"
     new_tmp "$BUILD"
     git -C "$ROOT" clone --quiet "$ROOT" "$tmp/clone"
     start=$(now)
-    env -u BUILD XDG_CACHE_HOME="$tmp/cache" make -C "$tmp/clone" demo >"$LOG/bench-fresh.log" 2>&1 ||
+    env -u MY_RNG_BUILD XDG_CACHE_HOME="$tmp/cache" make -C "$tmp/clone" demo >"$LOG/bench-fresh.log" 2>&1 ||
         die "the demo in a fresh clone failed: see $LOG/bench-fresh.log"
     fresh="$(seconds $(($(now) - start))) in a clone with empty build and cache folders"
     rm -rf -- "$tmp"
@@ -57,26 +45,30 @@ else
     fresh="- not known: this checkout was not first built by make demo (FRESH=1 measures it)"
 fi
 
+lock_build
 sub "$ROOT/scripts/build.sh" all
 
 edit="- not measured (QUICK=1)"
-if [[ ${QUICK:-} != 1 ]]; then
-    say "Editing the device and running the demo"
-    cp -- "$edited" "$original.part"
-    mv -- "$original.part" "$original"
-    trap 'restore; at_exit' EXIT
+if [[ ${MY_RNG_QUICK:-} != 1 ]]; then
+    # In a copy: this checkout is the user's. It builds in the same folder, where only what knows where the
+    # checkout is has to be made again.
+    new_tmp "$BUILD"
+    pack_checkout | tar -C "$tmp" -xf -
+    say "Building once more, from a copy of this checkout"
+    sub "$tmp/scripts/build.sh" all
     # A symbol of its own, so that the library and QEMU really change.
-    printf '\n#[used]\nstatic MY_RNG_BENCH: u64 = %s;\n' "$EPOCHSECONDS" >>"$edited"
+    printf '\n#[used]\nstatic MY_RNG_BENCH: u64 = %s;\n' "$EPOCHSECONDS" >>"$tmp/rust-dev/src/lib.rs"
+    say "Editing the device in the copy and running the demo"
     start=$(now)
-    "$ROOT/scripts/demo.sh" >"$LOG/bench-edit.log" 2>&1 &
+    "$tmp/scripts/demo.sh" >"$LOG/bench-edit.log" 2>&1 &
     running=("$!")
     wait_for "$!"
     running=()
     edit=$(seconds $(($(now) - start)))
-    restore
-    trap at_exit EXIT
     ((status == 0)) || die "the demo after an edit failed: see $LOG/bench-edit.log"
-    sub "$ROOT/scripts/build.sh" qemu
+    rm -rf -- "$tmp"
+    say "Building from this checkout again"
+    sub "$ROOT/scripts/build.sh" all
 fi
 
 say "Booting 5 times"
@@ -110,7 +102,7 @@ build_bench() {
 }
 measure() {
     local publish=()
-    if [[ ${PUBLISH:-} == 1 ]]; then publish=(--publish "$ROOT/docs"); fi
+    if [[ ${MY_RNG_PUBLISH:-} == 1 ]]; then publish=(--publish "$ROOT/docs"); fi
     exec "$BUILD/guest/$target/release/my-rng-bench" --qemu "$BUILD/bench/bin/qemu-system-x86_64" \
         --modules "$BUILD/bench/module" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
         "${publish[@]}"
@@ -120,10 +112,9 @@ target=x86_64-unknown-linux-gnu
 if [[ -n $accel ]]; then export ACCEL=$accel; else unset ACCEL; fi
 sub "$ROOT/scripts/bench-twins.sh"
 step bench-build "Building the benchmark" build_bench
-{
-    printf 'fresh %s\nedit %s\n' "$fresh" "$edit"
-    for took in "${times[@]}"; do printf 'boot %s\n' "$(seconds "$took")"; done
-} | put "$BUILD/bench/times"
+printf -v measured 'fresh %s\nedit %s' "$fresh" "$edit"
+for took in "${times[@]}"; do printf -v measured '%s\nboot %s' "$measured" "$(seconds "$took")"; done
+put "$BUILD/bench/times" <<<"$measured"
 step bench "Measuring: $rounds rounds in one guest, each a few seconds" measure
 stop_ticker
 cat -- "$BUILD/bench/table.md"

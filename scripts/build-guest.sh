@@ -35,7 +35,7 @@ shared() { # shared FILE ARGUMENT...: what the app prints, into that file of bui
     local file=$BUILD/share/$1
     shift
     mkdir -p -- "$(dirname -- "$file")"
-    "$BUILD/bin/my-rng" "$@" | put "$file"
+    put "$file" "$BUILD/bin/my-rng" "$@"
 }
 
 from() { # from FILE KEY: a line of what scripts/fetch.sh recorded

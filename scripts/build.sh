@@ -3,8 +3,6 @@
 #
 # scripts/build.sh [all]     builds everything that is not built as it now should be
 # scripts/build.sh STEP...   just these: packages toolchain programs qemu linux module initramfs where
-#
-# One at a time in a checkout: a second one waits for the first.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -23,7 +21,7 @@ run() { # run STEP
             run packages
             run toolchain
             # Side by side, for neither keeps all processors busy all the time.
-            together "$ROOT/scripts/build.sh --part programs qemu" "$ROOT/scripts/build.sh --part linux module"
+            together "$ROOT/scripts/build.sh programs qemu" "$ROOT/scripts/build.sh linux module"
             run initramfs
             run where
             ;;
@@ -31,16 +29,6 @@ run() { # run STEP
     esac
 }
 
-if [[ ${1:-} == --part ]]; then
-    shift
-else
-    exec {lock}>>"$BUILD/lock" || die "$BUILD cannot be written: is the disk full?"
-    if ! flock -n "$lock"; then
-        say "Another make is at work in this checkout: waiting for it to end"
-        flock "$lock" &
-        wait_for "$!"
-    fi
-    sweep "$BUILD" "$BUILD"/*
-fi
+lock_build
 (($#)) || set -- all
 for what; do run "$what"; done

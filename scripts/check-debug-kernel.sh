@@ -22,9 +22,9 @@ lay_out() { # what vm/run looks for in a build folder
     ln -sfn -- "$BUILD/bin" "$debug/bin"
     "$BUILD/bin/vm-initramfs" --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" \
         --module "$debug/module/my_rng.ko" --output "$debug/initramfs.cpio"
-    sed -e "s|^kernel=.*|kernel=$debug/out/arch/x86/boot/bzImage|" \
+    put "$debug/where" sed -e "s|^kernel=.*|kernel=$debug/out/arch/x86/boot/bzImage|" \
         -e "s|^module=.*|module=$debug/module/my_rng.ko|" \
-        -e "s|^initramfs=.*|initramfs=$debug/initramfs.cpio|" "$BUILD/where" | put "$debug/where"
+        -e "s|^initramfs=.*|initramfs=$debug/initramfs.cpio|" "$BUILD/where"
 }
 
 e2e() { # e2e FILTER...: with that kernel
@@ -32,6 +32,7 @@ e2e() { # e2e FILTER...: with that kernel
         --include-ignored --nocapture "$@"
 }
 
+lock_build
 sub "$ROOT/scripts/build.sh" packages toolchain programs qemu linux module initramfs where
 sub "$ROOT/scripts/build-linux.sh" debug
 sub "$ROOT/scripts/build-linux.sh" debug module
@@ -39,6 +40,7 @@ step debug-layout "Packing the initramfs of the kernel that watches itself" lay_
 step debug-tests "Running KUnit and the driver's tests in the kernel that watches itself" \
     e2e kunit:: read:: bulk:: driver::an_open unplug:: removal:: hwrng::
 grep -E 'tests in these suites|^test result' -- "$LOG/debug-tests.log"
+may_take=$((2 * seconds))
 export MY_RNG_STRESS_SECONDS=$seconds MY_RNG_STRESS_SEED=$seed MY_RNG_STRESS_LOG=$LOG/debug-console.log
 step debug-stress "Many threads at everything, twice for $seconds s, in the kernel that watches itself" \
     e2e --test-threads=1 stress::

@@ -156,6 +156,7 @@ check() { # check SERIES: adds a line to the table
 
 passed=0 failed=0 skipped=0
 table=("$(printf '%-7s %-10s %-10s %-10s %-10s %-10s %-10s %s' series version applies checkpatch with without rust module)")
+lock_build
 (($#)) || set -- 7.3 7.2 6.12 6.1
 for series; do check "$series"; done
 

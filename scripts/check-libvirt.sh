@@ -318,6 +318,7 @@ for command in "${needed[@]}"; do
         die "there is no $command, which this check needs: install libvirt with its QEMU driver and clients" \
             "(on Debian and Ubuntu, scripts/packages.sh installs it), then give the same command again."
 done
+lock_build
 sub "$ROOT/scripts/build.sh" all
 need_space "$BUILD" 500 "the check with libvirt"
 
@@ -336,7 +337,8 @@ fi
 readable=(test -x "$QEMU_PREFIX/bin/qemu-system-x86_64" -a -r "$BUILD/initramfs.cpio" -a -r "$ROOT/scripts/lib.sh"
     -a -x "$parent")
 become=() environment=() owner=''
-for name in PATH BUILD JOBS "${!MY_RNG_@}"; do environment+=("$name=${!name}"); done
+# shellcheck disable=SC2031  # what a subshell changes is not for here
+for name in PATH "${!MY_RNG_@}"; do environment+=("$name=${!name}"); done
 if ((EUID == 0)); then
     uid=$(id -u nobody) || die "there is no user nobody for root to become: give this command as a plain user."
     gid=$(id -g nobody)

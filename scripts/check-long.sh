@@ -16,6 +16,7 @@ check() { # check SCRIPT [ARG...]
     if ((status == 0)); then passed=$((passed + 1)); else failures+=("$1"); fi
 }
 
+lock_build
 sub "$ROOT/scripts/packages.sh" test
 sub "$ROOT/scripts/build.sh" all
 start_ticker

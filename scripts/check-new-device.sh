@@ -23,10 +23,7 @@ renew() { # renew FOLDER [KEEP]: makes FOLDER of a tar on standard input; only K
 }
 
 copy_repository() {
-    # All that git knows or would add; not what was removed and not yet committed.
-    git ls-files -z --cached --others --exclude-standard | sort -zu |
-        while IFS= read -rd '' file; do [[ ! -e $file && ! -L $file ]] || printf '%s\0' "$file"; done |
-        tar --null --verbatim-files-from -T - -cf - | renew "$repository" target
+    pack_checkout | renew "$repository" target
     # A clone without a change, for git status.
     git -C "$repository" init --quiet
     git -C "$repository" add --all
@@ -51,6 +48,7 @@ try() {
         --include-ignored --nocapture
 }
 
+lock_build
 sub "$ROOT/scripts/build.sh" toolchain programs qemu
 LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
 export LIBCLANG_PATH

@@ -1,17 +1,47 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/clean.sh        removes what was built (the folder build/, or BUILD's)
+# scripts/clean.sh        removes what was built (in the folder build/, or BUILD's)
 # scripts/clean.sh all    removes the downloads in the cache as well, and cargo's target/
+#
+# Only what is on these lists goes, and a folder only if that leaves nothing in it: there may be files of the
+# user's beside it.
+looks_only=1
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# BUILD may be any folder: only what is known to be ours is removed.
-exec {lock}>>"$BUILD/lock"
-flock -n "$lock" || die "another make is at work in this checkout: wait for it to end, or stop it."
-for name in bench bin debian fuzz guest initramfs.cpio linux linux-debug log lock matrix module module-clippy new-device qemu share stamp where bench-lib.rs.original; do
-    rm -rf -- "${BUILD:?}/$name"
-done
-rm -rf -- "$BUILD"/.tmp.*
-rmdir -- "$BUILD" 2>/dev/null || true
-if [[ ${1:-} == all ]]; then rm -rf -- "$CACHE" "$ROOT/target"; fi
+built=(bench bin debian fuzz guest initramfs.cpio linux linux-debug log matrix module module-clippy new-device
+    qemu share stamp where)
+cached=(accel debian distribution pypi tools upstream)
+
+remove() { # remove FOLDER LOCK NAME...: its entries NAME..., what scripts that were killed left, and LOCK last
+    local folder=$1 lock=$2 left
+    shift 2
+    rm -rf -- "${@/#/$folder/}"
+    sweep "$folder"
+    left=$(find "$folder" -mindepth 1 -maxdepth 1 ! -name "$lock" ! -name "$lock-*" -printf '%f ')
+    if [[ -n $left ]]; then
+        say "$folder stays, with what is not the build's: $left"
+        return
+    fi
+    rm -f -- "$folder/$lock"-* "$folder/$lock"
+    rmdir -- "$folder" 2>/dev/null || true
+}
+
+if [[ -d $BUILD ]] && ! is_empty "$BUILD"; then
+    [[ -e $MARKER ]] ||
+        die "$BUILD was not made by this project's build, so nothing in it was removed: say BUILD=DIR with the" \
+            "folder that was, or remove it yourself."
+    take_lock MY_RNG_LOCK "$MARKER" '' ||
+        die "another make is at work in $BUILD: wait for it to end, or stop it."
+    remove "$BUILD" "${MARKER##*/}" "${built[@]}"
+fi
+if [[ ${1:-} == all ]]; then
+    if [[ -d $CACHE ]]; then
+        take_lock MY_RNG_CACHE_LOCK "$CACHE/lock" '' ||
+            die "another make is using $CACHE: wait for it to end, or stop it."
+        remove "$CACHE" lock "${cached[@]}"
+    fi
+    # cargo marks the folders that it makes.
+    [[ ! -e $ROOT/target/CACHEDIR.TAG ]] || rm -rf -- "$ROOT/target"
+fi

@@ -82,6 +82,7 @@ check_ids() { # that a plain user may be several users
 
 debian() { # the tarball in the cache, made anew if other packages are asked for
     local tmp status
+    lock_cache debian
     if has_debian; then return 0; fi
     mode=root
     ((EUID == 0)) || mode=unshare
@@ -163,6 +164,7 @@ for command in mmdebstrap zstd fakeroot mke2fs; do
         die "there is no $command, which making a disk with Debian needs: install these, then give the same command" \
             "again: ${packages[*]}"
 done
+lock_build
 sub "$ROOT/scripts/build.sh" all
 mkdir -p -- "${base%/*}" "$BUILD/debian" || die "$CACHE or $BUILD cannot be written: is the disk full?"
 debian

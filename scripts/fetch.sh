@@ -11,7 +11,7 @@
 #   QEMU_SRC=DIR   QEMU_TARBALL=FILE     a tree, or a tarball, of QEMU; copied, never changed; where a
 #                                        SERIES is asked for, only for the one that it is of
 #   LINUX_SRC=DIR  LINUX_TARBALL=FILE    likewise of Linux 7.3
-#   FORCE=1                              takes a QEMU of another series, if none is asked for
+#   MY_RNG_FORCE=1                       takes a QEMU of another series, if none is asked for
 # Else, the first of these that works: what the cache has; the release's tarball; the distribution's
 # source package, through apt with a configuration of its own (nothing under /etc or /var is touched).
 #
@@ -91,7 +91,7 @@ is_wanted_qemu() { # is_wanted_qemu VERSION
     if [[ -n $series ]]; then
         [[ $of == "$series" ]]
     else
-        qemu_is_known "$of" || [[ ${FORCE:-} == 1 ]]
+        qemu_is_known "$of" || [[ ${MY_RNG_FORCE:-} == 1 ]]
     fi
 }
 
@@ -215,18 +215,6 @@ put_in_cache() { # put_in_cache FOLDER-MADE FOLDER
     mkdir -p -- "$(dirname -- "$2")"
     rm -rf -- "$2"
     mv -- "$1" "$2"
-}
-
-lock_cache() { # two checkouts may share it
-    mkdir -p -- "$CACHE" || die "$CACHE cannot be made: say XDG_CACHE_HOME= with a folder that is yours."
-    exec {cache_lock}>>"$CACHE/lock-$what" || die "$CACHE cannot be written: say XDG_CACHE_HOME= with a folder that is yours."
-    if ! flock -n "$cache_lock"; then
-        say "Another build is downloading $name into $CACHE: waiting for it"
-        local status
-        flock "$cache_lock" &
-        wait_for "$!"
-    fi
-    sweep "$CACHE" "$CACHE"/*
 }
 
 # ---- upstream ----
@@ -411,7 +399,7 @@ download_qemu() { # into the current folder: the source, and what Debian takes o
     # A mirror need not have all the suites in which any series is looked for.
     apt_update || [[ -n $series ]]
     while read -r version; do
-        if FORCE='' is_wanted_qemu "$(upstream_version "$version")"; then candidates+=("$version"); fi
+        if MY_RNG_FORCE='' is_wanted_qemu "$(upstream_version "$version")"; then candidates+=("$version"); fi
     done < <(private apt-cache showsrc --only-source qemu | sed -n 's/^Version: //p' | sort -rVu)
     ((${#candidates[@]})) || { echo "the archive has no $wanted"; return 1; }
     get_source qemu "${candidates[@]}"
@@ -595,7 +583,7 @@ get_wheels() { # get_wheels FOLDER NAME==VERSION...: into FOLDER/got
 # ---- which of all these ----
 
 if [[ -n $src || -n $tarball ]] && is_given; then
-    [[ -n $checks_only ]] || lock_cache
+    [[ -n $checks_only ]] || lock_cache "$what"
     from_user
     exit 0
 fi
@@ -604,7 +592,7 @@ if [[ -e $record && -d $dest ]] &&
     { [[ -z $series ]] || is_wanted "$(sed -n 's/^version=//p' -- "$record")"; }; then
     exit 0
 fi
-lock_cache
+lock_cache "$what"
 key=$series
 for way in from_upstream_cache from_distribution_cache from_upstream from_distribution; do
     # Not "$way && break": bash would take no notice of errors inside.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/fuzz.sh [SECONDS] [TARGET...]    (default: 60, and all of fuzz/fuzz_targets)
+# scripts/fuzz.sh [SECONDS] [TARGET...]    (default: MY_RNG_SECONDS or 60, and all of fuzz/fuzz_targets)
 #
 # Fuzzes the device model against its oracle (fuzz/src/lib.rs says with what), each target SECONDS
 # long, and ends with a table. A finding makes the status 1; the input that shows it is kept. What a
@@ -73,7 +73,7 @@ run() { # run TARGET: adds a line to the table
     fi
 }
 
-action=run seconds=60
+action=run seconds=${MY_RNG_SECONDS:-60}
 case ${1:-} in
     cmin) action=minimise && shift ;;
     [0-9]*) seconds=$1 && shift ;;
@@ -88,6 +88,7 @@ for target; do
         "(make fuzz SECONDS=60) nor a target: those are ${targets[*]}."
 done
 
+lock_build
 sub "$ROOT/scripts/toolchain.sh"
 program=$("$ROOT/scripts/toolchain.sh" cargo-fuzz)
 binaries=$folder/target/$(rustc -vV | sed -n 's/^host: //p')/release
@@ -97,7 +98,7 @@ if [[ $action == minimise ]]; then
     for target; do step "fuzz-cmin-$target" "Minimising the corpus of $target" minimise "$target"; done
     exit 0
 fi
-findings=()
+findings=() may_take=$seconds
 table=("$(printf '%-11s %12s %8s %9s %7s %9s' target executions edges features corpus findings)")
 for target; do run "$target"; done
 stop_ticker

@@ -23,7 +23,7 @@ Sources (otherwise: the cache, the releases, the distribution's source packages)
 Places:
   BUILD=DIR             where to build (default: build/ here)
   XDG_CACHE_HOME=DIR    downloads are kept in its my_rng/ (default: ~/.cache)
-  PREFIX=DIR            for install; DESTDIR=DIR is put in front of it
+  PREFIX=DIR            for install and uninstall; DESTDIR=DIR is put in front of it
 Other:
   QEMU_VERSIONS=LIST    the series of QEMU for matrix, also unknown ones (default: $(qemu_series | paste -sd ' '))
   ACCEL=auto|kvm|tcg    what runs the guest (default: KVM if a guest really runs on it, else TCG)
@@ -32,4 +32,8 @@ Other:
   FRESH=1               for bench: measures a build from nothing, too
   SECONDS=N             how long fuzz runs each target (default: 60)
   JOBS=N                how many jobs at once (default: one for each processor)
+  LIMIT=N               ends a step that takes longer than N seconds (default: 10800)
+  PACKAGES=tell         installs no package, but says which are missing
+In the environment, BUILD, CMD, DESTDIR, FORCE, FRESH, JOBS, LIMIT, PACKAGES, PREFIX, PUBLISH, QUICK, ROUNDS
+and SECONDS have MY_RNG_ in front: MY_RNG_BUILD=DIR.
 END

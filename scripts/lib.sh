@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What the scripts share: where things are, messages, and the runner of long steps.
-# Sourced, never run. Environment that it reads:
-#   BUILD           where everything is built          (default: build/ in this checkout)
+# Sourced, never run. Environment that it reads (the Makefile sets MY_RNG_BUILD if it is told BUILD=, and so on):
+#   MY_RNG_BUILD    where everything is built          (default: build/ in this checkout)
 #   XDG_CACHE_HOME  downloads are kept in its my_rng/   (default: ~/.cache)
-#   JOBS            how many jobs at once              (default: one for each processor)
+#   MY_RNG_JOBS     how many jobs at once              (default: one for each processor)
+#   MY_RNG_LIMIT    a step that takes longer is ended  (default: 10800 seconds)
+# A script that must not write to the build folder sets looks_only=1 before it sources this file.
 
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -13,20 +15,22 @@ export LC_ALL=C.UTF-8
 # ---- where things are ----
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
-BUILD=${BUILD:-$ROOT/build}
+BUILD=${MY_RNG_BUILD:-$ROOT/build}
 [[ $BUILD == /* ]] || BUILD=$PWD/$BUILD
 case ${XDG_CACHE_HOME:-} in
     # The XDG specification tells programs to ignore a relative path.
     /*) CACHE=$XDG_CACHE_HOME/my_rng ;;
     *) CACHE=${HOME:-$BUILD}/.cache/my_rng ;;
 esac
-JOBS=${JOBS:-$(nproc)}
+JOBS=${MY_RNG_JOBS:-$(nproc)}
+# Says that this project made the folder, and is what its lock is taken on.
+MARKER=$BUILD/.my_rng-build
 LOG=$BUILD/log
 STAMPS=$BUILD/stamp
 # shellcheck disable=SC2034  # for the scripts that source this file
 QEMU_TREE=$BUILD/qemu/src QEMU_PREFIX=$BUILD/qemu/prefix \
     LINUX_TREE=$BUILD/linux/src LINUX_OUT=$BUILD/linux/out
-export BUILD CACHE JOBS
+export MY_RNG_BUILD=$BUILD MY_RNG_JOBS=$JOBS
 
 # rustup's installer puts its folder into PATH only for shells that are started later.
 if [[ -x ${CARGO_HOME:-${HOME:-}/.cargo}/bin/rustup ]] && ! command -v rustup >/dev/null; then
@@ -60,7 +64,7 @@ loudly() { # a line that must not be overlooked
     say "*** $* ***"
 }
 
-die() { # the one sentence that names what is wrong and what mends it
+die() { # one sentence: what is wrong, and how to fix it
     local wipe=
     [[ -t 2 ]] && wipe=$'\r\e[K'
     printf '%serror: %s\n' "$wipe" "$*" >&2
@@ -76,8 +80,25 @@ case $ROOT$BUILD in
 esac
 
 [[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS is no number of jobs: say JOBS=2, for example, or leave it out."
-mkdir -p "$LOG" "$STAMPS" 2>/dev/null ||
-    die "$BUILD cannot be written: give it to yourself, or say BUILD=DIR with a folder that you may write."
+
+is_empty() { [[ -d $1 && -z $(ls -A -- "$1") ]]; } # is_empty FOLDER
+
+claim() { # claim FOLDER: marks a new or empty folder as a build folder; refuses one with other things in it
+    local marker=$1/${MARKER##*/}
+    [[ ! -e $marker ]] || return 0
+    # Looked for once more, for another script may be claiming the folder right now.
+    if [[ -e $1 || -L $1 ]] && ! is_empty "$1" && [[ ! -e $marker ]]; then
+        die "$1 holds files that are not of this project's build: say BUILD=DIR with a new or an empty folder."
+    fi
+    { mkdir -p -- "$1" && : >>"$marker"; } 2>/dev/null ||
+        die "$1 cannot be written: give it to yourself, or say BUILD=DIR with a folder that you may write."
+}
+
+make_build_folder() {
+    claim "$BUILD"
+    mkdir -p -- "$LOG" "$STAMPS" || die "$BUILD cannot be written: is the disk full?"
+}
+[[ -n ${looks_only:-} ]] || make_build_folder
 
 # ---- being stopped ----
 
@@ -145,8 +166,10 @@ sub() { # sub SCRIPT [ARG...]: another script as a part of this one; ends this o
 }
 
 become() { # become COMMAND [ARG...]: instead of this script, which leaves nothing behind
+    local fd
     stop_ticker
     rm -rf -- "$NOW" ${temporary[@]+"${temporary[@]}"}
+    for fd in ${MY_RNG_LOCK:-} ${MY_RNG_CACHE_LOCK:-}; do exec {fd}>&-; done
     exec "$@"
 }
 
@@ -174,12 +197,7 @@ together() { # together COMMAND...: scripts at the same time, each with its word
 start_ticker() {
     mkdir -p "$NOW"
     [[ $MY_RNG_TOP == "$$" && -z $ticker ]] || return 0
-    # Without the lock of scripts/build.sh: only what builds may hold it.
-    if [[ -n ${lock:-} ]]; then
-        tick {lock}>&- &
-    else
-        tick &
-    fi
+    tick &
     ticker=$!
 }
 
@@ -196,27 +214,35 @@ last_line() { # last_line LOG: as one plain line
         sed 's/\[[0-9;]*[mK]//g' | grep -v '^ *$' | tail -n 1 || true
 }
 
-tick() { # shows that the steps under way are alive
+read_step() { # read_step FILE: what run_step says of a step that is under way
+    { read -r _ && read -r start && read -r log && read -r group && read -r limit; } 2>/dev/null <"$1"
+}
+
+tick() { # shows that the steps under way are alive, and ends one that takes too long
     trap - EXIT INT TERM HUP
-    local columns=0 elapsed file line lines name what start log group every=30 last=$EPOCHSECONDS
+    local columns=0 elapsed file line lines name start log group limit every=30 last=$EPOCHSECONDS
     if [[ -t 2 ]]; then every=1; fi
     while pause 1; do
         # A top that was killed the hard way could not end its steps: do it for it.
         if ! alive "$MY_RNG_TOP" || { [[ -n $MY_RNG_MAKE ]] && ! alive "$MY_RNG_MAKE"; }; then
             kill -TERM "$MY_RNG_TOP" 2>/dev/null || true
             for file in "$NOW"/*; do
-                [[ -f $file ]] || continue
-                { read -r what && read -r start && read -r log && read -r group; } <"$file" || continue
-                end_group "$group"
+                if read_step "$file"; then end_group "$group"; fi
             done
             rm -rf -- "$NOW"
             exit 0
         fi
+        for file in "$NOW"/*; do
+            if read_step "$file" && ((EPOCHSECONDS - start >= limit)); then
+                echo "It took longer than $(duration "$limit") and was ended; LIMIT=SECONDS allows more." >>"$log"
+                end_group "$group"
+            fi
+        done
         ((EPOCHSECONDS - last >= every)) || continue
         last=$EPOCHSECONDS
         lines=()
         for file in "$NOW"/*; do
-            { read -r what && read -r start && read -r log && read -r group; } 2>/dev/null <"$file" || continue
+            read_step "$file" || continue
             elapsed=$((EPOCHSECONDS - start))
             ((elapsed >= every)) || continue
             name=${log##*/}
@@ -241,35 +267,37 @@ tick() { # shows that the steps under way are alive
 }
 
 # run_step NAME WHAT COMMAND [ARG...]: runs COMMAND (a function too) in a process group of its own,
-# all that it prints in build/log/NAME.log; its status goes to $status.
+# all that it prints in build/log/NAME.log; its status goes to $status. One that never ends is ended after
+# MY_RNG_LIMIT seconds, and $may_take more where a script sets that.
 run_step() {
-    local name=$1 what=$2 start=$EPOCHSECONDS log=$LOG/$1.log pid
+    # Not names that COMMAND, if it is a function, may look for in the script that it is from.
+    local step_name=$1 step_what=$2 step_start=$EPOCHSECONDS step_log=$LOG/$1.log step_pid
     shift 2
     # In a function called as a condition, bash takes no notice of errors, and says nothing of that.
     # shellcheck disable=SC2155  # the status is not what is asked for
     local ignored=$(set -e; false; echo yes)
-    [[ -z $ignored ]] || die "the step $name is run as a part of a condition: mend the script."
+    [[ -z $ignored ]] || die "the step $step_name is run as a part of a condition: fix the script."
     # Killed the hard way: see tick.
     alive "$MY_RNG_TOP" || exit 143
     start_ticker
-    say "$what"
-    : >"$log" || die "$log cannot be written: is the disk full?"
+    say "$step_what"
+    : >"$step_log" || die "$step_log cannot be written: is the disk full?"
     set -m
     (
         trap - EXIT INT TERM HUP
         set -euo pipefail
         "$@"
-    ) >>"$log" 2>&1 </dev/null &
-    pid=$!
+    ) >>"$step_log" 2>&1 </dev/null &
+    step_pid=$!
     set +m
-    groups=("$pid")
-    printf '%s\n' "$what" "$start" "$log" "$pid" >"$NOW/$$"
-    wait_for "$pid"
+    groups=("$step_pid")
+    printf '%s\n' "$step_what" "$step_start" "$step_log" "$step_pid" $((${MY_RNG_LIMIT:-10800} + ${may_take:-0})) >"$NOW/$$"
+    wait_for "$step_pid"
     groups=()
     rm -f -- "$NOW/$$"
     if [[ -t 2 ]]; then printf '\r\e[K' >&2; fi
-    took=$((EPOCHSECONDS - start))
-    printf '%s %s %s %s\n' "$start" "$name" "$took" "$status" >>"$LOG/times" || true
+    took=$((EPOCHSECONDS - step_start))
+    printf '%s %s %s %s\n' "$step_start" "$step_name" "$took" "$status" >>"$LOG/times" || true
 }
 
 # step NAME WHAT COMMAND [ARG...]: as above, and a failure ends this script with the log's last lines.
@@ -350,22 +378,77 @@ remove_tree() { # remove_tree WHAT TREE: TREE, and TREE.source first; what is re
 }
 
 sweep() { # sweep FOLDER...: removes what scripts that were killed left behind there
-    local folder left pid
+    local folder left
     for folder; do
         for left in "$folder"/.tmp.* "$folder"/.now.*; do
-            pid=${left##*/.???.}
-            pid=${pid%%.*}
-            if [[ -e $left && -n $pid && ! -d /proc/$pid ]]; then rm -rf -- "$left"; fi
+            # Only names of the kind that these scripts make.
+            [[ $left =~ /\.(tmp|now)\.([0-9]+)(\.[A-Za-z0-9]+)?$ ]] || continue
+            [[ -d /proc/${BASH_REMATCH[2]} ]] || rm -rf -- "$left"
         done
     done
 }
 
-put() { # put FILE: standard input into FILE, all of it or nothing
+# put FILE [COMMAND...]: what COMMAND prints (without one, standard input) into FILE, all of it or nothing.
+# Not behind a pipe: when what is before it fails, put sees the end of its input and no more.
+put() {
     local part=$1.part.$$
-    if ! { cat >"$part" && mv -f -- "$part" "$1"; }; then
+    (($# > 1)) || set -- "$1" cat
+    if ! { "${@:2}" >"$part" && mv -f -- "$part" "$1"; }; then
         rm -f -- "$part"
-        die "$1 cannot be written: is the disk full?"
+        die "$1 could not be made with $2: is the disk full?"
     fi
+}
+
+pack_checkout() { # a tar of all that git knows or would add, with its times, by which builds tell what is new
+    git -C "$ROOT" ls-files -z --cached --others --exclude-standard | sort -zu |
+        while IFS= read -rd '' file; do
+            # Not what was removed and not yet committed.
+            if [[ -e $ROOT/$file || -L $ROOT/$file ]]; then printf '%s\0' "$file"; fi
+        done | tar -C "$ROOT" --null --verbatim-files-from -T - -cf -
+}
+
+# ---- locks ----
+
+# take_lock VARIABLE FILE WAITING [-s]: locks FILE (with -s, shared), for this script and all that it starts;
+# says WAITING if it has to wait, or if that is empty, returns 1. VARIABLE names the open file, and is
+# exported: a script that was started by the one that holds the lock has it already.
+take_lock() {
+    local fd status
+    until [[ -n ${!1:-} && /proc/self/fd/${!1} -ef $2 ]]; do
+        # Not the file that had the name when it was opened: whoever held the lock (clean) has removed that.
+        if [[ -n ${fd:-} ]]; then exec {fd}>&-; fi
+        { mkdir -p -- "${2%/*}" && exec {fd}>>"$2"; } || die "$2 cannot be written: is it yours, and is there room?"
+        status=0
+        flock -n "${@:4}" "$fd" || status=$?
+        if ((status == 1)); then
+            [[ -n $3 ]] || return 1
+            say "$3: waiting for it to end"
+            flock "${@:4}" "$fd" &
+            running+=("$!")
+            wait_for "$!"
+            running=()
+        fi
+        ((status == 0)) || die "$2 could not be locked (flock's status: $status): use a file system that has locks."
+        export "$1=$fd"
+    done
+}
+
+lock_build() { # one at a time in a build folder
+    take_lock MY_RNG_LOCK "$MARKER" "Another make is at work in $BUILD"
+    # make clean may have removed the folder meanwhile.
+    make_build_folder
+    share_cache
+    sweep "$BUILD" "$BUILD"/*
+}
+
+share_cache() { # nobody removes the cache while this script is at work
+    take_lock MY_RNG_CACHE_LOCK "$CACHE/lock" "make distclean is removing $CACHE" -s
+}
+
+lock_cache() { # lock_cache WHAT: one at a time puts WHAT into the cache, which checkouts may share
+    share_cache
+    take_lock MY_RNG_CACHED_LOCK "$CACHE/lock-$1" "Another make is putting $1 into $CACHE"
+    sweep "$CACHE" "$CACHE"/*
 }
 
 digest() { # digest PATH...: one hash over the contents of files, and of the files in folders

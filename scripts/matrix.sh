@@ -14,12 +14,12 @@ use_rust
 
 make_folder() { # make_folder FOLDER: a build folder that shares all but QEMU with this one
     local name
-    mkdir -p -- "$1"
+    claim "$1"
     for name in bin linux module initramfs.cpio; do ln -sfn -- "$BUILD/$name" "$1/$name"; done
 }
 
 in_build() { # in_build FOLDER COMMAND...: with FOLDER as the build folder
-    env BUILD="$1" MY_RNG_BUILD="$1" "${@:2}"
+    env MY_RNG_BUILD="$1" "${@:2}"
 }
 
 build() { # build FOLDER SERIES
@@ -47,8 +47,8 @@ check() { # check SERIES
     local series=$1 folder=$BUILD/matrix/$1 record=$BUILD/matrix/$1/qemu/src.source
     local what words=() result=passed status took
     # A FORCE of the user's is for the QEMU that the others build.
-    export FORCE=
-    qemu_is_known "$series" || FORCE=1
+    export MY_RNG_FORCE=
+    qemu_is_known "$series" || MY_RNG_FORCE=1
     make_folder "$folder"
     step_may_fail "matrix-$series-source" "QEMU $series: getting the source" \
         in_build "$folder" "$ROOT/scripts/fetch.sh" qemu "$series" "$folder/qemu/src"
@@ -58,7 +58,7 @@ check() { # check SERIES
         line "$series" - - skipped
         return
     fi
-    if [[ -n $FORCE ]]; then
+    if [[ -n $MY_RNG_FORCE ]]; then
         notes+=("QEMU $series is not on the list of the known (qemu-8.2.9-overlay/series): tried as with FORCE=1.")
     fi
     for what in build qtest end_to_end; do
@@ -93,13 +93,7 @@ for series; do
     [[ $series =~ ^[0-9]+\.[0-9]+$ ]] ||
         die "QEMU_VERSIONS has $series: give series of QEMU, such as QEMU_VERSIONS='8.2 10.0'."
 done
-mkdir -p -- "$BUILD/matrix"
-exec {lock}>>"$BUILD/matrix/lock" || die "$BUILD cannot be written: is the disk full?"
-if ! flock -n "$lock"; then
-    say "Another make matrix is at work in this checkout: waiting for it to end"
-    flock "$lock" &
-    wait_for "$!"
-fi
+lock_build
 sub "$ROOT/scripts/build.sh" packages toolchain programs linux module initramfs
 
 passed=0 failed=0 skipped=0 notes=() table=()

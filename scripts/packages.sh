@@ -4,6 +4,7 @@
 # scripts/packages.sh [build|test]: the distribution's packages that building (or testing as well)
 # needs. Installs what is missing and says so; where nothing is missing, says and does nothing.
 # scripts/packages.sh install PACKAGE...: the same for the packages named.
+# MY_RNG_PACKAGES=tell: installs nothing, but says which are missing and ends.
 #
 # For tests of this script: MY_RNG_OS_RELEASE is read in the place of /etc/os-release.
 # shellcheck source=scripts/lib.sh
@@ -13,9 +14,9 @@
 packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
     pkg-config libglib2.0-dev libelf-dev libslirp-dev)
 # ... and ours: pixman, libpng for pictures of the guest's screen, and libfdt, which QEMU would otherwise
-# download while it is configured; downloads; the guest's shell and tools (busybox, lspci, insmod).
+# download while it is configured; downloads, and who signed them; the guest's shell and tools (busybox, lspci, insmod).
 packages+=(libpixman-1-dev libpng-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils
-    pci.ids kmod)
+    pci.ids kmod gpgv)
 # bindgen needs libclang, 17 or newer for Linux 7.3.
 declare -A of_release=(
     [bookworm]="libclang1-19 libclang-common-19-dev"
@@ -23,10 +24,10 @@ declare -A of_release=(
     [trixie]="libclang1-19 libclang-common-19-dev bindgen"
     [noble]="libclang1-18 libclang-common-18-dev"
 )
-for_tests=(shellcheck)
+for_tests=(shellcheck gpg gpg-agent)
 
 # What an unknown distribution is asked for.
-commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl xz patch busybox lspci depmod
+commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl gpgv xz patch busybox lspci depmod
     ld objcopy find sha256sum flock)
 modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libpng libelf openssl)
 
@@ -62,18 +63,21 @@ missing() { # missing PACKAGE...: those that are not installed, one a line
     done
 }
 
-# What root runs to install "$@". A run that was ended half-way is put right first; a mirror that
+# What root runs to install "$@", not longer than two hours. A run that was ended half-way is put right first; a mirror that
 # fails to answer does not matter if the package comes from another.
 # shellcheck disable=SC2016  # "$@" is the inner shell's
 as_root='set -e
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 dpkg --configure -a
-apt-get -q -o DPkg::Lock::Timeout=300 update || echo "apt-get update failed: going on with the lists there are"
-apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"'
+timeout --foreground -k 60 1800 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "apt-get update failed: going on with the lists there are"
+timeout --foreground -k 60 7200 apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"'
 
 install() { # install PACKAGE...
     local status admin=()
     local command="apt-get update && apt-get install -y --no-install-recommends $*"
+    if [[ ${MY_RNG_PACKAGES:-} == tell ]]; then
+        die "packages are missing, and PACKAGES=tell installs none: have an administrator run: $command"
+    fi
     command -v apt-get >/dev/null || die "there is no apt-get on this machine to install these with: $*"
     need_space /var 1500 "installing packages"
     if ((EUID != 0)); then
@@ -124,6 +128,8 @@ check_unknown() { # goes on where all that is needed is there already
         "$(printf '%s, ' "${lacking[@]}" | sed 's/, $//')"
 }
 
+[[ ${MY_RNG_PACKAGES:-install} =~ ^(install|tell)$ ]] ||
+    die "PACKAGES=$MY_RNG_PACKAGES is neither install nor tell: say PACKAGES=tell, or leave it out."
 release=$(codename)
 case ${1:-build} in
     build | test)

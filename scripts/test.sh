@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/test.sh [PART...]: every test; the parts, in this order: fmt shellcheck clippy unit build overlay
+# scripts/test.sh [PART...]: every test; the parts, in this order: fmt shellcheck scripts clippy unit build overlay
 # clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian. A part that fails does not keep the
 # others from being run; the last line counts them. A part that takes its time, and is not among them:
 # device-crash.
@@ -21,7 +21,7 @@ check_fmt() {
 }
 
 check_shell() {
-    shellcheck scripts/*.sh .ci/run vm/run vm/run-ubuntu.sh vm/debian/setup.sh
+    shellcheck scripts/*.sh tests/*.sh .ci/run vm/run vm/run-ubuntu.sh vm/debian/setup.sh
 }
 
 check_clippy() {
@@ -183,13 +183,15 @@ part() { # part NAME WHAT COMMAND...: as step, but a failure is only counted
     fi
 }
 
-(($#)) || set -- fmt shellcheck clippy unit build overlay clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian
+(($#)) || set -- fmt shellcheck scripts clippy unit build overlay clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian
+lock_build
 sub "$ROOT/scripts/packages.sh" test
 sub "$ROOT/scripts/toolchain.sh"
 for name; do
     case $name in
         fmt) part fmt "Checking the format of the Rust code" check_fmt ;;
         shellcheck) part shellcheck "Checking the scripts with shellcheck" check_shell ;;
+        scripts) part scripts "Testing the Makefile and the scripts" tests/scripts.sh ;;
         clippy) part clippy "Checking the Rust code with clippy" check_clippy ;;
         unit) part unit "Running the unit tests" unit_tests ;;
         # Without what is built, the rest has nothing to test.

@@ -77,6 +77,9 @@ toolchain() {
             die "RUSTUP_TOOLCHAIN=$RUSTUP_TOOLCHAIN is too old, not installed or not complete" \
                 "(rust $rust_wanted or newer with rust-src, rustfmt and clippy): unset it to use $channel."
         fi
+        [[ ${MY_RNG_PACKAGES:-} != tell ]] ||
+            die "Rust $channel is not installed, and PACKAGES=tell installs nothing: run: rustup toolchain install" \
+                "$channel --component $(pinned components | tr ' ' ',')"
         # shellcheck disable=SC2046  # a list of words
         step_may_fail toolchain "Installing Rust $channel" rustup toolchain install "$channel" \
             --profile minimal --no-self-update $(printf -- '--component %s ' $(pinned components))
@@ -131,6 +134,9 @@ cargo_fuzz() {
 build_tool() { # build_tool NAME CRATE VERSION WHAT: into the cache, without optimisation
     local home=$CACHE/tools/$1-$3
     need_space "$CACHE" 600 "building $1"
+    lock_cache tools
+    # Another checkout may have built it meanwhile.
+    [[ ! -d $home ]] || return 0
     new_tmp "$CACHE/tools"
     step "$1" "Building $1 $3, $4" \
         env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \

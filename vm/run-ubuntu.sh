@@ -10,7 +10,7 @@
 # What comes after the command is more options for QEMU. Ctrl-A X ends a QEMU without a window.
 
 HERE=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
-BUILD=${BUILD:-$HERE/build}
+BUILD=${MY_RNG_BUILD:-$HERE/build}
 
 # QEMU, as `make` has built it, or yours: ~/hw8/qemu-8.2.9/prefix/bin/qemu-system-x86_64
 QEMU_BIN=${QEMU_BIN:-$BUILD/qemu/prefix/bin/qemu-system-x86_64}

@@ -42,7 +42,7 @@ enum Command {
         tree: TreeArguments,
 
         /// Go on with a QEMU series that the overlay was not tried on
-        #[arg(long, env = "FORCE", value_parser = clap::builder::FalseyValueParser::new())]
+        #[arg(long, env = "MY_RNG_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
         force: bool,
     },
     /// Take the overlay off, which leaves the tree as it was, byte for byte

@@ -715,6 +715,6 @@ mod tests {
         let error = tree.require_known_series().unwrap_err().to_string();
         assert!(error.contains("is QEMU 7.2.0"), "{error}");
         assert!(error.contains("8.2.x and 10.0.x"), "{error}");
-        assert!(error.contains("FORCE=1"), "{error}");
+        assert!(error.contains("--force"), "{error}");
     }
 }

@@ -55,8 +55,8 @@ impl Tree {
         }
         let known: Vec<String> = series().map(|series| format!("{series}.x")).collect();
         bail!(
-            "{} is QEMU {}, but the overlay was tried on {} only; take one of those, or set FORCE=1 \
-             to lay it on all the same",
+            "{} is QEMU {}, but the overlay was tried on {} only; take one of those, or say --force \
+             (make: FORCE=1) to lay it on all the same",
             self.root.display(),
             self.version,
             known.join(" and ")

@@ -54,10 +54,8 @@ pub fn built(key: &str) -> PathBuf {
 
 /// The folder that `make` builds in.
 pub fn build_folder() -> PathBuf {
-    ["MY_RNG_BUILD", "BUILD"]
-        .iter()
-        .filter_map(std::env::var_os)
-        .find(|folder| !folder.is_empty())
+    std::env::var_os("MY_RNG_BUILD")
+        .filter(|folder| !folder.is_empty())
         .map_or_else(|| root().join("build"), PathBuf::from)
 }
 

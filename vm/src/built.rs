@@ -18,12 +18,10 @@ pub struct Built {
 }
 
 impl Built {
-    /// The build folder: `MY_RNG_BUILD`, else `BUILD`, else `build` in the repository.
+    /// The build folder: `MY_RNG_BUILD`, else `build` in the repository.
     pub fn directory() -> PathBuf {
-        ["MY_RNG_BUILD", "BUILD"]
-            .iter()
-            .filter_map(env::var_os)
-            .find(|value| !value.is_empty())
+        env::var_os("MY_RNG_BUILD")
+            .filter(|value| !value.is_empty())
             .map_or_else(
                 || {
                     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -27,9 +27,9 @@ cannot be executed there; 124 after the time-out; 125 for any other error, which
 141 if nobody reads the output any more.
 
 Environment:
-  ACCEL                the accelerator, if --accel is not given: auto, kvm or tcg
-  MY_RNG_BUILD, BUILD  the build folder, if it is not build/ in the repository
-  XDG_CACHE_HOME       where the verdict on KVM is remembered (my_rng/accel; ~/.cache by default)
+  ACCEL           the accelerator, if --accel is not given: auto, kvm or tcg
+  MY_RNG_BUILD    the build folder, if it is not build/ in the repository
+  XDG_CACHE_HOME  where the verdict on KVM is remembered (my_rng/accel; ~/.cache by default)
 
 Examples:
   vm/run -- lspci -v

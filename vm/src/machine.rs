@@ -222,8 +222,8 @@ pub(crate) enum Event {
 }
 
 impl Vm {
-    /// A machine out of what `make` has built. `ACCEL` says which accelerator, `MY_RNG_BUILD` or
-    /// `BUILD` where to look.
+    /// A machine out of what `make` has built. `ACCEL` says which accelerator, `MY_RNG_BUILD`
+    /// where to look.
     pub fn from_build() -> Result<Self, Error> {
         let built = Built::read(&Built::directory())?;
         let vm = Self::new(

@@ -40,7 +40,7 @@ impl Place {
             .env("QEMU_BIN", self.path("qemu"))
             .env("IMAGE", self.path("disk"))
             .env("MY_RNG_KVM", self.path("kvm"))
-            .env("BUILD", self.0.path())
+            .env("MY_RNG_BUILD", self.0.path())
             .env_remove("ACCEL")
             .env_remove("FORMAT")
             .env_remove("KERNEL")

@@ -162,7 +162,6 @@ fn where_nothing_is_built_it_says_how_to_build() {
     let run = guest
         .command(&["true"])
         .env("MY_RNG_BUILD", guest.folder())
-        .env("BUILD", guest.folder())
         .output()
         .expect("vm/run is there and can be run");
     assert_eq!(run.status.code(), Some(OWN_ERROR));

@@ -1,0 +1,311 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# tests/scripts.sh [TEST...]: tests of the Makefile and of scripts/, in folders made for them. Nothing is built.
+# shellcheck disable=SC2016  # scripts for an inner shell
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+top=$(mktemp -d)
+trap 'rm -rf -- "$top"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# ---- what the tests share ----
+
+# Each test is a function test_NAME, run in a shell of its own with $tmp, an empty folder, as its place.
+
+clean_env() { # clean_env [NAME=VALUE...] COMMAND...: with nothing else of this shell's environment
+    env -i PATH="$PATH" HOME="$tmp/home" TMPDIR="$tmp" "$@"
+}
+
+lib() { # lib SCRIPT [NAME=VALUE...]: runs SCRIPT as one of scripts/, building in $tmp/build
+    local script=$1
+    shift
+    clean_env MY_RNG_BUILD="$tmp/build" "$@" bash -c '. "$0/scripts/lib.sh"; eval "$1"' "$ROOT" "$script"
+}
+
+fails_with() { # fails_with PATTERN COMMAND...: it fails, and says so in one line that has the pattern in it
+    local said pattern=$1
+    shift
+    if said=$("$@" 2>&1 >/dev/null); then
+        echo "did not fail: $*"
+        return 1
+    fi
+    said=$(grep -v '^make' <<<"$said")
+    [[ $said == "error: "*$pattern* && $said != *$'\n'* ]] || { echo "said: $said" && return 1; }
+}
+
+listing() { # listing FOLDER: all in it, with contents
+    (cd -- "$1" && find . -printf '%P %y %m %l\n' | sort && find . -type f -print0 | sort -z | xargs -0r sha256sum)
+}
+
+unchanged() { # unchanged FOLDER COMMAND...
+    local before
+    before=$(listing "$1")
+    "${@:2}"
+    diff <(echo "$before") <(listing "$1")
+}
+
+somebodys_folder() { # with names in it that the build uses, too
+    mkdir -p -- "$1"/{bin,share,log,.tmp.1.holiday}
+    echo precious | tee "$1"/{bin,share,log,.tmp.1.holiday}/photo >"$1/where"
+}
+
+not() { # not COMMAND...: bash takes no notice of what ! turns round
+    if "$@"; then echo "succeeded: $*" && return 1; fi
+}
+
+# ---- the build folder ----
+
+test_somebodys_folder_is_neither_cleaned_nor_built_in() {
+    somebodys_folder "$tmp/home"
+    unchanged "$tmp/home" fails_with 'nothing in it was removed' clean_env make -s clean BUILD="$tmp/home"
+    unchanged "$tmp/home" fails_with 'nothing in it was removed' clean_env make -s distclean BUILD="$tmp/home" XDG_CACHE_HOME="$tmp"
+    unchanged "$tmp/home" fails_with 'a new or an empty folder' clean_env make -s packages BUILD="$tmp/home"
+    unchanged "$tmp/home" fails_with 'a new or an empty folder' clean_env MY_RNG_BUILD="$tmp/home" scripts/packages.sh list
+}
+
+test_clean_leaves_what_is_not_the_builds() {
+    lib 'mkdir -p "$BUILD"/bin "$BUILD"/.tmp.4194305.gone; : >"$BUILD/where"; echo mine >"$BUILD/notes"; echo mine >"$BUILD/.tmp.notes"'
+    clean_env make -s clean BUILD="$tmp/build" 2>/dev/null
+    [[ $(cd -- "$tmp/build" && find . -mindepth 1 | sort | paste -sd ' ') == "./.my_rng-build ./.tmp.notes ./notes" ]]
+    # It still is a build folder.
+    lib ''
+    rm -- "$tmp/build/notes" "$tmp/build/.tmp.notes"
+    clean_env make -s clean BUILD="$tmp/build"
+    [[ ! -e $tmp/build ]]
+    # Nothing to do, which makes nothing.
+    clean_env make -s clean BUILD="$tmp/build"
+    [[ ! -e $tmp/build ]]
+}
+
+test_clean_knows_all_that_is_built() {
+    local built entry
+    built=" $(sed -n '/^built=(/,/)/p' scripts/clean.sh | tr -s '()\n ' ' ')"
+    for entry in "${MY_RNG_BUILD:-build}"/*/; do
+        entry=$(basename -- "$entry")
+        [[ $entry == '*' || $built == *" $entry "* ]] || { echo "clean does not know $entry" && return 1; }
+    done
+}
+
+test_distclean_leaves_what_is_not_the_caches() {
+    mkdir -p -- "$tmp/home/.cache/my_rng"/{tools,mine}
+    : >"$tmp/home/.cache/my_rng/lock-qemu"
+    # In a checkout of its own, for the target folder of this one goes, too.
+    mkdir -p -- "$tmp/checkout"
+    cp -R -- Makefile scripts "$tmp/checkout/"
+    mkdir -- "$tmp/checkout/target"
+    clean_env make -s -C "$tmp/checkout" distclean 2>/dev/null
+    [[ $(ls -A -- "$tmp/home/.cache/my_rng") == $'lock\nlock-qemu\nmine' && -d $tmp/checkout/target ]]
+    rmdir -- "$tmp/home/.cache/my_rng/mine"
+    : >"$tmp/checkout/target/CACHEDIR.TAG"
+    clean_env make -s -C "$tmp/checkout" distclean
+    [[ ! -e $tmp/home/.cache/my_rng && ! -e $tmp/checkout/target && -d $tmp/home/.cache ]]
+}
+
+test_general_names_count_on_the_command_line_only() {
+    local name said
+    printf 'probe:\n\t@env | grep ^MY_RNG_; true\n' >"$tmp/probe.mk"
+    for name in BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS; do
+        said=$(clean_env "$name=7" make -s -f Makefile -f "$tmp/probe.mk" probe)
+        [[ -z $said ]] || { echo "$name of the environment counts: $said" && return 1; }
+        for said in "$(clean_env make -s -f Makefile -f "$tmp/probe.mk" probe "$name=7")" \
+            "$(clean_env "MY_RNG_$name=7" "$name=8" make -s -f Makefile -f "$tmp/probe.mk" probe)"; do
+            [[ $said == "MY_RNG_$name=7" ]] || { echo "$name: $said" && return 1; }
+        done
+    done
+    said=$(clean_env make -s -f Makefile -f "$tmp/probe.mk" probe CMD='echo "$HOME" $(id) #1')
+    [[ $said == 'MY_RNG_CMD=echo "$HOME" $(id) #1' ]]
+    not grep -nE '\$\{?(CMD|DESTDIR|FORCE|FRESH|PACKAGES|PREFIX|PUBLISH|QUICK|ROUNDS)\b' scripts/*.sh
+}
+
+# ---- locks ----
+
+# A script that holds the lock of $tmp/build, says so, does what it is told, and ends.
+holder='lock_build; echo held; read -r command; eval "$command"'
+
+start_holder() { # start_holder: with its input on fd 7 and its output on fd 8
+    mkfifo -- "$tmp/in" "$tmp/out"
+    lib "$holder" <"$tmp/in" >"$tmp/out" 2>"$tmp/holder.log" &
+    exec 7>"$tmp/in" 8<"$tmp/out"
+    read -r line <&8
+    [[ $line == held ]]
+}
+
+start_waiter() { # start_waiter SCRIPT: returns when it says that it waits; its output is on fd 9
+    coproc waiter { lib "$1" 2>&1; }
+    exec 9<&"${waiter[0]}" 6>&"${waiter[1]}"
+    read -r line <&9
+    [[ $line == *"waiting for it to end" ]] || { echo "the waiter said: $line" && return 1; }
+}
+
+test_clean_refuses_while_a_build_is_at_work() {
+    start_holder
+    unchanged "$tmp/build" fails_with 'another make is at work' clean_env make -s clean BUILD="$tmp/build"
+    fails_with 'another make is using' clean_env make -s distclean BUILD="$tmp/other"
+    echo true >&7
+    wait "$!"
+}
+
+test_a_lock_whose_file_was_removed_locks_nothing() {
+    start_holder
+    start_waiter "$holder"
+    # As make clean does, while the other waits.
+    echo 'rm -rf "$BUILD"' >&7
+    read -r line <&9
+    [[ $line == held ]]
+    # It has the lock of the file that is there now.
+    not flock -n "$tmp/build/.my_rng-build" true
+    echo 'test -d "$LOG" && echo whole' >&6
+    read -r line <&9
+    [[ $line == whole ]]
+}
+
+test_a_lock_that_cannot_be_had_is_an_error() {
+    mkdir -p -- "$tmp/bin"
+    # Fails at once; or is taken, and then fails.
+    printf '#!/bin/sh\nexit 71\n' >"$tmp/bin/flock"
+    chmod +x -- "$tmp/bin/flock"
+    fails_with 'could not be locked' lib 'lock_build; echo built' PATH="$tmp/bin:$PATH"
+    printf '#!/bin/sh\n[ "$1" = -n ] && exit 1\nexit 71\n' >"$tmp/bin/flock"
+    lib 'lock_build; echo built' PATH="$tmp/bin:$PATH" >"$tmp/said" 2>&1 && return 1
+    grep -q 'could not be locked' -- "$tmp/said"
+    not grep -q built -- "$tmp/said"
+}
+
+test_a_script_has_the_locks_of_the_one_that_started_it() {
+    lib 'lock_build; bash -c ". $ROOT/scripts/lib.sh; lock_build; echo inner"; exec flock -n "$MARKER" echo twice' \
+        >"$tmp/said" && return 1
+    [[ $(<"$tmp/said") == inner ]]
+    # In another folder it has none.
+    lib 'lock_build; MY_RNG_BUILD=$BUILD.2 bash -c ". $ROOT/scripts/lib.sh; lock_build"; flock -n "$MARKER.2" true || true
+        MY_RNG_BUILD=$BUILD.2 bash -c ". $ROOT/scripts/lib.sh; lock_build; flock -n \$MARKER true || echo locked"' >"$tmp/said"
+    [[ $(<"$tmp/said") == locked ]]
+}
+
+test_the_cache_is_locked_for_each_kind_of_thing() {
+    lib 'lock_cache debian; flock -n "$CACHE/lock-debian" true || echo one
+        flock -n "$CACHE/lock" true || echo two; flock -n -s "$CACHE/lock" echo three' >"$tmp/said"
+    [[ $(<"$tmp/said") == $'one\ntwo\nthree' ]]
+}
+
+test_every_front_door_locks() {
+    local script
+    for script in build test bench matrix fuzz check-long check-kernels check-new-device check-debug-kernel check-libvirt debian-vm; do
+        grep -q '^lock_build$' "scripts/$script.sh" || { echo "$script.sh takes no lock" && return 1; }
+    done
+    # Nobody else calls flock, so its status is looked at in one place.
+    not grep -n --exclude=lib.sh '\bflock -\|\bflock "' scripts/*.sh
+}
+
+# ---- files and steps ----
+
+test_sweep_removes_only_what_killed_scripts_left() {
+    lib 'cd "$BUILD"; mkdir .tmp.4194305.aB3 .tmp.$$.aB3 .tmp.notes .tmp.12x .now.4194305 .now.$$ .tmp.4194305.a.b
+        sweep "$BUILD"; rm -rf .now.$$ .tmp.$$.aB3 || exit; ls -A' >"$tmp/said"
+    [[ $(paste -sd ' ' "$tmp/said") == ".my_rng-build .tmp.12x .tmp.4194305.a.b .tmp.notes log stamp" ]]
+}
+
+test_put_installs_all_or_nothing() {
+    lib 'put "$BUILD/a" <<<old; put "$BUILD/a" sh -c "echo half; exit 1" || true' 2>"$tmp/said" && return 1
+    [[ $(<"$tmp/build/a") == old && $(cd -- "$tmp/build" && echo a*) == a ]]
+    grep -q 'a could not be made with sh' -- "$tmp/said"
+    not grep -n '| *put ' scripts/*.sh
+}
+
+test_a_step_sees_the_variables_of_its_script() {
+    lib 'name=1 what=2 start=3 log=4 pid=5; see() { [[ $name$what$start$log$pid == 12345 ]]; }; step looking "Looking" see'
+}
+
+test_a_step_that_never_ends_is_ended() {
+    lib 'step forever "Waiting" sleep 1000000' MY_RNG_LIMIT=1 2>"$tmp/said" && return 1
+    grep -q 'It took longer than 1 s and was ended' -- "$tmp/said"
+    lib 'may_take=1000; step soon "Waiting" true' MY_RNG_LIMIT=0
+}
+
+# ---- packages, installing ----
+
+test_packages_can_be_told_only() {
+    local name
+    mkdir -p -- "$tmp/bin"
+    for name in apt-get sudo; do
+        printf '#!/bin/sh\ntouch "%s"\n' "$tmp/called" >"$tmp/bin/$name"
+        chmod +x -- "$tmp/bin/$name"
+    done
+    fails_with 'apt-get install -y --no-install-recommends no-such-package' \
+        lib 'exec "$ROOT/scripts/packages.sh" install no-such-package' PATH="$tmp/bin:$PATH" MY_RNG_PACKAGES=tell
+    fails_with 'neither install nor tell' lib 'exec "$ROOT/scripts/packages.sh" list' MY_RNG_PACKAGES=no
+    [[ ! -e $tmp/called ]]
+}
+
+built() { # built VERSION: as if all were built
+    local file
+    for file in qemu/prefix/bin/qemu-system-x86_64 qemu/prefix/share/qemu/bios-256k.bin bin/my-rng share/man/man1/my-rng.1 \
+        linux/out/arch/x86/boot/bzImage module/my_rng.ko initramfs.cpio; do
+        mkdir -p -- "$(dirname -- "$tmp/build/$file")"
+        echo "$1" >"$tmp/build/$file"
+    done
+    chmod +x -- "$tmp"/build/{qemu/prefix/bin/qemu-system-x86_64,bin/my-rng}
+}
+
+test_install_copies_and_uninstall_takes_off_just_that() {
+    local root=$tmp/root file before installed
+    install() { clean_env make -s "${1:-install}" BUILD="$tmp/build" DESTDIR="$root" PREFIX=/usr 2>&1; }
+    mkdir -p -- "$root/usr/bin" "$root/usr/lib/udev"
+    echo mine >"$root/usr/bin/mine"
+    before=$(listing "$root")
+    fails_with 'run make first, not as root' clean_env make -s install BUILD="$tmp/build" DESTDIR="$root" PREFIX=/usr
+    fails_with 'nothing is installed' clean_env make -s uninstall BUILD="$tmp/build" DESTDIR="$root" PREFIX=/usr
+    [[ $(listing "$root") == "$before" && ! -e $tmp/build ]]
+    built 1
+    unchanged "$tmp/build" install
+    for file in bin/qemu-system-x86_64 bin/my-rng share/qemu/bios-256k.bin share/man/man1/my-rng.1 include/my_rng.h \
+        lib/udev/rules.d/60-my_rng.rules lib/sysusers.d/my_rng.conf lib/my_rng/{bzImage,my_rng.ko,initramfs.cpio}; do
+        [[ -f $root/usr/$file ]] || { echo "$file is missing" && return 1; }
+    done
+    [[ -x $root/usr/bin/my-rng && ! -x $root/usr/include/my_rng.h ]]
+    # A newer one takes the place of the older, and leaves nothing of it.
+    installed=$(cd -- "$root" && find . | sort)
+    built 2
+    mv -- "$tmp/build/qemu/prefix/share/qemu/bios-256k.bin" "$tmp/build/qemu/prefix/share/qemu/bios-512k.bin"
+    install
+    [[ $(<"$root/usr/bin/my-rng") == 2 && $(cd -- "$root" && find . | sort) == "${installed/256k/512k}" ]]
+    install uninstall
+    diff <(echo "$before") <(listing "$root")
+
+    # Files of the user's are neither written over nor removed.
+    echo mine >"$root/usr/bin/my-rng"
+    unchanged "$root" fails_with 'nothing is installed: move it away' \
+        clean_env make -s install BUILD="$tmp/build" DESTDIR="$root" PREFIX=/usr
+    rm -- "$root/usr/bin/my-rng"
+    install
+    echo mine >"$root/usr/lib/my_rng/bzImage"
+    echo mine >"$root/usr/share/qemu/mine"
+    install uninstall
+    [[ $(cd -- "$root/usr" && find . -type f | sort | paste -sd ' ') == "./bin/mine ./lib/my_rng/bzImage ./share/qemu/mine" ]]
+}
+
+# ---- all of them ----
+
+(($#)) || mapfile -t < <(declare -F | sed -n 's/^declare -f test_//p')
+(($#)) || set -- "${MAPFILE[@]}"
+failed=0
+for name; do
+    tmp=$top/$name
+    mkdir -- "$tmp"
+    # Not as a condition, in which bash takes no notice of errors.
+    set +e
+    (set -e && "test_$name") >"$top/said" 2>&1 </dev/null
+    status=$?
+    set -e
+    if ((status == 0)); then
+        echo "test $name ... ok$(sed -n 's/^SKIPPED:/ -- skipped:/p' "$top/said")"
+    else
+        echo "test $name ... FAILED"
+        sed 's/^/    /' "$top/said"
+        failed=$((failed + 1))
+    fi
+done
+printf 'scripts: %d passed, %d failed\n' $(($# - failed)) "$failed"
+((failed == 0))
