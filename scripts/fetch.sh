@@ -12,10 +12,11 @@
 #                                        SERIES is asked for, only for the one that it is of
 #   LINUX_SRC=DIR  LINUX_TARBALL=FILE    likewise of Linux 7.3
 #   MY_RNG_FORCE=1                       takes a QEMU of another series, if none is asked for
-# Else, the first of these that works: what the cache has; the release's tarball; the distribution's
-# source package, through apt with a configuration of its own (nothing under /etc or /var is touched).
+# Else, the first of these that works: what the cache has; the release's tarball, if one of the keys in
+# scripts/keys has signed it; the distribution's source package, which apt verifies, with a configuration of
+# its own (nothing under /etc or /var is touched).
 #
-# For tests of this script: MY_RNG_UPSTREAM=URL is where releases are looked for.
+# For tests of this script: MY_RNG_UPSTREAM=URL is where releases are looked for, MY_RNG_KEYS=DIR whose they are.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/series.sh
@@ -51,6 +52,7 @@ case $what in
         fi
         release=$(qemu_release "${series:-$first}")
         url=${MY_RNG_UPSTREAM:-https://download.qemu.org}/qemu-$release.tar.xz
+        signature=$url.sig
         ;;
     linux)
         name=Linux src='' tarball='' wanted="Linux $series.x"
@@ -63,6 +65,7 @@ case $what in
             *) die "$usage" ;;
         esac
         url=${MY_RNG_UPSTREAM:-https://cdn.kernel.org/pub/linux/kernel/v${series%%.*}.x}/linux-$release.tar.xz
+        signature=${url%.xz}.sign
         ;;
 esac
 SRC=${name^^}_SRC TARBALL=${name^^}_TARBALL
@@ -227,21 +230,19 @@ download() { # download URL PART
         --speed-limit 5000 --speed-time 20 --continue-at - --output "$2" "$1"
 }
 
-whole_tarball() { # whole_tarball FILE: is it, as far as can be known?
-    local pinned
-    pinned=$(sed -n "s/^\([0-9a-f]\{64\}\)  ${url##*/}\$/\1/p" "$ROOT/scripts/checksums")
-    if [[ -n $pinned ]]; then
-        sha256sum --check --quiet <<<"$pinned  $1"
-    else
-        xz --test -- "$1"
-    fi
+# verify TARBALL SIGNATURE KEYRING: did one of our keys sign it? The keyring is made here.
+verify() {
+    # gpgv wants it without the armor, which ends with a checksum.
+    sed -n '/^$/,/^[=-]/{/^[A-Za-z0-9+/]/p}' -- "${MY_RNG_KEYS:-$ROOT/scripts/keys}/$what.asc" | base64 -d >"$3"
+    case $what in
+        qemu) gpgv --keyring "$3" "$2" "$1" ;;
+        # Of what is compressed in it.
+        linux) xz --decompress --stdout -- "$1" | gpgv --keyring "$3" "$2" - ;;
+    esac
 }
 
 from_upstream_cache() {
-    is_cached "$upstream" || return 0
-    # The checksum may have become known since it was put there.
-    whole_tarball "$upstream/${url##*/}" || return 0
-    unpack_upstream
+    if is_cached "$upstream" && [[ -e $upstream/${signature##*/} ]]; then unpack_upstream; fi
 }
 
 unpack_upstream() {
@@ -259,34 +260,46 @@ unpack_upstream() {
 }
 
 from_upstream() {
-    local tmp status part=$CACHE/upstream/${url##*/}.part
+    local tmp status resumed=1 part=$CACHE/upstream/${url##*/}.part
     command -v curl >/dev/null || return 0
+    if ! command -v gpgv >/dev/null; then
+        loudly "Without gpgv no release of $name can be verified: not looking for one"
+        return 0
+    fi
     mkdir -p -- "${part%/*}"
     need_space "$CACHE" 400 "downloading $name"
-    local resumed=1
+    new_tmp "$CACHE"
+    mkdir -- "$tmp/got"
+    step_may_fail "$what-download" "Downloading $signature" download "$signature" "$tmp/got/${signature##*/}"
+    if ((status)); then no_release && return 0; fi
     while [[ -n $resumed ]]; do
         resumed=
         if [[ -e $part ]]; then resumed=1; fi
         step_may_fail "$what-download" "Downloading $url${resumed:+, from where it was cut off}" download "$url" "$part"
         if ((status == 0)); then
-            step_may_fail "$what-verify" "Verifying ${url##*/}" whole_tarball "$part"
+            step_may_fail "$what-verify" "Verifying who signed ${url##*/}" \
+                verify "$part" "$tmp/got/${signature##*/}" "$tmp/keyring"
             if ((status == 0)); then break; fi
             rm -f -- "$part"
-            loudly "What $url gave is damaged, or is not the file it should be"
+            loudly "What $url gave is not what $name's developers have signed: it is not used"
             [[ -n $resumed ]] || return 0
         elif [[ -n $resumed && " 22 33 36 " == *" $status "* ]]; then
             # That server does not go on with a part, or not with this one.
             rm -f -- "$part"
         else
-            disk_full_sentence "$LOG/$what-download.log"
-            loudly "No $name $release from its project's site ($(last_line "$LOG/$what-download.log"))"
+            no_release
             return 0
         fi
     done
-    new_tmp "$CACHE"
-    mv -- "$part" "$tmp/${url##*/}"
-    put_in_cache "$tmp" "$upstream"
+    mv -- "$part" "$tmp/got/${url##*/}"
+    put_in_cache "$tmp/got" "$upstream"
+    rm -rf -- "$tmp"
     unpack_upstream
+}
+
+no_release() {
+    disk_full_sentence "$LOG/$what-download.log"
+    loudly "No $name $release from its project's site ($(last_line "$LOG/$what-download.log"))"
 }
 
 # ---- the distribution ----

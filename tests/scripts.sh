@@ -224,6 +224,112 @@ test_a_step_that_never_ends_is_ended() {
     lib 'may_take=1000; step soon "Waiting" true' MY_RNG_LIMIT=0
 }
 
+# ---- sources ----
+
+new_key() { # new_key NAME: makes one, and the file of its public half, $tmp/NAME.asc
+    clean_env gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key "$1@localhost" ed25519 sign never
+    clean_env gpg --batch --quiet --armor --export "$1@localhost" >"$tmp/$1.asc"
+}
+
+sign() { # sign KEY FILE SIGNATURE
+    clean_env gpg --batch --quiet --yes --local-user "$1@localhost" --detach-sign --output "$3" "$2"
+}
+
+release() { # release qemu|linux NAME FILE...: a tarball of a tree with the files, NAME.tar
+    local file tree=$tmp/tree/$2
+    for file in "${@:3}"; do
+        mkdir -p -- "$(dirname -- "$tree/$file")"
+        : >"$tree/$file"
+    done
+    # shellcheck disable=SC2046,SC2183  # three words
+    case $1 in
+        qemu) echo "${2#*-}" >"$tree/VERSION" ;;
+        linux) printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' $(grep -o '[0-9]*' <<<"$2") >"$tree/Makefile" ;;
+    esac
+    tar -C "$tmp/tree" -cf "$tmp/site/$2.tar" "$2"
+    xz --keep "$tmp/site/$2.tar"
+}
+
+fetch() { # fetch WHAT SERIES: from a site of ours only
+    rm -rf -- "$tmp/home/.cache" "$tmp/build"
+    clean_env PATH="$tmp/bin:$PATH" MY_RNG_BUILD="$tmp/build" MY_RNG_UPSTREAM="file://$tmp/site" MY_RNG_KEYS="$tmp/keys" \
+        scripts/fetch.sh "$1" "$2" "$tmp/build/source" 2>&1
+}
+
+test_a_release_is_taken_only_if_its_developers_signed_it() {
+    local what series name file signed signature wrong
+    if ! command -v gpg gpg-agent >/dev/null; then
+        echo "SKIPPED: there is no gpg to sign with"
+        return
+    fi
+    mkdir -p -- "$tmp/bin" "$tmp/site" "$tmp/keys"
+    mkdir -m 700 -- "$tmp/home" "$tmp/home/.gnupg"
+    # There is no other source, and room for what is so small.
+    printf '#!/bin/sh\nexit 1\n' >"$tmp/bin/apt-get"
+    printf '#!/bin/sh\necho 9999\n' >"$tmp/bin/df"
+    chmod +x -- "$tmp"/bin/*
+    trap 'clean_env gpgconf --kill all' EXIT
+    new_key developer
+    new_key stranger
+    release qemu qemu-99.9.0 configure hw/misc/meson.build include/qemu/osdep.h
+    release linux "linux-$(sed -n 's/^ *7\.3) release=\([0-9.]*\) ;;/\1/p' scripts/fetch.sh)" Kconfig init/main.c include/linux/pci.h
+    for what in qemu linux; do
+        for file in "$tmp/site/$what"-*.tar.xz; do name=${file##*/}; done
+        case $what in
+            qemu) series=99.9 signed=$file signature=$file.sig ;;
+            linux) series=7.3 signed=${file%.xz} signature=${file%.xz}.sign ;;
+        esac
+        cp -- "$tmp/developer.asc" "$tmp/keys/$what.asc"
+        sign developer "$signed" "$signature"
+        fetch "$what" "$series"
+        [[ $(<"$tmp/build/source.source") == *"id=upstream:"* && -e $tmp/build/source ]]
+        # From the cache.
+        rm -rf -- "$tmp/build"
+        clean_env PATH="$tmp/bin:$PATH" MY_RNG_BUILD="$tmp/build" scripts/fetch.sh "$what" "$series" "$tmp/build/source" 2>"$tmp/said"
+        [[ -e $tmp/build/source ]]
+        for wrong in tampered stranger nonsense unsigned; do
+            case $wrong in
+                tampered) # whole, but another
+                    cp -- "$file" "$tmp/whole"
+                    echo backdoor >"$tmp/backdoor"
+                    tar -C "$tmp" -rf "${file%.xz}" backdoor
+                    xz --force --keep "${file%.xz}"
+                    ;;
+                stranger) cp -- "$tmp/whole" "$file" && xz --decompress --force --keep "$file" && sign stranger "$signed" "$signature" ;;
+                nonsense) echo nonsense >"$signature" ;;
+                unsigned) rm -- "$signature" ;;
+            esac
+            not fetch "$what" "$series" >"$tmp/said"
+            [[ ! -e $tmp/build/source ]]
+            case $wrong in
+                unsigned) grep -q "from its project's site" -- "$tmp/said" ;;
+                *) grep -q 'developers have signed: it is not used' -- "$tmp/said" ;;
+            esac
+            grep -q "^error: no source of .* is to be had" -- "$tmp/said"
+            [[ -z $(find "$tmp/home/.cache" -name "$name*") ]]
+        done
+    done
+}
+
+test_our_keys_are_those_that_are_published() {
+    local what keys found
+    if ! command -v gpg >/dev/null; then
+        echo "SKIPPED: there is no gpg to read them with"
+        return
+    fi
+    mkdir -m 700 -- "$tmp/home"
+    for what in qemu linux; do
+        case $what in
+            qemu) keys=CEACC9E15534EBABB82D3FA03353C9CEF108B584 ;;
+            linux)
+                keys="647F28654894E3BD457199BE38DBBDC86092693E ABAF11C65A2970B130ABE3C479BE3E4300411886 E27E5D8A3403A2EF66873BBCDEA66FF797772CDC" ;;
+        esac
+        found=$(clean_env gpg --batch --with-colons --show-keys "scripts/keys/$what.asc" 2>/dev/null |
+            awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }')
+        diff <(tr -s ' ' '\n' <<<"$keys" | sort) <(sort <<<"$found")
+    done
+}
+
 # ---- packages, installing ----
 
 test_packages_can_be_told_only() {
