@@ -40,7 +40,7 @@ impl Xoshiro256PlusPlus {
             return None;
         }
         let mut random = Self::new(seed);
-        random.stream.jump_n(&[position / 2, 0, 0, 0]);
+        random.stream.jump_ce(position / 2, 0);
         random.position = position & !1;
         if position % 2 != 0 {
             random.next_u32();
