@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The guest's memory: some pages, with holes in between.
+//! The guest's memory: a few pages, with holes between them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,17 +9,19 @@ use my_rng_dev::pci::GuestMemory;
 
 /// The size of a page, in bytes.
 pub const PAGE: u64 = 4096;
-/// How many pages there can be.
-pub const PAGES: u64 = 32;
+/// How many pages there can be. Few, so that a script can clear, copy and compare all of them: a longer
+/// transfer names them more than once.
+pub const PAGES: u64 = 16;
 /// The address of the first.
 pub const START: u64 = 0x10_0000;
 
 /// The memory of one machine; clones are the same memory.
 #[derive(Clone, Debug)]
 pub struct Memory {
+    /// Up to the end of the last page that is there.
     bytes: Rc<RefCell<Vec<u8>>>,
     /// Bit n tells whether the n-th page is there.
-    pages: u32,
+    pages: u16,
     /// Whether each page is mapped by itself, as behind an IOMMU.
     scattered: bool,
 }
@@ -27,9 +29,10 @@ pub struct Memory {
 impl Memory {
     /// Some pages, of zeros.
     #[must_use]
-    pub fn new(pages: u32, scattered: bool) -> Self {
+    pub fn new(pages: u16, scattered: bool) -> Self {
+        let end = u64::from(u16::BITS - pages.leading_zeros()) * PAGE;
         Self {
-            bytes: Rc::new(RefCell::new(vec![0; (PAGES * PAGE) as usize])),
+            bytes: Rc::new(RefCell::new(vec![0; end as usize])),
             pages,
             scattered,
         }
@@ -72,11 +75,10 @@ impl Memory {
     }
 
     /// Reads what has to be there.
-    #[must_use]
-    pub fn read(&self, address: u64, count: usize) -> Vec<u8> {
-        let bytes = self.bytes.borrow();
+    pub fn read(&self, address: u64, bytes: &mut [u8]) {
+        let all = self.bytes.borrow();
         let at = Self::offset(address);
-        bytes.get(at..at + count).expect("memory").to_vec()
+        bytes.copy_from_slice(all.get(at..at + bytes.len()).expect("memory"));
     }
 
     /// Writes to what has to be there.
@@ -97,7 +99,7 @@ impl Memory {
             memory: self.clone(),
             address,
             length,
-            read: RefCell::new(vec![false; length as usize]),
+            read: RefCell::default(),
         })
     }
 }
@@ -108,7 +110,7 @@ pub struct Mapped {
     memory: Memory,
     address: u64,
     length: u64,
-    /// What of it was read.
+    /// Which bytes were read; none as long as it is empty.
     read: RefCell<Vec<bool>>,
 }
 
@@ -131,8 +133,9 @@ impl GuestMemory for Mapped {
 
     fn read(&self, at: usize, bytes: &mut [u8]) {
         let from = self.within(at, bytes.len());
-        bytes.copy_from_slice(&self.memory.read(from, bytes.len()));
+        self.memory.read(from, bytes);
         let mut read = self.read.borrow_mut();
+        read.resize(self.size(), false);
         for (byte, read) in bytes.iter_mut().zip(read.iter_mut().skip(at)) {
             // Meanwhile a processor of the guest's may have written something else.
             if *read {

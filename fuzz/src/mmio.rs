@@ -2,6 +2,8 @@
 
 //! The target `mmio`: what a guest does, with resets, migrations and snapshots in between.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use arbitrary::Arbitrary;
 use my_rng_dev::device::Properties;
 
@@ -10,7 +12,7 @@ use crate::oracle::Kind;
 use crate::pair::Pair;
 
 /// A guest's whole life.
-#[derive(Arbitrary, Clone, Debug)]
+#[derive(Arbitrary, Clone, Debug, Hash)]
 pub struct Script {
     generator: Kind,
     seed: u32,
@@ -18,13 +20,13 @@ pub struct Script {
     entropy: u64,
     bulk: bool,
     /// Which pages of memory there are.
-    pages: u32,
+    pages: u16,
     scattered: bool,
     steps: Vec<Step>,
 }
 
 /// Of any offset at all, a fuzzer would not find these soon.
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 enum Offset {
     Rng,
     Seed,
@@ -36,14 +38,14 @@ enum Offset {
 }
 
 /// As [`Offset`].
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 enum Size {
     Word,
     Near(u8),
     Any(u32),
 }
 
-#[derive(Arbitrary, Clone, Debug)]
+#[derive(Arbitrary, Clone, Debug, Hash)]
 enum Step {
     Read(Offset, Size),
     Write(Offset, Size, u64),
@@ -55,56 +57,106 @@ enum Step {
     Keep,
     /// The snapshot is loaded into the device as it is now.
     Restore,
-    /// A descriptor is written, nearly as it should be, and the doorbell rung.
-    Transfer(Vec<Segment>, Option<Damage>),
+    /// A descriptor is written, nearly as it should be, and the doorbell rung. The last segment is there
+    /// so many times more.
+    Transfer(Vec<Segment>, u8, Option<Damage>),
     /// The guest writes to its memory.
     Store(u16, u32),
     /// The doorbell is rung.
     Ring(u8),
 }
 
-/// Of a descriptor: where in memory it starts, in words, and how many bytes it has.
-#[derive(Arbitrary, Clone, Copy, Debug)]
-struct Segment(u16, u16);
+/// Of a descriptor: where in memory it starts, in words, and how long it is.
+#[derive(Arbitrary, Clone, Copy, Debug, Hash)]
+struct Segment(u16, Length);
+
+/// Most of a length that is any number of bytes would be refused, or take long.
+#[derive(Arbitrary, Clone, Copy, Debug, Hash)]
+enum Length {
+    Words(u8),
+    Pages(u8),
+    Bytes(u16),
+}
 
 /// What is changed of a descriptor: so many words from its start, this.
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 struct Damage(u8, u32);
 
-/// How many steps a script may have, and how many numbers they may take in all, as far as they say so: more
-/// find nothing that these do not, and take longer.
+/// How many steps a script may have, and how many numbers they may take in all. More find little that these
+/// do not, and take longer.
 const STEPS: usize = 300;
-const NUMBERS: usize = 3000 + TRANSFER;
+const NUMBERS: u64 = 3000;
 
-/// How many numbers the longest transfer takes.
-const TRANSFER: usize = 65536;
+/// One script in so many may take the numbers of the longest transfer, too.
+const PATIENT: u64 = 256;
+const PATIENT_NUMBERS: u64 = 65536 + NUMBERS;
 
-/// Writes a descriptor to the first page, be it there or not, and rings.
-fn transfer(pair: &mut Pair, left: &mut usize, segments: &[Segment], damage: Option<Damage>) {
-    let mut descriptor = vec![0, segments.len() as u32, 0, 0];
-    let mut numbers = 0;
-    for Segment(at, length) in segments.iter().take(255) {
-        let address = START + 4 * u64::from(*at);
-        numbers += usize::from(*length) / 4;
-        descriptor.extend([address as u32, (address >> 32) as u32, (*length).into(), 0]);
+/// A state that arrives at xoshiro256++ makes the device jump, which takes it as long as some thousand
+/// numbers: for patient scripts, and for the target `vmstate`.
+const JUMP: u64 = NUMBERS + 1;
+
+/// Which scripts are patient, a hash tells. The fuzzer would keep a part of the script for that in most of
+/// what it makes of a patient one, and would soon make nothing else.
+fn is_patient(script: &Script) -> bool {
+    let mut hasher = DefaultHasher::new();
+    script.hash(&mut hasher);
+    hasher.finish() % PATIENT == 0
+}
+
+/// A guest, and how many numbers it may still take.
+struct Guest {
+    pair: Pair,
+    left: u64,
+}
+
+impl Guest {
+    /// Whether it may take so many.
+    fn may_take(&mut self, numbers: u64) -> bool {
+        let rest = self.left.checked_sub(numbers);
+        self.left = rest.unwrap_or(self.left);
+        rest.is_some()
     }
-    if let Some(Damage(at, value)) = damage {
-        if let Some(word) = descriptor.get_mut(usize::from(at)) {
-            *word = value;
+
+    fn write(&mut self, offset: u64, value: u64, size: u32) {
+        let rings = offset == 12 && size == 4;
+        if !rings || self.may_take(self.pair.wanted(value)) {
+            self.pair.write(offset, value, size);
         }
-        // A length may be any now.
-        numbers = TRANSFER;
     }
-    let Some(rest) = left.checked_sub(numbers) else {
-        return;
-    };
-    *left = rest;
-    let bytes: Vec<u8> = descriptor
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect();
-    pair.store(START, &bytes);
-    pair.write(12, START / PAGE, 4);
+
+    /// Writes a descriptor to the first page, and rings.
+    fn transfer(&mut self, segments: &[Segment], repeat: u8, damage: Option<Damage>) {
+        let repeated = segments.last().map_or(0, |_| usize::from(repeat));
+        let all = segments
+            .iter()
+            .chain(segments.last().into_iter().cycle().take(repeated));
+        let mut descriptor = vec![0, (segments.len() + repeated) as u32, 0, 0];
+        for Segment(at, length) in all.take(255) {
+            let address = START as u32 + 4 * u32::from(*at);
+            descriptor.extend([address, 0, length.get(), 0]);
+        }
+        if let Some(Damage(at, value)) = damage {
+            if let Some(word) = descriptor.get_mut(usize::from(at)) {
+                *word = value;
+            }
+        }
+        let bytes: Vec<u8> = descriptor
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
+        self.pair.store(START, &bytes);
+        self.write(12, START / PAGE, 4);
+    }
+}
+
+impl Length {
+    fn get(self) -> u32 {
+        match self {
+            Self::Words(words) => u32::from(words) * 4,
+            Self::Pages(pages) => u32::from(pages) * PAGE as u32,
+            Self::Bytes(bytes) => bytes.into(),
+        }
+    }
 }
 
 impl Offset {
@@ -142,43 +194,104 @@ pub fn run(script: &Script) {
         bulk: script.bulk,
     };
     let memory = Memory::new(script.pages, script.scattered);
-    let Some(mut pair) = Pair::new(&properties, script.entropy, &memory) else {
+    let Some(pair) = Pair::new(&properties, script.entropy, memory) else {
         panic!("{properties:?} was refused");
     };
     let mut kept = pair.save();
-    let mut left = NUMBERS;
+    let left = if is_patient(script) {
+        PATIENT_NUMBERS
+    } else {
+        NUMBERS
+    };
+    let load = if kind == Kind::Xoshiro256pp { JUMP } else { 0 };
+    let mut guest = Guest { pair, left };
     for step in script.steps.iter().take(STEPS) {
+        let pair = &mut guest.pair;
         match step {
             Step::Read(offset, size) => pair.read(offset.get(), size.get()),
-            Step::Write(offset, size, value) => pair.write(offset.get(), *value, size.get()),
+            Step::Write(offset, size, value) => guest.write(offset.get(), *value, size.get()),
             Step::Seed(seed) => pair.write(4, u64::from(*seed), 4),
             Step::Take(count) => {
-                let count = left.min((*count).into());
-                left -= count;
-                pair.take(count);
+                if guest.may_take((*count).into()) {
+                    guest.pair.take((*count).into());
+                }
             }
             Step::Reset => pair.reset(),
-            Step::Travel => assert!(pair.travel(), "its own state was refused"),
-            Step::Keep => kept = pair.save(),
-            Step::Restore => assert!(pair.load(&kept), "its own state was refused"),
-            Step::Transfer(segments, damage) => {
-                transfer(&mut pair, &mut left, segments, *damage);
+            Step::Travel => {
+                if guest.may_take(load) {
+                    assert!(guest.pair.travel(), "its own state was refused");
+                }
             }
+            Step::Keep => kept = pair.save(),
+            Step::Restore => {
+                if guest.may_take(load) {
+                    assert!(guest.pair.load(&kept), "its own state was refused");
+                }
+            }
+            Step::Transfer(segments, repeat, damage) => guest.transfer(segments, *repeat, *damage),
             Step::Store(at, value) => {
                 let at = START + u64::from(*at) % (PAGES * PAGE / 4) * 4;
                 pair.store(at, &value.to_le_bytes());
             }
-            Step::Ring(page) => {
-                if left >= TRANSFER {
-                    left -= TRANSFER;
-                    pair.write(12, START / PAGE + u64::from(*page), 4);
-                }
-            }
+            Step::Ring(page) => guest.write(12, START / PAGE + u64::from(*page), 4),
         }
-        pair.check();
+        guest.pair.check();
     }
     // What is not seen in a state would be seen here.
-    pair.take(40);
-    pair.read(8, 4);
-    pair.check();
+    guest.pair.take(40);
+    guest.pair.read(8, 4);
+    guest.pair.check();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Guest, Length, Segment};
+    use crate::memory::{Memory, PAGE, START};
+    use crate::oracle::Kind;
+    use crate::pair::Pair;
+    use my_rng_dev::device::Properties;
+
+    fn guest(kind: Kind, scattered: bool) -> Guest {
+        let properties = Properties {
+            generator: kind.name().to_owned(),
+            ..Properties::default()
+        };
+        let memory = Memory::new(u16::MAX, scattered);
+        let pair = Pair::new(&properties, u64::MAX, memory).expect("a device");
+        Guest { pair, left: 65536 }
+    }
+
+    /// Scripts seldom get that far.
+    #[test]
+    fn the_longest_transfer() {
+        for kind in Kind::ALL {
+            for (scattered, taken) in [(false, 0), (true, 1)] {
+                let mut guest = guest(kind, scattered);
+                guest.pair.take(taken);
+                // 64 pages, of the 15 behind the descriptor's.
+                let segments = [
+                    Segment(1024, Length::Pages(4)),
+                    Segment(1024, Length::Pages(15)),
+                ];
+                guest.transfer(&segments, 3, None);
+                assert_eq!(guest.left, 0);
+                guest.pair.check();
+                guest.pair.take(100);
+                guest.pair.check();
+            }
+        }
+    }
+
+    #[test]
+    fn a_longer_one_takes_nothing() {
+        let mut guest = guest(Kind::Libc, false);
+        let segments = [
+            Segment(1024, Length::Words(1)),
+            Segment(1024, Length::Pages(8)),
+        ];
+        guest.transfer(&segments, 7, None);
+        assert_eq!(guest.left, 65536);
+        guest.pair.check();
+        assert_eq!(guest.pair.wanted(START / PAGE), 0);
+    }
 }

@@ -20,7 +20,7 @@ const TABLE: usize = 31;
 const FARTHEST: u64 = 0x7fff_ffff_ffff_ffff;
 
 /// The generators of the specification.
-#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// As `rand()`.
     Libc,
@@ -104,11 +104,11 @@ pub struct Fields {
 /// A stream, somewhere in its course.
 #[derive(Clone, Debug)]
 pub enum Stream {
-    /// The list `r` of the specification, from `r[first]` on; for ever growing.
+    /// The list `r` of the specification, as far as the next numbers need it.
     Libc {
-        /// The list.
-        r: Vec<u32>,
-        /// Which `r` its first one is, modulo the table's length.
+        /// Its last entries, the oldest first.
+        r: [u32; TABLE],
+        /// How many were before them, modulo the table's length.
         first: usize,
     },
     /// So many words of the key stream were given.
@@ -119,6 +119,8 @@ pub enum Stream {
         seed: u32,
         /// How many.
         position: u64,
+        /// The block that the next word is in.
+        block: [u32; 16],
     },
     /// So many words were given, two for each number.
     Xoshiro {
@@ -155,7 +157,12 @@ impl Stream {
                 for i in 34..=343 {
                     r.push(r[i - 3].wrapping_add(r[i - 31]));
                 }
-                Self::Libc { r, first: 0 }
+                let mut last = [0; TABLE];
+                last.copy_from_slice(&r[344 - TABLE..]);
+                Self::Libc {
+                    r: last,
+                    first: (344 - TABLE) % TABLE,
+                }
             }
             Kind::ChaCha20 | Kind::ChaCha8 | Kind::Xoshiro256pp => Self::at(kind, seed, 0),
             Kind::Host => Self::Host,
@@ -171,29 +178,37 @@ impl Stream {
                 state: xoshiro_far(splitmix64(seed.into()), position / 2),
             };
         }
+        let double_rounds = if kind == Kind::ChaCha20 { 10 } else { 4 };
         Self::ChaCha {
-            double_rounds: if kind == Kind::ChaCha20 { 10 } else { 4 },
+            double_rounds,
             seed,
             position,
+            block: chacha_block(double_rounds, seed, position / 16),
         }
     }
 
     /// The next number; `entropy` gives the host's.
     fn next(&mut self, entropy: impl FnOnce() -> u32) -> u32 {
         match self {
-            Self::Libc { r, .. } => {
-                let i = r.len();
-                r.push(r[i - 3].wrapping_add(r[i - 31]));
-                r[i] >> 1
+            Self::Libc { r, first } => {
+                let next = r[TABLE - 3].wrapping_add(r[TABLE - 31]);
+                // The oldest is not needed again.
+                r.copy_within(1.., 0);
+                r[TABLE - 1] = next;
+                *first = (*first + 1) % TABLE;
+                next >> 1
             }
             Self::ChaCha {
                 double_rounds,
                 seed,
                 position,
+                block,
             } => {
-                let block = chacha_block(*double_rounds, *seed, *position / 16);
                 let word = block[(*position % 16) as usize];
                 *position += 1;
+                if *position % 16 == 0 {
+                    *block = chacha_block(*double_rounds, *seed, *position / 16);
+                }
                 word
             }
             Self::Xoshiro {
@@ -247,10 +262,10 @@ type Map = Vec<[u64; 4]>;
 fn map(by: &Map, s: [u64; 4]) -> [u64; 4] {
     let mut sum = [0; 4];
     for bit in 0..256 {
-        if s[bit / 64] >> (bit % 64) & 1 == 1 {
-            for i in 0..4 {
-                sum[i] ^= by[bit][i];
-            }
+        // All bits, or none. A branch here is one that no processor can predict.
+        let mask = (s[bit / 64] >> (bit % 64) & 1).wrapping_neg();
+        for i in 0..4 {
+            sum[i] ^= by[bit][i] & mask;
         }
     }
     sum
@@ -335,8 +350,9 @@ const SHAPE: &str = "its address or length is no multiple of 4, or it has no byt
 /// says, and why.
 fn pieces(descriptor: u64, memory: &Memory) -> Result<Vec<(u64, u64)>, (u32, String)> {
     let u32_at = |at: u64| {
-        let bytes = memory.read(descriptor + at, 4);
-        u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        let mut bytes = [0; 4];
+        memory.read(descriptor + at, &mut bytes);
+        u64::from(u32::from_le_bytes(bytes))
     };
     let count = u32_at(4);
     if count == 0 || count > 255 {
@@ -351,14 +367,14 @@ fn pieces(descriptor: u64, memory: &Memory) -> Result<Vec<(u64, u64)>, (u32, Str
         let at = 16 + 16 * i;
         let address = u32_at(at) + (u32_at(at + 4) << 32);
         let length = u32_at(at + 8);
-        let last = u128::from(address) + u128::from(length) - 1;
+        let end = u128::from(address) + u128::from(length);
         if u32_at(at + 12) != 0 {
             return Err((
                 2,
                 format!("has a bad segment {i}: a reserved field is not 0"),
             ));
         }
-        if length == 0 || length % 4 != 0 || address % 4 != 0 || last > u128::from(u64::MAX) {
+        if length == 0 || length % 4 != 0 || address % 4 != 0 || end > 1 << 64 {
             return Err((2, format!("has a bad segment {i}: {SHAPE}")));
         }
         total += length;
@@ -409,7 +425,7 @@ pub struct Model {
     pub seeds: u64,
     /// Accesses refused.
     pub guest_errors: u64,
-    /// What `trace` is told.
+    /// What `trace` was told since somebody looked.
     pub traced: Vec<Traced>,
 }
 
@@ -531,6 +547,17 @@ impl Model {
         Err(format!("{size}-byte write at offset 0x{offset:x}: {why}"))
     }
 
+    /// How many numbers the transfer of this write of DOORBELL takes: 0 if there is none, or it is refused.
+    #[must_use]
+    pub fn wanted(&self, value: u64, memory: &Memory) -> u64 {
+        let descriptor = (value & 0xffff_ffff) * 4096;
+        if !self.bulk || memory.piece(descriptor, 4096) < 4096 {
+            return 0;
+        }
+        let pieces = pieces(descriptor, memory).unwrap_or_default();
+        pieces.iter().map(|(_, length)| length / 4).sum()
+    }
+
     /// A transfer. `entropy` gives so many words of the host's, or has none left.
     fn transfer(
         &mut self,
@@ -571,20 +598,16 @@ impl Model {
             while at < *length {
                 // How much the host is asked for at a time is the device's own business.
                 let bytes = (length - at).min(512);
-                let words = if self.kind == Kind::Host {
+                let mut words = Vec::new();
+                if self.kind == Kind::Host {
                     match entropy(bytes as usize / 4) {
-                        Some(words) => words,
+                        Some(given) => words = given,
                         None => return done,
                     }
-                } else {
-                    let mut words = Vec::new();
-                    for _ in 0..bytes / 4 {
-                        words.push(self.stream.next(|| unreachable!()));
-                    }
-                    words
-                };
-                for (i, word) in words.iter().enumerate() {
-                    memory.write(start + at + 4 * i as u64, &word.to_le_bytes());
+                }
+                for i in 0..bytes / 4 {
+                    let word = self.stream.next(|| words[i as usize]);
+                    memory.write(start + at + 4 * i, &word.to_le_bytes());
                 }
                 at += bytes;
                 done += bytes;
@@ -607,11 +630,11 @@ impl Model {
         };
         match &self.stream {
             Stream::Libc { r, first } => {
-                // r[i] stands at i modulo 31, and the last 31 of them are kept.
-                for i in r.len() - TABLE..r.len() {
+                // Each entry of the list stands at its number modulo 31.
+                for i in 0..TABLE {
                     fields.table[(first + i) % TABLE] = r[i];
                 }
-                fields.position = ((first + r.len()) % TABLE) as u64;
+                fields.position = *first as u64;
             }
             Stream::ChaCha { seed, position, .. } | Stream::Xoshiro { seed, position, .. } => {
                 fields.seed = *seed;
@@ -631,9 +654,9 @@ impl Model {
             _ if fields.initial_seed != self.initial_seed => return false,
             Kind::Libc if fields.seed == 0 && fields.position < 31 => {
                 let first = fields.position as usize;
-                let mut r = Vec::new();
+                let mut r = [0; TABLE];
                 for i in 0..TABLE {
-                    r.push(fields.table[(first + i) % TABLE]);
+                    r[i] = fields.table[(first + i) % TABLE];
                 }
                 Stream::Libc { r, first }
             }
@@ -798,14 +821,15 @@ mod tests {
             );
             bulk.write(12, START / 4096, 4, &memory, |_| unreachable!())
                 .unwrap();
-            assert_eq!(
-                memory.read(START, 12),
-                [1, 0, 0, 0, 2, 0, 0, 0, 0, 16, 0, 0]
-            );
+            let mut bytes = [0; 12];
+            memory.read(START, &mut bytes);
+            assert_eq!(bytes, [1, 0, 0, 0, 2, 0, 0, 0, 0, 16, 0, 0]);
             for (address, length) in segments {
                 for at in 0..u64::from(length) / 4 {
                     let word = single.read(0, 4, || unreachable!()).unwrap() as u32;
-                    assert_eq!(memory.read(address + 4 * at, 4), word.to_le_bytes());
+                    let mut bytes = [0; 4];
+                    memory.read(address + 4 * at, &mut bytes);
+                    assert_eq!(bytes, word.to_le_bytes());
                 }
             }
             assert_eq!((bulk.save(), bulk.reads), (single.save(), single.reads));

@@ -15,15 +15,16 @@ pub struct Machine {
     /// Bit n of it tells whether the n-th request, modulo 64, is answered.
     available: u64,
     asked: u32,
+    /// Since somebody looked.
     traced: Vec<Traced>,
     memory: Memory,
 }
 
 /// What the n-th request for entropy, of so many words, is answered with.
-fn entropy(available: u64, n: u32, words: usize) -> Option<Vec<u32>> {
+fn entropy(available: u64, n: u32, words: usize) -> Option<impl Iterator<Item = u32>> {
     let first = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
-    let words = (0..words as u32).map(|i| first.wrapping_add(i.wrapping_mul(0x0101_0101)));
-    (available >> (n % 64) & 1 == 1).then(|| words.collect())
+    let words = (0..words as u32).map(move |i| first.wrapping_add(i.wrapping_mul(0x0101_0101)));
+    (available >> (n % 64) & 1 == 1).then_some(words)
 }
 
 impl Host<Event> for Machine {
@@ -75,11 +76,11 @@ pub struct Pair {
 impl Pair {
     /// A device with these properties, or none where both say that there can be none.
     #[must_use]
-    pub fn new(properties: &Properties, available: u64, memory: &Memory) -> Option<Self> {
+    pub fn new(properties: &Properties, available: u64, memory: Memory) -> Option<Self> {
         let device = MyRng::new(properties);
         let model = Model::new(&properties.generator, properties.seed, properties.bulk);
         assert_eq!(device.is_ok(), model.is_some(), "{properties:?}");
-        let pair = Self {
+        let mut pair = Self {
             properties: properties.clone(),
             device: device.ok()?,
             machine: Machine {
@@ -90,28 +91,32 @@ impl Pair {
             },
             model: model?,
             asked: 0,
-            memory: memory.copy(),
+            memory,
         };
         pair.check();
         Some(pair)
     }
 
     /// Holds the one against the other.
-    pub fn check(&self) {
-        assert_eq!(
-            wire::write(self.device.save()),
-            self.model.save().to_bytes()
-        );
-        assert_eq!(
-            self.counters(),
-            [
-                ("reads", self.model.reads),
-                ("seeds", self.model.seeds),
-                ("guest-errors", self.model.guest_errors),
-            ]
+    pub fn check(&mut self) {
+        assert_eq!(Fields::from(self.device.save()), self.model.save());
+        let counters = MyRng::COUNTERS.iter();
+        assert!(
+            counters
+                .map(|counter| (counter.name, (counter.get)(&self.device)))
+                .eq([
+                    (c"reads", self.model.reads),
+                    (c"seeds", self.model.seeds),
+                    (c"guest-errors", self.model.guest_errors),
+                ]),
+            "the counters of {:?} and {:?}",
+            self.device,
+            self.model
         );
         assert_eq!(self.machine.asked, self.asked, "entropy asked for");
         assert_eq!(self.machine.traced, self.model.traced);
+        self.machine.traced.clear();
+        self.model.traced.clear();
     }
 
     /// Holds the memory of the one against that of the other.
@@ -136,27 +141,25 @@ impl Pair {
         }
     }
 
-    /// The guest's processor writes to memory that there is.
+    /// The guest's processor writes, within a page. Where there is no memory, nothing happens.
     pub fn store(&mut self, address: u64, bytes: &[u8]) {
-        self.machine.memory.write(address, bytes);
-        self.memory.write(address, bytes);
+        if self.memory.piece(address, bytes.len() as u64) == bytes.len() as u64 {
+            self.machine.memory.write(address, bytes);
+            self.memory.write(address, bytes);
+        }
     }
 
-    fn counters(&self) -> Vec<(&'static str, u64)> {
-        MyRng::COUNTERS
-            .iter()
-            .map(|counter| {
-                let name = counter.name.to_str().expect("a counter's name is ASCII");
-                (name, (counter.get)(&self.device))
-            })
-            .collect()
+    /// How many numbers a write of DOORBELL would take.
+    #[must_use]
+    pub fn wanted(&self, value: u64) -> u64 {
+        self.model.wanted(value, &self.memory)
     }
 
     /// The guest reads.
     pub fn read(&mut self, offset: u64, size: u32) {
         let (available, asked) = (self.machine.available, &mut self.asked);
         let expected = self.model.read(offset, size, || {
-            let word = entropy(available, *asked, 1).and_then(|words| words.first().copied());
+            let word = entropy(available, *asked, 1).and_then(|mut words| words.next());
             *asked += 1;
             word
         });
@@ -176,7 +179,7 @@ impl Pair {
             .write(offset, value, size, &self.memory, |words| {
                 let words = entropy(available, *asked, words);
                 *asked += 1;
-                words
+                words.map(Iterator::collect)
             });
         let got = self.device.write(&mut self.machine, offset, value, size);
         assert_eq!(
@@ -232,10 +235,15 @@ impl Pair {
     /// it could; where not, it is new.
     pub fn travel(&mut self) -> bool {
         let state = self.save();
-        self.device = MyRng::new(&self.properties).expect("these properties were good before");
-        self.model.reset();
+        let Properties {
+            seed,
+            generator,
+            bulk,
+        } = &self.properties;
         // The counters do not travel.
-        (self.model.reads, self.model.seeds, self.model.guest_errors) = (0, 0, 0);
+        self.model =
+            Model::new(generator, *seed, *bulk).expect("these properties were good before");
+        self.device = MyRng::new(&self.properties).expect("these properties were good before");
         self.check();
         self.load(&state)
     }

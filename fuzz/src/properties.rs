@@ -152,7 +152,7 @@ pub fn run(asked: &Asked<'_>) {
     let memory = Memory::new(1, false);
     match MyRng::new(&properties) {
         Ok(_) => {
-            let Some(mut pair) = Pair::new(&properties, u64::MAX, &memory) else {
+            let Some(mut pair) = Pair::new(&properties, u64::MAX, memory) else {
                 panic!("{properties:?} cannot be");
             };
             pair.read(8, 4);

@@ -63,7 +63,7 @@ pub fn run(arrival: &Arrival<'_>) {
         generator: kind.name().to_owned(),
         bulk: arrival.bulk,
     };
-    let Some(mut pair) = Pair::new(&properties, u64::MAX, &Memory::new(0, false)) else {
+    let Some(mut pair) = Pair::new(&properties, u64::MAX, Memory::new(0, false)) else {
         panic!("{properties:?} was refused");
     };
     pair.take(arrival.before.into());

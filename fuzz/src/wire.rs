@@ -110,6 +110,20 @@ pub fn read(bytes: &[u8]) -> SavedState {
     state
 }
 
+impl From<SavedState> for Fields {
+    fn from(state: SavedState) -> Self {
+        Self {
+            generator: state.generator,
+            bulk: state.bulk,
+            initial_seed: state.initial_seed,
+            seed: state.place.seed,
+            position: state.place.position,
+            table: state.place.table,
+            failures: state.failures,
+        }
+    }
+}
+
 impl Fields {
     /// The fields that the bytes are by the specification.
     #[must_use]
@@ -151,6 +165,7 @@ mod tests {
         let bytes: Vec<u8> = (1..=LENGTH as u8).collect();
         assert_eq!(write(read(&bytes)), bytes);
         assert_eq!(Fields::from_bytes(&bytes).to_bytes(), bytes);
+        assert_eq!(Fields::from(read(&bytes)), Fields::from_bytes(&bytes));
     }
 
     #[test]
