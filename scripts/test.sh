@@ -21,7 +21,7 @@ check_fmt() {
 }
 
 check_shell() {
-    shellcheck scripts/*.sh tests/*.sh .ci/run vm/run vm/run-ubuntu.sh vm/debian/setup.sh
+    shellcheck scripts/*.sh tests/*.sh guest-module/*.sh .ci/run vm/run vm/run-ubuntu.sh vm/debian/setup.sh
 }
 
 check_clippy() {

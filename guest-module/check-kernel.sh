@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# check-kernel.sh KDIR: prints the Rust compiler with which the kernel built in KDIR was built, for the module
+# has to be built with the same one. If the module cannot be built for that kernel, says in one sentence why.
+set -eu
+
+oldest=7.3
+kdir=$1
+config=$kdir/include/config
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+compilers() { # all that this machine may have
+    command -v rustc || true
+    IFS=:
+    for folder in $PATH; do
+        printf '%s\n' "$folder"/rustc "$folder"/rustc-[0-9]*
+    done
+    printf '%s\n' "${RUSTUP_HOME:-${HOME:-}/.rustup}"/toolchains/*/bin/rustc /usr/bin/rustc /usr/lib/rust-*/bin/rustc
+}
+
+release=$(cat "$config/kernel.release" 2>/dev/null) ||
+    fail "KDIR=$kdir holds no built kernel: set KDIR= to the folder in which one was built."
+[ "$(printf '%s\n' "$oldest" "$release" | sort -V | head -n 1)" = "$oldest" ] ||
+    fail "the kernel in $kdir is Linux $release, and the driver needs $oldest or newer: set KDIR= to such a kernel."
+grep -qx 'CONFIG_RUST=y' "$config/auto.conf" ||
+    fail "the kernel in $kdir was built without Rust: turn on CONFIG_RUST (\`make rustavailable\` says what it needs)" \
+        "and build the kernel again."
+[ -e "$kdir/rust/libkernel.rmeta" ] ||
+    fail "$kdir lacks the kernel's Rust crates (rust/libkernel.rmeta): set KDIR= to the folder in which the kernel" \
+        "was built."
+version=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$config/auto.conf")
+number=${version#rustc }
+number=${number%% *}
+
+# rustup's rustc stands for another compiler in each folder; it must not install one.
+export RUSTUP_AUTO_INSTALL=0
+compilers | while read -r rustc; do
+    if [ -x "$rustc" ] && [ "$("$rustc" --version 2>/dev/null)" = "$version" ]; then
+        real=$("$rustc" --print sysroot)/bin/rustc
+        if [ -x "$real" ]; then rustc=$real; fi
+        printf '%s\n' "$rustc"
+        break
+    fi
+done | grep . ||
+    fail "the kernel in $kdir was built by \"$version\", which was not found: install that compiler" \
+        "(\`rustup toolchain install $number\`, or the distribution's package), or set RUSTC= to its path."

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! `guest-module/Makefile` against kernels that are only made up: which of them it refuses, with which
+//! sentence, and with which compiler it builds. Boots nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use my_rng_e2e::{root, write_program};
+use tempfile::TempDir;
+
+const VERSION: &str = "rustc 1.90.0 (abcdef012 2025-09-18)";
+
+/// A folder in which a kernel was built, and compilers.
+struct Kernel(TempDir);
+
+impl Kernel {
+    fn new(release: &str, config: &str) -> Self {
+        let kernel = Self(tempfile::tempdir().expect("a temporary folder"));
+        for folder in [
+            "kdir/include/config",
+            "kdir/rust",
+            "bin",
+            "rustup/toolchains/x/bin",
+            "out",
+        ] {
+            fs::create_dir_all(kernel.path(folder)).expect("a folder");
+        }
+        kernel.write("kdir/include/config/kernel.release", release);
+        kernel.write("kdir/include/config/auto.conf", config);
+        kernel.write("kdir/rust/libkernel.rmeta", "");
+        kernel.write(
+            "kdir/Makefile",
+            "modules modules_install clean:\n\
+             \t@echo \"$@ RUSTC=$(RUSTC) M=$(M) MO=$(MO) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH)\"\n",
+        );
+        kernel
+    }
+
+    /// One that the driver can be built for, if its compiler is there.
+    fn good() -> Self {
+        Self::new(
+            "7.3.4-test\n",
+            &format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT=\"{VERSION}\"\n"),
+        )
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.path(path), text).expect("a file");
+    }
+
+    /// A compiler that says so of itself, and whose real one is in `sysroot`.
+    fn compiler(&self, path: &str, version: &str, sysroot: &Path) -> PathBuf {
+        let path = self.path(path);
+        let sysroot = sysroot.display();
+        write_program(
+            &path,
+            &format!(
+                "#!/bin/sh\ncase $1 in --version) echo '{version}' ;; *) echo '{sysroot}' ;; esac\n"
+            ),
+        );
+        path
+    }
+
+    fn make(&self, arguments: &[&str]) -> Output {
+        let path = std::env::var("PATH").expect("a PATH");
+        Command::new("make")
+            .args(["--no-print-directory", "-s", "-C"])
+            .arg(root().join("guest-module"))
+            .arg(format!("KDIR={}", self.path("kdir").display()))
+            .args(arguments)
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("RUSTUP_HOME", self.path("rustup"))
+            .env_remove("RUSTC")
+            .env_remove("MAKEFLAGS")
+            .output()
+            .expect("make can be run")
+    }
+
+    fn built(&self, arguments: &[&str]) -> String {
+        let made = self.make(arguments);
+        let errors = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{errors}");
+        String::from_utf8(made.stdout).expect("text")
+    }
+
+    /// The one line that says why the module is not built.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let made = self.make(arguments);
+        assert!(!made.status.success());
+        assert_eq!(String::from_utf8_lossy(&made.stdout), "");
+        let errors = String::from_utf8(made.stderr).expect("text");
+        // What make itself adds to a command that failed.
+        let said: Vec<&str> = errors
+            .lines()
+            .filter(|line| !line.starts_with("make: *** [Makefile:"))
+            .collect();
+        let [line] = said[..] else {
+            panic!("not one line: {errors}");
+        };
+        line.to_owned()
+    }
+}
+
+#[test]
+fn a_kernel_that_the_driver_cannot_be_built_for_is_refused_in_one_sentence() {
+    let rust = "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT=\"rustc 1.90.0\"\n";
+    for (release, config, expected) in [
+        (
+            "6.12.57+deb13-amd64\n",
+            rust,
+            "Linux 6.12.57+deb13-amd64, and the driver needs 7.3 or newer",
+        ),
+        (
+            "7.2.9\n",
+            rust,
+            "Linux 7.2.9, and the driver needs 7.3 or newer",
+        ),
+        (
+            "7.3.4\n",
+            "# CONFIG_RUST is not set\n",
+            "turn on CONFIG_RUST",
+        ),
+        (
+            "7.3.4\n",
+            "CONFIG_RUST_IS_AVAILABLE=y\n",
+            "turn on CONFIG_RUST",
+        ),
+        ("10.0.0\n", "", "turn on CONFIG_RUST"),
+    ] {
+        let kernel = Kernel::new(release, config);
+        let said = kernel.refused(&[]);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_kernel_is_refused() {
+    let kernel = Kernel::good();
+    fs::remove_file(kernel.path("kdir/rust/libkernel.rmeta")).expect("a file");
+    let said = kernel.refused(&[]);
+    assert!(said.contains("rust/libkernel.rmeta"), "{said}");
+    fs::remove_file(kernel.path("kdir/include/config/kernel.release")).expect("a file");
+    let said = kernel.refused(&[]);
+    assert!(said.contains("holds no built kernel"), "{said}");
+    fs::remove_file(kernel.path("kdir/include/config/auto.conf")).expect("a file");
+    let said = kernel.refused(&[]);
+    assert!(said.contains("holds no built kernel"), "{said}");
+}
+
+#[test]
+fn it_is_built_by_the_compiler_of_the_kernel() {
+    let kernel = Kernel::good();
+    let elsewhere = kernel.path("elsewhere");
+    // The one that would be taken by itself is another.
+    kernel.compiler(
+        "bin/rustc",
+        "rustc 1.95.0 (59807616e 2026-04-14)",
+        &elsewhere,
+    );
+    let said = kernel.refused(&[]);
+    assert!(said.contains(VERSION), "{said}");
+    assert!(said.contains("`rustup toolchain install 1.90.0`"), "{said}");
+    assert!(said.contains("RUSTC="), "{said}");
+
+    // A distribution's, by the name that it has beside others.
+    let named = kernel.compiler("bin/rustc-1.90", VERSION, &elsewhere);
+    let said = kernel.built(&[]);
+    assert!(
+        said.contains(&format!("modules RUSTC={} ", named.display())),
+        "{said}"
+    );
+    fs::remove_file(named).expect("a file");
+
+    // One of rustup's.
+    let toolchain = kernel.compiler(
+        "rustup/toolchains/x/bin/rustc",
+        VERSION,
+        &kernel.path("rustup/toolchains/x"),
+    );
+    let said = kernel.built(&[]);
+    assert!(
+        said.contains(&format!("modules RUSTC={} ", toolchain.display())),
+        "{said}"
+    );
+
+    // rustup's proxy stands for another compiler in each folder: the real one is taken.
+    kernel.compiler("bin/rustc", VERSION, &kernel.path("rustup/toolchains/x"));
+    let out = kernel.path("out");
+    let said = kernel.built(&[&format!("MO={}", out.display())]);
+    assert!(
+        said.contains(&format!("modules RUSTC={} ", toolchain.display())),
+        "{said}"
+    );
+    assert!(said.contains(&format!("MO={} ", out.display())), "{said}");
+}
+
+#[test]
+fn a_compiler_that_is_given_is_taken() {
+    let said = Kernel::good().built(&["RUSTC=/my/rustc"]);
+    assert!(said.contains("modules RUSTC=/my/rustc "), "{said}");
+}
+
+#[test]
+fn it_is_installed_where_it_is_told_once_it_is_built() {
+    let kernel = Kernel::good();
+    let out = format!("MO={}", kernel.path("out").display());
+    let arguments = ["modules_install", &out, "INSTALL_MOD_PATH=/image"];
+    let said = kernel.refused(&arguments);
+    assert!(said.contains("run make first"), "{said}");
+    kernel.write("out/my_rng.ko", "");
+    let said = kernel.built(&arguments);
+    assert!(said.starts_with("modules_install "), "{said}");
+    assert!(said.contains("INSTALL_MOD_PATH=/image"), "{said}");
+}
+
+#[test]
+fn it_is_cleaned_without_a_compiler() {
+    let said = Kernel::good().built(&["clean"]);
+    assert!(said.starts_with("clean RUSTC= "), "{said}");
+}
