@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Why a node is not there, told from sysfs, so that the error can name the one thing to do next.
+//! What is wrong with a node, told from sysfs, so that the error can name the one thing to do next.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use crate::abi;
+use crate::{abi, nodes};
 
 /// The driver's name in sysfs, which is also the module's.
 const DRIVER: &str = "my_rng";
@@ -83,6 +84,42 @@ impl Diagnosis {
     }
 }
 
+/// What to do about a node that was made by hand, with `mknod`, and is not the driver's; `None` for any other.
+pub fn of_stale_node(path: &Path, sysfs: &Path) -> Option<String> {
+    let path = fs::canonicalize(path).ok()?;
+    let metadata = fs::metadata(&path).ok()?;
+    let number = metadata.rdev();
+    let number = format!("{}:{}", libc::major(number), libc::minor(number));
+    let is_node = metadata.file_type().is_char_device();
+    is_node.then(|| stale(&path, &number, sysfs)).flatten()
+}
+
+/// The same, for a node whose device number is known.
+fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    nodes::number(name)?;
+    let misc = sysfs.join("class/misc");
+    let (problem, first) = match fs::read_to_string(misc.join(name).join("dev")) {
+        Ok(current) if current.trim() == number => return None,
+        Ok(current) => (
+            format!(
+                "with the number {number}, and the driver's has {}",
+                current.trim()
+            ),
+            format!("unload the driver (`sudo rmmod {DRIVER}`) and "),
+        ),
+        // The kernel removes its own node when the driver goes.
+        Err(_) if misc.is_dir() => ("and no driver is behind it".to_owned(), String::new()),
+        Err(_) => return None,
+    };
+    // Where a file of that name exists already, the kernel does not make the node.
+    Some(format!(
+        "this node was made by hand (`mknod`), {problem}; remove it (`sudo rm {}`), then {first}load the driver \
+         (`sudo modprobe {DRIVER}`, or `sudo insmod {DRIVER}.ko`), which makes its own",
+        path.display()
+    ))
+}
+
 /// A PCI id as sysfs prints it: `0x1234` and a newline.
 fn id(device: &Path, attribute: &str) -> Option<u16> {
     let text = fs::read_to_string(device.join(attribute)).ok()?;
@@ -156,6 +193,49 @@ mod tests {
         )
         .expect("binding");
         assert_eq!(Diagnosis::read(root.path()), Diagnosis::Driven);
+    }
+
+    #[test]
+    fn a_node_with_another_number_than_the_driver_s_is_stale() {
+        let root = tempfile::tempdir().expect("temporary folder");
+        let node = Path::new("/dev/my_rng_driver1");
+        assert_eq!(stale(node, "250:0", root.path()), None, "without sysfs");
+
+        let misc = root.path().join("class/misc");
+        fs::create_dir_all(&misc).expect("a folder");
+        let advice = stale(node, "250:0", root.path()).expect("no driver");
+        assert!(advice.contains("no driver is behind it; "), "{advice}");
+        assert!(
+            advice.contains("`sudo rm /dev/my_rng_driver1`), then load"),
+            "{advice}"
+        );
+
+        fs::create_dir(misc.join("my_rng_driver1")).expect("a folder");
+        fs::write(misc.join("my_rng_driver1/dev"), "10:125\n").expect("a file");
+        assert_eq!(stale(node, "10:125", root.path()), None);
+        let advice = stale(node, "250:0", root.path()).expect("another number");
+        assert!(
+            advice.contains("the number 250:0, and the driver's has 10:125; "),
+            "{advice}"
+        );
+        assert!(
+            advice.contains("`sudo rm /dev/my_rng_driver1`), then unload"),
+            "{advice}"
+        );
+
+        // What has another name is none of the driver's.
+        assert_eq!(stale(Path::new("/dev/null"), "1:3", root.path()), None);
+    }
+
+    #[test]
+    fn only_nodes_are_stale() {
+        let root = tempfile::tempdir().expect("temporary folder");
+        fs::create_dir_all(root.path().join("class/misc")).expect("a folder");
+        let file = root.path().join("my_rng_driver");
+        assert_eq!(of_stale_node(&file, root.path()), None, "there is none");
+        fs::write(&file, "").expect("a file");
+        assert_eq!(of_stale_node(&file, root.path()), None, "a file");
+        assert_eq!(of_stale_node(Path::new("/dev/null"), root.path()), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::abi;
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{self, Diagnosis};
 
 /// What was being done to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +135,9 @@ impl error::Error for Error {
 fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -> String {
     if operation == Operation::List {
         return format!("{source}; is this a Linux with a /dev?");
+    }
+    if let Some(advice) = diagnosis::of_stale_node(path, sysfs) {
+        return advice;
     }
     let path = path.display();
     let driver_s_node = format!(

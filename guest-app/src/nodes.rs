@@ -35,8 +35,9 @@ fn list_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(nodes.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Which node has that name: the first has no number in it, the others the numbers from 1 up.
-fn number(name: &str) -> Option<u32> {
+/// The number of the driver's node of that name: the name of the first has none in it, those of the others the
+/// numbers from 1 up.
+pub(crate) fn number(name: &str) -> Option<u32> {
     let digits = name.strip_prefix(abi::NODE_NAME)?;
     if digits.is_empty() {
         return Some(0);

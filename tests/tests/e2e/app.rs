@@ -167,6 +167,50 @@ const DIGESTS: [Digests; 2] = [
     },
 ];
 
+/// As the tutorial makes it, before the driver is loaded: the kernel does not replace it.
+#[test]
+fn a_node_made_by_hand_is_told_from_the_driver_s() {
+    let said = Guest::new()
+        .switch("--no-module")
+        .sh(&format!(
+            "{SECTIONS}
+             failed() {{ if \"$@\" 2>&1; then exit 1; fi; }}
+             mknod /dev/my_rng_driver c 250 0
+             section unloaded; failed my-rng
+             insmod /lib/modules/my_rng.ko
+             section loaded; failed my-rng; failed my-rng read; failed my-rng info
+             # A device of another driver, which takes neither.
+             rm /dev/my_rng_driver; mknod /dev/my_rng_driver c 1 3
+             section null; failed my-rng seed 1; failed my-rng read
+             # As the message says.
+             rm /dev/my_rng_driver; rmmod my_rng; insmod /lib/modules/my_rng.ko
+             section mended; my-rng seed 0x42; my-rng read"
+        ))
+        .success();
+    let unloaded = section(&said, "unloaded");
+    assert!(
+        unloaded[0].contains(
+            "no driver is behind it; remove it (`sudo rm /dev/my_rng_driver`), then load"
+        ),
+        "{unloaded:#?}"
+    );
+    for (name, number, lines) in [("loaded", "250:0", 3), ("null", "1:3", 2)] {
+        let said = section(&said, name);
+        assert_eq!(said.len(), lines, "{said:#?}");
+        for line in said {
+            assert!(
+                line.contains(&format!("the number {number}, and the driver's has 10:")),
+                "{line}"
+            );
+            assert!(line.contains("`sudo rm /dev/my_rng_driver`"), "{line}");
+        }
+    }
+    assert_eq!(
+        section(&said, "mended"),
+        [known_answers::LIBC[2].first[0].to_string()]
+    );
+}
+
 fn of_generator(name: &str) -> Guest {
     Guest::new().option("--device", format!("my_rng,generator={name}"))
 }
