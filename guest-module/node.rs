@@ -13,6 +13,10 @@ use core::mem::size_of;
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     current,
+    fs::{
+        file::flags::{O_ACCMODE, O_RDWR, O_WRONLY},
+        File,
+    },
     ioctl::{_IOR, _IOW},
     iov::IovIterDest,
     mm::virt::VmaNew,
@@ -186,6 +190,11 @@ impl OpenFile {
     }
 }
 
+/// Whether the file was opened for writing. Access mode 3 is for ioctls alone, and is not.
+fn is_open_for_writing(file: &File) -> bool {
+    matches!(file.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
+}
+
 /// In which ways a read may still be tried to be done.
 struct Ways {
     /// Into the caller's memory.
@@ -204,11 +213,12 @@ impl NodeFile for OpenFile {
         })
     }
 
-    fn ioctl(&self, command: u32, argument: UserPtr) -> Result<isize> {
+    fn ioctl(&self, file: &File, command: u32, argument: UserPtr) -> Result<isize> {
         // The classic ones point to one number.
         let number = UserSlice::new(argument, size_of::<u32>());
         match command {
             abi::IOCTL_RAND => number.writer().write(&self.device.rand()?)?,
+            abi::IOCTL_SEED if !is_open_for_writing(file) => return Err(EBADF),
             abi::IOCTL_SEED => self.device.seed(number.reader().read()?)?,
             abi::IOCTL_FILL => {
                 let part = UserSlice::new(argument, size_of::<[u32; 2]>());

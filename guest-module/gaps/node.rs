@@ -22,8 +22,8 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
     /// Opens one.
     fn open(target: Arc<Self::Target>) -> Result<Self>;
 
-    /// Answers an ioctl whose argument is a pointer.
-    fn ioctl(&self, command: u32, argument: UserPtr) -> Result<isize>;
+    /// Answers an ioctl on `file`, whose argument is a pointer.
+    fn ioctl(&self, file: &File, command: u32, argument: UserPtr) -> Result<isize>;
 
     /// Answers a read, wherever in the file; returns how many bytes were handed over.
     fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize>;
@@ -86,8 +86,8 @@ impl<F: NodeFile> MiscDevice for OpenNode<F> {
         Ok(KBox::new(F::open(target.clone())?, GFP_KERNEL)?)
     }
 
-    fn ioctl(open: &F, _file: &File, command: u32, argument: usize) -> Result<isize> {
-        open.ioctl(command, UserPtr::from_addr(argument))
+    fn ioctl(open: &F, file: &File, command: u32, argument: usize) -> Result<isize> {
+        open.ioctl(file, command, UserPtr::from_addr(argument))
     }
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, to: &mut IovIterDest<'_>) -> Result<usize> {

@@ -262,6 +262,8 @@ static void check_flags(void)
     expect(read(fd, buffer, 7), 7, "a read that must not block");
     check_bytes(buffer, 7, 7, "a read that must not block");
     CHECK(ioctl(fd, RNG_IOCTL_RAND, &word) == 0 && word == stream_next(&stream), "RAND, opened for reading");
+    expect_error(ioctl(fd, RNG_IOCTL_SEED, &word), EBADF, "SEED, opened for reading");
+    expect_error(ioctl(fd, RNG_IOCTL_SEED, NULL), EBADF, "SEED with a bad pointer, opened for reading");
     expect_error(write(fd, buffer, 4), EBADF, "writing, opened for reading");
     close(fd);
 
@@ -269,6 +271,15 @@ static void check_flags(void)
     CHECK(fd >= 0, "opening for writing: %m");
     expect_error(read(fd, buffer, 4), EBADF, "reading, opened for writing");
     CHECK(ioctl(fd, RNG_IOCTL_RAND, &word) == 0 && word == stream_next(&stream), "RAND, opened for writing");
+    restart(&stream, fd, 5);
+    close(fd);
+
+    /* Neither for reading nor for writing, but it takes the right to do both. */
+    fd = open("/dev/" RNG_NODE, O_ACCMODE | O_CLOEXEC);
+    CHECK(fd >= 0, "opening for ioctls: %m");
+    expect_error(read(fd, buffer, 4), EBADF, "reading, opened for ioctls");
+    CHECK(ioctl(fd, RNG_IOCTL_RAND, &word) == 0 && word == stream_next(&stream), "RAND, opened for ioctls");
+    expect_error(ioctl(fd, RNG_IOCTL_SEED, &word), EBADF, "SEED, opened for ioctls");
     close(fd);
 
     fd = open("/dev/" RNG_NODE, O_PATH | O_CLOEXEC);

@@ -405,8 +405,13 @@ static void do_rand_bad(struct worker *worker, struct file *file)
 static void do_seed(struct worker *worker, struct file *file)
 {
     unsigned int word = next(&worker->state);
+    int result = ioctl(file->fd, RNG_IOCTL_SEED, &word);
 
-    may_fail(worker, ioctl(file->fd, RNG_IOCTL_SEED, &word), ERRORS(0), "SEED");
+    if (file->mode == O_RDONLY) {
+        must_fail(worker, result, ERRORS(EBADF), "SEED, opened for reading");
+    } else {
+        may_fail(worker, result, ERRORS(0), "SEED");
+    }
 }
 
 static void do_seed_bad(struct worker *worker, struct file *file)
@@ -414,7 +419,8 @@ static void do_seed_bad(struct worker *worker, struct file *file)
     /* Word and all in none: a read-only page can be read. */
     void *pointer = bad_pointer(worker, false);
 
-    must_fail(worker, ioctl(file->fd, RNG_IOCTL_SEED, pointer), ERRORS(EFAULT), "SEED with a bad pointer");
+    must_fail(worker, ioctl(file->fd, RNG_IOCTL_SEED, pointer),
+              ERRORS(file->mode == O_RDONLY ? EBADF : EFAULT), "SEED with a bad pointer");
 }
 
 static void do_unknown(struct worker *worker, struct file *file)
