@@ -11,7 +11,7 @@ looks_only=1
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 built=(bench bin debian fuzz guest initramfs.cpio linux linux-debug log matrix module module-clippy new-device
-    qemu share stamp where)
+    qemu share stamp test-qemu where)
 cached=(accel debian distribution pypi tools upstream)
 
 remove() { # remove FOLDER LOCK NAME...: its entries NAME..., what scripts that were killed left, and LOCK last

@@ -18,6 +18,8 @@ mod screen;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 pub use guest::{Finished, Guest, complaints};
 pub use machine::{Console, DEADLINE, Machine, Process, Qmp};
@@ -57,6 +59,25 @@ pub fn build_folder() -> PathBuf {
     std::env::var_os("MY_RNG_BUILD")
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| root().join("build"), PathBuf::from)
+}
+
+/// The QEMU that `make` has built, with the devices of `qemu/test-devices.c` in it. Linked when a test first asks.
+pub fn test_qemu() -> &'static Path {
+    static QEMU: OnceLock<PathBuf> = OnceLock::new();
+    QEMU.get_or_init(|| {
+        // FOLDER/qemu/prefix/bin/NAME; it may be another folder than that of the kernel.
+        let qemu = built("qemu");
+        let folder = qemu.ancestors().nth(4).expect("a build folder");
+        let made = Command::new(root().join("scripts/test-qemu.sh"))
+            .env("MY_RNG_BUILD", folder)
+            .stdin(Stdio::null())
+            .output()
+            .expect("scripts/test-qemu.sh can be run");
+        let errors = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{errors}");
+        let path = String::from_utf8(made.stdout).expect("a path");
+        PathBuf::from(path.trim_end())
+    })
 }
 
 /// The compiled `guest/NAME.c`.
