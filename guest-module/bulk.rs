@@ -65,14 +65,14 @@ impl Descriptor {
     }
 
     /// Has memory filled, which is given by addresses and lengths in bytes, by way of `ring`, which writes
-    /// to DOORBELL, and `flush`, which reads from the device. Returns the status that the device gives;
-    /// 0 where it has not answered.
+    /// to DOORBELL, and `flush`, which reads from the device. Returns the status that the device gives, or
+    /// 0 if it has not answered, and how many bytes it has filled.
     pub(crate) fn carry_out(
         &self,
         segments: &mut Segments<'_>,
         ring: impl FnOnce(u32),
         flush: impl FnOnce(),
-    ) -> Result<u32> {
+    ) -> Result<(u32, usize)> {
         let mut count = 0;
         for (address, length) in segments {
             let at = SEGMENTS + 2 * count;
@@ -93,7 +93,9 @@ impl Descriptor {
         }
         // What the device wrote before the status must not be read before it.
         dma_mb(Read);
-        Ok(status)
+        // The upper half of the word is reserved.
+        let done = u64::from_le(io_read!(&self.0, [build: DONE])) as u32;
+        Ok((status, done as usize))
     }
 
     fn status(&self) -> u32 {

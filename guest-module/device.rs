@@ -5,7 +5,7 @@
 use crate::{
     abi,
     bulk::{self, Engine, DIRECT_FROM, READ_SIZE},
-    gaps::{Buffer, Pinned, Table},
+    gaps::{Buffer, Pinned, Registers, RevocableRegisters, Table},
     identity::{self, Generator, Identity},
 };
 use core::{mem::size_of, ops::Range};
@@ -39,6 +39,10 @@ mod regs {
         pub(super) DOORBELL(u32) @ 0xc {
             31:0 page;
         }
+
+        pub(super) FAILURES(u32) @ 0x10 {
+            31:0 count;
+        }
     }
 }
 
@@ -48,14 +52,13 @@ const _: () = {
     assert!(regs::SEED::OFFSET == abi::REG_SEED);
     assert!(regs::INFO::OFFSET == abi::REG_INFO);
     assert!(regs::DOORBELL::OFFSET == abi::REG_DOORBELL);
+    assert!(regs::FAILURES::OFFSET == abi::REG_FAILURES);
     assert!(size_of::<<regs::RNG as Register>::Storage>() == abi::REG_SIZE);
     assert!(size_of::<<regs::SEED as Register>::Storage>() == abi::REG_SIZE);
     assert!(size_of::<<regs::INFO as Register>::Storage>() == abi::REG_SIZE);
     assert!(size_of::<<regs::DOORBELL as Register>::Storage>() == abi::REG_SIZE);
+    assert!(size_of::<<regs::FAILURES as Register>::Storage>() == abi::REG_SIZE);
 };
-
-/// The device's registers, mapped.
-pub(crate) type Bar<'a> = pci::Bar<'a, { abi::BAR_SIZE }>;
 
 /// A device, shared between its node, the files that are open on it, and whatever else reads from it.
 ///
@@ -66,12 +69,20 @@ pub(crate) type Bar<'a> = pci::Bar<'a, { abi::BAR_SIZE }>;
 /// device answers those one after the other. So no number is ever given twice or in pieces, whoever
 /// else is reading.
 pub(crate) struct Device {
-    bar: pci::DevresBar<{ abi::BAR_SIZE }>,
+    registers: RevocableRegisters,
     address: CString,
     identity: Identity,
     counters: Counters,
     /// Revoked when the device is unbound; none where it has none.
     engine: Option<Pin<KBox<Revocable<Engine>>>>,
+}
+
+/// What a piece of a read came to.
+pub(crate) struct Piece {
+    /// How many bytes were stored.
+    pub(crate) stored: usize,
+    /// Why the read has to end with them, if it has to.
+    pub(crate) end: Option<Error>,
 }
 
 /// What the driver has asked of a device since it was bound to it.
@@ -93,10 +104,24 @@ impl Counters {
 }
 
 impl Device {
-    /// Takes over a device that the driver is being bound to, and its registers.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, bar: Bar<'_>) -> Result<Self> {
-        // One from before `INFO` gives 0 here, as it does for whatever it has no register for.
-        let identity = Identity::new(bar.read(regs::INFO).into())?;
+    /// Takes over an enabled device that the driver is being bound to.
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+        let registers = Registers::new(pdev)?;
+        if !registers.are_present() {
+            dev_err!(
+                pdev,
+                "the device does not answer: reset or replug it, then bind it again\n"
+            );
+            return Err(ENODEV);
+        }
+        let info = || registers.read(regs::INFO).into();
+        let identity = Identity::new(info(), info());
+        if identity.is_classic() {
+            dev_info!(
+                pdev,
+                "a classic device, without the register INFO: it gives numbers and takes seeds, and no more\n"
+            );
+        }
         let engine = if identity.has_bulk() {
             // Single numbers can be had without it.
             Engine::new(pdev)
@@ -107,7 +132,7 @@ impl Device {
             None
         };
         Ok(Self {
-            bar: bar.into_devres()?,
+            registers: registers.into_revocable()?,
             address: CString::try_from(pdev.as_ref().name())?,
             identity,
             counters: Counters {
@@ -141,34 +166,42 @@ impl Device {
 
     /// Takes the next number of the stream.
     pub(crate) fn rand(&self) -> Result<u32> {
-        // As in `fill`, which does the same for many.
-        let bar = self.bar.try_access().ok_or(ENODEV)?;
-        let word = bar.read(regs::RNG).into();
-        if identity::may_be_nobodys(word) {
-            self.check(&bar)?;
-        }
-        self.counters.words.fetch_add(1, Relaxed);
-        Ok(word)
+        let mut word = [0; abi::REG_SIZE];
+        self.fill(&mut word)?;
+        Ok(u32::from_le_bytes(word))
     }
 
-    /// Fills `buffer` with the next numbers of the stream, in little-endian bytes. If its length is
-    /// not a multiple of theirs, the rest of the last number is lost.
+    /// Fills `buffer` with the next numbers of the stream, in little-endian bytes. If its length is not a
+    /// multiple of theirs, the rest of the last number is lost. Fails with `EIO` if the host had no entropy
+    /// for one of them.
     ///
     /// Keep the buffer small: meanwhile nothing may sleep, and others may be kept off this processor.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result {
         // What `try_access` returns is an RCU read-side critical section: nothing that could sleep
         // may happen in its life, which ends with this function.
-        let bar = self.bar.try_access().ok_or(ENODEV)?;
+        let registers = self.registers.try_access().ok_or(ENODEV)?;
+        // A read that fails gives 0, which is a number like any other. If the count stays the same, none
+        // has failed.
+        let failures = || {
+            self.identity
+                .can_fail()
+                .then(|| u32::from(registers.read(regs::FAILURES)))
+        };
+        let before = failures();
         let mut suspicious = false;
         let mut words = 0;
         for bytes in buffer.chunks_mut(abi::REG_SIZE) {
-            let word: u32 = bar.read(regs::RNG).into();
-            suspicious |= identity::may_be_nobodys(word);
+            let word: u32 = registers.read(regs::RNG).into();
+            suspicious |= identity::is_suspicious(word);
             words += 1;
             bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
         }
-        if suspicious {
-            self.check(&bar)?;
+        let failed = failures() != before;
+        if suspicious || failed {
+            self.check(&registers)?;
+        }
+        if failed {
+            return Err(EIO);
         }
         self.counters.words.fetch_add(words, Relaxed);
         Ok(())
@@ -186,16 +219,25 @@ impl Device {
         self.engine().map(drop)
     }
 
-    /// Has a part of `buffer`, in whole numbers, filled with the next numbers of the stream, in
-    /// little-endian bytes.
+    /// Fills a part of `buffer`, in whole numbers, with the next numbers of the stream, in little-endian
+    /// bytes. Fails with `EIO` if the host ran out of entropy: the part then has some numbers, which are
+    /// lost.
     pub(crate) fn fill_memory(&self, buffer: &Buffer, part: Range<usize>) -> Result {
+        let length = part.len();
+        let filled = self.fill_some(buffer, part)?;
+        (filled == length).then_some(()).ok_or(EIO)
+    }
+
+    /// As [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of entropy.
+    fn fill_some(&self, buffer: &Buffer, part: Range<usize>) -> Result<usize> {
         let most = self.engine()?.max_segment();
         let length = part.len();
         self.transfer(length, buffer.table(part, most)?)
     }
 
-    /// Has `length` bytes of memory filled.
-    fn transfer(&self, length: usize, mut table: Table<'_>) -> Result {
+    /// Has the device fill `length` bytes of memory. Returns how many it has filled: all, unless the host
+    /// ran out of entropy. Fails if the transfer was not carried out, with nothing filled.
+    fn transfer(&self, length: usize, mut table: Table<'_>) -> Result<usize> {
         let (engine, descriptor) = loop {
             let engine = self.engine()?;
             if let Some(descriptor) = engine.take_descriptor() {
@@ -206,37 +248,38 @@ impl Device {
             bulk::add_descriptor(&device, || self.engine())?;
         };
         // Both guards are of RCU: nothing may sleep until they go, and who unbinds the device waits.
-        let result = match self.bar.try_access() {
-            Some(bar) => table
+        let result = match self.registers.try_access() {
+            Some(registers) => table
                 .with_device(engine.device(), |segments| {
                     descriptor.carry_out(
                         segments,
-                        |page| bar.write_reg(regs::DOORBELL::from(page)),
+                        |page| registers.write_reg(regs::DOORBELL::from(page)),
                         || {
-                            let _ = bar.read(regs::INFO);
+                            let _ = registers.read(regs::INFO);
                         },
                     )
                 })
-                .and_then(|status| match status {
-                    abi::BULK_FILLED => Ok(()),
+                .and_then(|(status, done)| match status {
+                    abi::BULK_FILLED => Ok(length),
+                    abi::BULK_NO_ENTROPY => Ok(done.min(length) / abi::REG_SIZE * abi::REG_SIZE),
                     // A write to a device that is gone is lost without a word.
-                    0 => self.check(&bar).and(Err(EIO)),
+                    0 => self.check(&registers).and(Err(EIO)),
                     _ => Err(EIO),
                 }),
             None => Err(ENODEV),
         };
         engine.keep_descriptor(descriptor);
         drop(engine);
-        if result.is_ok() {
-            let numbers = length / abi::REG_SIZE;
+        if let Ok(filled) = result {
+            let numbers = filled / abi::REG_SIZE;
             self.counters.words.fetch_add(numbers as u64, Relaxed);
         }
         result
     }
 
-    /// Has the next memory of the caller's filled that `to` leads to, itself, if it is [`DIRECT_FROM`]
-    /// bytes or more: how many. None if it cannot be; `to` is as it was then.
-    pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Option<usize> {
+    /// Has the device fill the caller's memory itself, from where `to` stands, if that is [`DIRECT_FROM`]
+    /// bytes or more. Returns `None`, leaving `to` unchanged, if that cannot be done.
+    pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Option<Piece> {
         let most = self.engine().ok()?.max_segment();
         // This may wait for pages that have to be made first.
         let pinned = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, abi::REG_SIZE)?;
@@ -244,56 +287,62 @@ impl Device {
         let filled = pinned
             .table(most)
             .and_then(|table| self.transfer(length, table));
-        match filled {
-            Ok(()) => Some(length),
-            Err(_) => {
-                pinned.give_back(to);
-                None
-            }
-        }
+        pinned.give_back(length - *filled.as_ref().unwrap_or(&0), to);
+        let filled = filled.ok()?;
+        Some(Piece {
+            stored: filled,
+            end: (filled < length).then_some(EIO),
+        })
     }
 
-    /// Takes numbers of the stream to where `to` says, by way of memory of ours, and at most
-    /// [`READ_SIZE`] bytes of whole numbers. Returns how many bytes were taken, and how many of them
-    /// could be stored; the rest is lost.
-    pub(crate) fn read_bulk(&self, to: &mut IovIterDest<'_>) -> Result<(usize, usize)> {
+    /// Takes at most [`READ_SIZE`] bytes of whole numbers to where `to` stands, by way of memory of ours.
+    /// Numbers that cannot be stored are lost.
+    pub(crate) fn read_bulk(&self, to: &mut IovIterDest<'_>) -> Result<Piece> {
         let length = to.len().min(READ_SIZE) / abi::REG_SIZE * abi::REG_SIZE;
         let spare = self.engine()?.take_buffer();
         let buffer = match spare {
             Some(buffer) => buffer,
             None => Buffer::new(READ_SIZE, GFP_KERNEL)?,
         };
-        let filled = self.fill_memory(&buffer, 0..length);
-        let copied = filled.map(|()| buffer.copy_to(length, to));
+        let piece = self.fill_some(&buffer, 0..length).map(|filled| {
+            let stored = buffer.copy_to(filled, to);
+            let end = if stored < filled {
+                Some(EFAULT)
+            } else {
+                (filled < length).then_some(EIO)
+            };
+            Piece { stored, end }
+        });
         let rest = match self.engine() {
             Ok(engine) => engine.keep_buffer(buffer),
             Err(_) => Some(buffer),
         };
         drop(rest);
-        copied.map(|copied| (length, copied))
+        piece
     }
 
     /// Restarts the stream from `seed`, if the generator has one.
     pub(crate) fn seed(&self, seed: u32) -> Result {
         // As in `fill`.
-        let bar = self.bar.try_access().ok_or(ENODEV)?;
+        let registers = self.registers.try_access().ok_or(ENODEV)?;
         if self.identity.generator() == Generator::Host {
             // To the device that would be an error.
-            return self.check(&bar);
+            return self.check(&registers);
         }
-        bar.write_reg(regs::SEED::from(seed));
+        registers.write_reg(regs::SEED::from(seed));
         // A write to a device that is gone is lost without a word.
-        self.check(&bar)?;
+        self.check(&registers)?;
         self.counters.seeds.fetch_add(1, Relaxed);
         Ok(())
     }
 
-    /// Fails if the device has been pulled out, which no driver is asked about.
-    fn check(&self, bar: &Bar<'_>) -> Result {
-        if self.identity.is_confirmed_by(bar.read(regs::INFO).into()) {
-            Ok(())
-        } else {
-            Err(ENODEV)
-        }
+    /// Fails if the device has been pulled out, which no driver is told of.
+    fn check(&self, registers: &Registers<'_>) -> Result {
+        let is_present = match self.identity.info() {
+            // No value of INFO comes from an empty bus. To read it is cheaper than the configuration space.
+            Some(info) => u32::from(registers.read(regs::INFO)) == info,
+            None => registers.are_present(),
+        };
+        is_present.then_some(()).ok_or(ENODEV)
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     hwrng,
     identity::SEEDED_QUALITY,
     node::{NodeName, OpenFile, MAX_NODES},
-    MODULE_NAME,
 };
 use kernel::{debugfs::Scope, device::Core, pci, prelude::*, sync::Arc};
 
@@ -58,8 +57,7 @@ impl pci::Driver for MyRngDriver {
 
             // Has no counterpart in 7.3: the device stays enabled after us, which does no harm.
             pdev.enable_device_mem()?;
-            let bar = pdev.iomap_region_sized(abi::BAR.into(), MODULE_NAME)?;
-            let device = Arc::new(Device::new(pdev, bar)?, GFP_KERNEL)?;
+            let device = Arc::new(Device::new(pdev)?, GFP_KERNEL)?;
             let generator = device.identity().generator().name();
             let quality = hwrng::quality(&device);
 

@@ -6,6 +6,7 @@
 //!
 //! - `buffer`: memory for DMA that programs can map
 //! - `pinned`: the memory of a caller, for DMA
+//! - `registers`: a device's registers and its configuration space
 //! - `table`: pages as a device finds them
 //! - `node`: a misc device that knows what it is the node of
 
@@ -23,11 +24,13 @@ use kernel::{
 mod buffer;
 mod node;
 mod pinned;
+mod registers;
 mod table;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use node::{Node, NodeFile};
 pub(crate) use pinned::Pinned;
+pub(crate) use registers::{Registers, RevocableRegisters};
 pub(crate) use table::{Segments, Table};
 
 /// The device's PCI vendor.

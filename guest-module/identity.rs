@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the register `INFO` says about a device: which generator it has, and whether it is there.
+//! What the register `INFO` says about a device.
 
 use crate::abi;
 use kernel::prelude::*;
 
-/// What a device said of itself when the driver was bound to it.
+/// What a device said of itself when the driver was bound to it: the value of `INFO`, or `None` for a classic
+/// device, which has no such register.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Identity(u32);
+pub(crate) struct Identity(Option<u32>);
 
 /// What the driver has to know about a device's generator.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,36 +17,38 @@ pub(crate) enum Generator {
     Libc,
     /// Words of 32 bits, from a seed.
     ChaCha20,
-    /// Words of 32 bits that nobody can foretell.
+    /// Words of 32 bits that nobody can predict.
     Host,
     /// Words of 32 bits, from a seed, as those of [`Self::ChaCha20`].
     ChaCha8,
-    /// Words of 32 bits, from a seed; who sees some knows the rest.
+    /// Words of 32 bits, from a seed; some of them give away the rest.
     Xoshiro256PlusPlus,
-    /// One that came after this driver, or that of a device without `INFO`.
+    /// One that is newer than this driver, or that of a classic device.
     Unknown,
 }
 
 impl Identity {
-    /// Reads the value of `INFO`, or fails if no device answered.
-    pub(crate) fn new(info: u32) -> Result<Self> {
-        if info == u32::MAX {
-            return Err(ENODEV);
-        }
-        Ok(Self(info))
+    /// Takes two reads of `INFO`. It is a register only if both gave the same value, with the signature: a
+    /// classic device may give anything there, even the next number of its stream.
+    pub(crate) fn new(first: u32, second: u32) -> Self {
+        let has_signature = first >> 16 == u32::from(abi::INFO_SIGNATURE);
+        Self((has_signature && first == second).then_some(first))
     }
 
-    /// Whether the device has the register at all; those from before it read as 0 there. Of what reads as
-    /// anything else no more is known.
-    pub(crate) fn is_given(self) -> bool {
-        self.0 >> 16 == u32::from(abi::INFO_SIGNATURE)
+    /// The value of `INFO`, which never changes; `None` for a classic device.
+    pub(crate) fn info(self) -> Option<u32> {
+        self.0
+    }
+
+    pub(crate) fn is_classic(self) -> bool {
+        self.0.is_none()
     }
 
     pub(crate) fn generator(self) -> Generator {
-        if !self.is_given() {
+        let Some(info) = self.0 else {
             return Generator::Unknown;
-        }
-        match self.0 as u8 {
+        };
+        match info as u8 {
             abi::GENERATOR_LIBC => Generator::Libc,
             abi::GENERATOR_CHACHA20 => Generator::ChaCha20,
             abi::GENERATOR_HOST => Generator::Host,
@@ -57,19 +60,35 @@ impl Identity {
 
     /// Whether the device has a bulk engine.
     pub(crate) fn has_bulk(self) -> bool {
-        self.is_given() && self.0 & abi::INFO_BULK != 0
+        self.0.is_some_and(|info| info & abi::INFO_BULK != 0)
     }
 
-    /// Whether the device is still there, if `INFO` now reads as `info`. Of a device without the
-    /// register nothing can be told, and it is taken to be.
-    pub(crate) fn is_confirmed_by(self, info: u32) -> bool {
-        !self.is_given() || self.0 == info
+    /// Whether a read of a number can fail for want of entropy, and the device counts such reads.
+    pub(crate) fn can_fail(self) -> bool {
+        let may_draw_on_host = matches!(self.generator(), Generator::Host | Generator::Unknown);
+        may_draw_on_host && self.0.is_some_and(|info| info & abi::INFO_FAILURES != 0)
+    }
+
+    /// As which quality, in bits of entropy per 1024 bits, hw_random may use the device; `None` if it may
+    /// not.
+    ///
+    /// hw_random reads from the best generator it has, without being asked to, and credits the kernel's
+    /// pool with what the quality says. So a seeded stream is offered only if the administrator wants that
+    /// (`seeded`). Never offered are `libc`, whose bit 31 is always 0, `xoshiro256pp`, whose numbers give
+    /// away the rest of the stream, unknown generators, and a `host` that cannot report failures.
+    pub(crate) fn quality(self, seeded: bool) -> Option<u16> {
+        match self.generator() {
+            // Full: the host's generator is made for keys. virtio-rng, with the same source, has 1024 too.
+            Generator::Host if self.can_fail() => Some(1024),
+            Generator::ChaCha20 | Generator::ChaCha8 if seeded => Some(SEEDED_QUALITY),
+            _ => None,
+        }
     }
 }
 
-/// Whether a number may have come from a bus that has no device at that address any more: such a read
-/// gives all ones on a PC, and all zeros in QEMU. A generator can give both.
-pub(crate) fn may_be_nobodys(number: u32) -> bool {
+/// Whether a number may come from an empty bus instead of the device: such a read gives all ones on a PC, and
+/// zeros in QEMU. A generator can give both.
+pub(crate) fn is_suspicious(number: u32) -> bool {
     number == u32::MAX || number == 0
 }
 
@@ -88,35 +107,18 @@ impl Generator {
             Self::Unknown => "unknown",
         }
     }
-
-    /// The quality, in bits of entropy per 1024 bits, as which the kernel's hw_random may have this
-    /// generator; `None` if it may not.
-    ///
-    /// hw_random reads from the best generator it has, without being asked to, and credits the
-    /// kernel's pool with what the quality says. So what comes from a seed is offered only if the
-    /// administrator wants that (`seeded`). Bit 31 of what `libc` gives is always 0, what
-    /// `xoshiro256pp` gives tells the rest of its stream, and of an unknown generator nothing is known:
-    /// none of them is ever offered.
-    pub(crate) fn quality(self, seeded: bool) -> Option<u16> {
-        match self {
-            // As virtio-rng, which has its bytes from the same source of QEMU's.
-            Self::Host => Some(1000),
-            Self::ChaCha20 | Self::ChaCha8 if seeded => Some(SEEDED_QUALITY),
-            Self::ChaCha20
-            | Self::ChaCha8
-            | Self::Libc
-            | Self::Xoshiro256PlusPlus
-            | Self::Unknown => None,
-        }
-    }
 }
 
 #[kunit_tests(my_rng_identity)]
 mod tests {
     use super::*;
 
+    fn identity(info: u32) -> Identity {
+        Identity::new(info, info)
+    }
+
     fn generator(info: u32) -> Generator {
-        Identity(info).generator()
+        identity(info).generator()
     }
 
     #[test]
@@ -128,69 +130,98 @@ mod tests {
         assert_eq!(generator(0x524e_0004), Generator::Xoshiro256PlusPlus);
         assert_eq!(generator(0x524e_0005), Generator::Unknown);
         assert_eq!(generator(0x524e_00ff), Generator::Unknown);
+        assert!(!identity(0x524e_00ff).is_classic());
     }
 
     #[test]
-    fn leaves_the_reserved_bits_out_of_account() {
+    fn ignores_the_reserved_bits() {
         assert_eq!(generator(0x524e_ff01), Generator::ChaCha20);
-        assert!(Identity(0x524e_ff01).is_confirmed_by(0x524e_ff01));
+        assert_eq!(identity(0x524e_ff01).info(), Some(0x524e_ff01));
         assert_eq!(generator(0x524e_fe01), Generator::ChaCha20);
     }
 
     #[test]
-    fn takes_nothing_else_for_the_register() {
-        for info in [0, 1, 2, 0x524f_0002, 0x0000_524e, 0x4e52_0002, 0x7fff_ffff] {
-            assert!(!Identity(info).is_given());
+    fn takes_a_device_without_the_signature_for_a_classic_one() {
+        for info in [
+            0,
+            1,
+            2,
+            0x524f_0002,
+            0x0000_524e,
+            0x4e52_0002,
+            0x7fff_ffff,
+            u32::MAX,
+        ] {
+            assert!(identity(info).is_classic());
             assert_eq!(generator(info), Generator::Unknown);
         }
     }
 
     #[test]
-    fn finds_the_engine_in_its_bit_alone() {
-        assert!(Identity(0x524e_0101).has_bulk());
-        assert!(Identity(0x524e_ff04).has_bulk());
-        assert!(!Identity(0x524e_fe01).has_bulk());
-        assert!(!Identity(0x0000_0100).has_bulk());
-    }
-
-    #[test]
-    fn refuses_a_device_that_does_not_answer() {
-        assert_eq!(Identity::new(u32::MAX), Err(ENODEV));
-        assert_eq!(Identity::new(0), Ok(Identity(0)));
-        assert_eq!(Identity::new(0x524e_0001), Ok(Identity(0x524e_0001)));
-    }
-
-    #[test]
-    fn tells_a_device_that_is_gone() {
-        let identity = Identity(0x524e_0001);
-        assert!(identity.is_confirmed_by(0x524e_0001));
-        for info in [u32::MAX, 0, 0x524e_0000, 0x524e_0101] {
-            assert!(!identity.is_confirmed_by(info));
+    fn takes_a_device_whose_info_changes_for_a_classic_one() {
+        for (first, second) in [
+            (0x524e_0002, 0x524e_0003),
+            (0x524e_0002, 0),
+            (0x524e_0102, 0x1234_5678),
+            (0x1234_5678, 0x524e_0102),
+        ] {
+            let identity = Identity::new(first, second);
+            assert!(identity.is_classic());
+            assert_eq!(identity.generator(), Generator::Unknown);
+            assert!(!identity.has_bulk());
         }
-        // Nothing to tell it from.
-        assert!(Identity(0).is_confirmed_by(u32::MAX));
+    }
 
-        assert!(may_be_nobodys(u32::MAX));
-        assert!(may_be_nobodys(0));
-        assert!(!may_be_nobodys(1));
-        assert!(!may_be_nobodys(0x7fff_ffff));
+    #[test]
+    fn finds_the_engine_in_its_bit_alone() {
+        assert!(identity(0x524e_0101).has_bulk());
+        assert!(identity(0x524e_ff04).has_bulk());
+        assert!(!identity(0x524e_fe01).has_bulk());
+        assert!(!identity(0x0000_0100).has_bulk());
+    }
+
+    #[test]
+    fn suspects_what_an_empty_bus_gives() {
+        assert!(is_suspicious(u32::MAX));
+        assert!(is_suspicious(0));
+        assert!(!is_suspicious(1));
+        assert!(!is_suspicious(0x7fff_ffff));
+    }
+
+    #[test]
+    fn looks_for_failures_where_there_can_be_some() {
+        for info in [0x524e_0202, 0x524e_0302, 0x524e_02ff] {
+            assert!(identity(info).can_fail());
+        }
+        for info in [
+            0x524e_0102,
+            0x524e_fd02,
+            0x524e_0200,
+            0x524e_0301,
+            0x0000_0202,
+        ] {
+            assert!(!identity(info).can_fail());
+        }
     }
 
     #[test]
     fn offers_only_what_is_honest() {
-        assert_eq!(Generator::Host.quality(false), Some(1000));
-        assert_eq!(Generator::Host.quality(true), Some(1000));
-        for generator in [Generator::ChaCha20, Generator::ChaCha8] {
-            assert_eq!(generator.quality(false), None);
-            assert_eq!(generator.quality(true), Some(1));
+        assert_eq!(identity(0x524e_0302).quality(false), Some(1024));
+        assert_eq!(identity(0x524e_0302).quality(true), Some(1024));
+        for info in [0x524e_0301, 0x524e_0303] {
+            assert_eq!(identity(info).quality(false), None);
+            assert_eq!(identity(info).quality(true), Some(1));
         }
-        for generator in [
-            Generator::Libc,
-            Generator::Xoshiro256PlusPlus,
-            Generator::Unknown,
+        // The third cannot report failures, the last is classic.
+        for info in [
+            0x524e_0300,
+            0x524e_0304,
+            0x524e_0102,
+            0x524e_03ff,
+            0x0000_0302,
         ] {
-            assert_eq!(generator.quality(false), None);
-            assert_eq!(generator.quality(true), None);
+            assert_eq!(identity(info).quality(false), None);
+            assert_eq!(identity(info).quality(true), None);
         }
     }
 }

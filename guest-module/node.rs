@@ -5,7 +5,7 @@
 use crate::{
     abi,
     bulk::DIRECT_FROM,
-    device::Device,
+    device::{Device, Piece},
     gaps::{Buffer, NodeFile},
     hwrng,
 };
@@ -162,31 +162,39 @@ impl OpenFile {
         self.device.fill_memory(memory, start..end)
     }
 
-    /// Reads what comes next, as much as is read at a time: how many bytes were taken, and how many of
-    /// them could be stored.
+    /// Reads the next piece.
     fn read_piece(
         &self,
         to: &mut IovIterDest<'_>,
         buffer: &mut [u8; PIECE],
         ways: &mut Ways,
-    ) -> Result<(usize, usize)> {
-        // What has failed once will hardly do better with the next piece. The registers may do, whatever the
-        // reason was, and they tell of a device that is gone.
+    ) -> Piece {
+        // A path that failed is not tried again in this read. The registers may still work, and they tell
+        // if the device is gone.
         if ways.direct && to.len() >= DIRECT_FROM {
-            if let Some(length) = self.device.read_direct(to) {
-                return Ok((length, length));
+            if let Some(piece) = self.device.read_direct(to) {
+                return piece;
             }
             ways.direct = false;
         }
         if ways.bulk && to.len() >= BULK_FROM {
             if let Ok(piece) = self.device.read_bulk(to) {
-                return Ok(piece);
+                return piece;
             }
             ways.bulk = false;
         }
         let piece = &mut buffer[..PIECE.min(to.len())];
-        self.device.fill(piece)?;
-        Ok((piece.len(), to.copy_to_iter(piece)))
+        if let Err(error) = self.device.fill(piece) {
+            return Piece {
+                stored: 0,
+                end: Some(error),
+            };
+        }
+        let stored = to.copy_to_iter(piece);
+        Piece {
+            stored,
+            end: (stored < piece.len()).then_some(EFAULT),
+        }
     }
 }
 
@@ -246,17 +254,12 @@ impl NodeFile for OpenFile {
             if done > 0 && current!().signal_pending() {
                 break;
             }
-            let (taken, copied) = match self.read_piece(to, &mut buffer, &mut ways) {
-                Ok(piece) => piece,
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
-            };
-            done += copied;
-            if copied < taken {
-                if done == 0 {
-                    return Err(EFAULT);
-                }
-                break;
+            let piece = self.read_piece(to, &mut buffer, &mut ways);
+            done += piece.stored;
+            match piece.end {
+                Some(error) if done == 0 => return Err(error),
+                Some(_) => break,
+                None => {}
             }
         }
         Ok(done)

@@ -170,8 +170,12 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
                 .to_owned(),
         },
         Some(libc::EIO) if operation == Operation::Fill => {
-            "the device could not do it now, for its host has no entropy, or it may not write to memory (`lspci \
-             -v` then lists no `bus master`); try again later, or use read()"
+            "the host has no entropy now, or the device may not write to memory (`lspci -v` then lists no `bus \
+             master`); try again later, or use read()"
+                .to_owned()
+        }
+        Some(libc::EIO) if operation == Operation::Read => {
+            "the host has no entropy now; try again later, or give the device another generator than `host`"
                 .to_owned()
         }
         Some(libc::ENOTTY) if operation == Operation::Fill => format!(
@@ -248,7 +252,8 @@ mod tests {
             (Operation::Seed, libc::ENODEV, "the device is gone"),
             (Operation::Read, libc::ENOTTY, "/dev/my_rng_driver"),
             (Operation::Open, libc::EISDIR, "/dev/my_rng_driver"),
-            (Operation::Read, libc::EIO, "dmesg"),
+            (Operation::Read, libc::EIO, "the host has no entropy"),
+            (Operation::Seed, libc::EIO, "dmesg"),
             (Operation::Map, libc::ENODEV, "leave `bulk=off` away"),
             (Operation::Map, libc::ENODEV, "or use read()"),
             (Operation::Map, libc::ENOMEM, "dmesg"),

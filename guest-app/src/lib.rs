@@ -94,8 +94,8 @@ impl Device {
     }
 
     /// Takes numbers from the stream, as little-endian bytes, into `buffer`; returns how many bytes. Those
-    /// are fewer than there is room for if a signal arrived or the device went away; what was taken is
-    /// never lost. Only where the length of `buffer` is no multiple of four, the rest of its last number
+    /// are fewer than there is room for if a signal arrived, the device went away, or its host ran out of entropy
+    /// ([`Generator::Host`]); what was taken is never lost. Only where the length of `buffer` is no multiple of four, the rest of its last number
     /// is dropped.
     ///
     /// This is one `read()` of the node, for many numbers at the price of one system call. A driver that has

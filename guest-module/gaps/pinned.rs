@@ -72,10 +72,10 @@ impl Pinned {
         unsafe { Table::new(&self.pages, self.offset, self.length, most) }
     }
 
-    /// Goes back in `to`, from which it was taken last: it was not written to.
-    pub(crate) fn give_back(self, to: &mut IovIterDest<'_>) {
+    /// Goes back in `to`, from which it was taken last, by the last `length` bytes: they were not written to.
+    pub(crate) fn give_back(self, length: usize, to: &mut IovIterDest<'_>) {
         // SAFETY: `take` has gone forward over as many bytes, and nothing since, by the caller's word.
-        unsafe { to.revert(self.length) };
+        unsafe { to.revert(length.min(self.length)) };
     }
 }
 

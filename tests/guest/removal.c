@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A device that is pulled out without a word: from then on reads of its registers give all ones, or all
- * zeros. Such a moment cannot be had from a real one, so the driver is bound to a device whose BAR 0 is
- * memory, in which this program writes the registers' contents.
+ * A device that is pulled out without notice: from then on reads of its registers give all ones, or all
+ * zeros. No real device does so at a known moment. So the driver is bound to a device whose BAR 0 is
+ * memory, in which this program writes the registers' contents, and whose memory decoding it turns off.
  *
  *   removal ADDRESS INFO SIGNATURE    (of that device; where INFO is; what its upper half has to be)
  */
 #include "driver.h"
+#include <linux/pci_regs.h>
 #include <sys/mman.h>
 
 enum { FILLED = 4096, LARGE = 100000 };
@@ -18,7 +19,7 @@ static unsigned int info;
 /* What INFO says of a device with the generator of the host. */
 static uint32_t host;
 static const char *address;
-static int node = -1;
+static int config, node = -1;
 static uint64_t words, seeds;
 /* What the file is mapped to, if the device has said that it has a bulk engine. */
 static unsigned char *memory;
@@ -27,6 +28,16 @@ static void set(uint32_t rng, uint32_t said)
 {
     bar[RNG_REG_RNG / 4] = rng;
     bar[info / 4] = said;
+}
+
+/* Without it nothing answers at the addresses of BAR 0, and QEMU gives zeros. */
+static void set_decoding(bool is_on)
+{
+    uint16_t command;
+
+    CHECK(pread(config, &command, sizeof(command), PCI_COMMAND) == sizeof(command), "reading the command register: %m");
+    command = is_on ? command | PCI_COMMAND_MEMORY : command & ~PCI_COMMAND_MEMORY;
+    CHECK(pwrite(config, &command, sizeof(command), PCI_COMMAND) == sizeof(command), "writing the command register: %m");
 }
 
 static void unbind(void)
@@ -75,7 +86,7 @@ static void check_fill(int error, const char *what)
 static void expect_there(uint32_t word, const char *what)
 {
     static uint32_t many[LARGE / 4];
-    uint32_t got[100] = {0}, seed = 0x42, written = (bar[info / 4] & ~RNG_INFO_BULK) == host ? 0 : seed;
+    uint32_t got[100] = {0}, seed = 0x42, written = (bar[info / 4] & 0xffff00ff) == host ? 0 : seed;
     int status = ioctl(node, RNG_IOCTL_RAND, got);
 
     CHECK(status == 0 && got[0] == word, "RAND of %s: %u (%m)", what, got[0]);
@@ -146,6 +157,9 @@ static void check_known(uint32_t said, const char *generator)
     /* Another device in its place. */
     set(0, said ^ 1);
     expect_gone("a device that has become another");
+    set_decoding(false);
+    expect_gone("a device whose memory decoding is off");
+    set_decoding(true);
     set(UINT32_MAX, UINT32_MAX);
     unbind();
     if (memory != NULL) {
@@ -170,14 +184,7 @@ static void check_hwrng(uint32_t said)
     fd = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
     CHECK(fd >= 0, "/dev/hwrng: %m");
     CHECK(read(fd, got, 8) == 8 && memcmp(got, expected, 8) == 0, "a read of /dev/hwrng: %m");
-    /* The host has nothing to give; it has again. Before an error, what hw_random has left is used up. */
-    set(0, said);
-    do {
-        bytes = read(fd, got, 8);
-    } while (bytes > 0);
-    CHECK(bytes == -1 && errno == EIO, "/dev/hwrng, of a host without entropy: %zd (%m)", bytes);
-    set(0x12345678, said);
-    CHECK(read(fd, got, 8) == 8 && memcmp(got, expected, 8) == 0, "a read of /dev/hwrng: %m");
+    /* Before an error, what hw_random has left is used up. */
     set(UINT32_MAX, UINT32_MAX);
     do {
         bytes = read(fd, got, 8);
@@ -188,18 +195,22 @@ static void check_hwrng(uint32_t said)
     unbind();
 }
 
-/* One that has no INFO, or one that nobody understands: nothing can be told from it. */
-static void check_unknown(uint32_t said)
+/* One that has no INFO: it is asked by its configuration space whether it is there. */
+static void check_classic(uint32_t said)
 {
     set(0x12345678, said);
-    bind_expect(0, "a device without INFO");
+    bind_expect(0, "a classic device");
     expect_info("generator", "unknown");
+    expect_info("bulk", "no");
     expect_info("hwrng", "no");
-    expect_there(0x12345678, "a device without INFO");
+    expect_there(0x12345678, "a classic device");
     set(UINT32_MAX, UINT32_MAX);
-    expect_there(UINT32_MAX, "a device without INFO that gives all ones");
+    expect_there(UINT32_MAX, "a classic device that gives all ones");
     set(0, 0);
-    expect_there(0, "a device without INFO that gives zeros");
+    expect_there(0, "a classic device that gives zeros");
+    set_decoding(false);
+    expect_gone("a classic device whose memory decoding is off");
+    set_decoding(true);
     unbind();
 }
 
@@ -226,6 +237,9 @@ int main(int argc, char **argv)
     CHECK(fd >= 0, "%s: %m", path);
     bar = mmap(NULL, RNG_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(bar != MAP_FAILED, "mmap of %s: %m", path);
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", address);
+    config = open(path, O_RDWR | O_CLOEXEC);
+    CHECK(config >= 0, "%s: %m", path);
 
     /* hw_random reads when it likes: it is not to, for numbers are counted here. */
     error = write_file(CURRENT, "none");
@@ -233,6 +247,7 @@ int main(int argc, char **argv)
     check_known(signature | 0, "libc");
     check_known(signature | 1, "chacha20");
     check_known(host, "host");
+    check_known(host | RNG_INFO_FAILURES, "host");
     check_known(signature | 3, "chacha8");
     check_known(signature | 4, "xoshiro256pp");
     /* A generator from after this driver. */
@@ -247,21 +262,23 @@ int main(int argc, char **argv)
     check_known(signature | RNG_INFO_BULK | 5, "unknown");
     check_known(signature | 0xff01, "chacha20");
 
-    check_unknown(0);
-    check_unknown(1);
-    check_unknown(0x00020002);
-    check_unknown(signature ^ 0x00010002);
-    check_unknown(~signature & 0xffff0000);
+    check_classic(0);
+    check_classic(1);
+    check_classic(0x00020002);
+    check_classic(signature ^ 0x00010002);
+    check_classic(~signature & 0xffff0000);
+    check_classic(UINT32_MAX);
 
     /* Gone before the driver has seen it. */
-    set(UINT32_MAX, UINT32_MAX);
+    set_decoding(false);
     bind_expect(ENODEV, "a device that does not answer");
+    set_decoding(true);
     /* And nothing of that is left. */
     set(1, signature);
     bind_expect(0, "a device that has come back");
     expect_there(1, "a device that has come back");
     unbind();
-    check_hwrng(host);
+    check_hwrng(host | RNG_INFO_FAILURES);
     puts("done");
     return 0;
 }

@@ -26,7 +26,7 @@ fn the_host_is_offered_and_read_from() {
         .success();
     assert_eq!(
         read.text(),
-        "my_rng_driver none\nmy_rng_driver\n1000\n1000\nmy_rng-hwrng:\tyes\nnone\nnone\n"
+        "my_rng_driver none\nmy_rng_driver\n1024\n1000\nmy_rng-hwrng:\tyes\nnone\nnone\n"
     );
 }
 

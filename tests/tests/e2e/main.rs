@@ -8,8 +8,10 @@
 mod app;
 mod boot;
 mod bulk;
+mod classic;
 mod demo;
 mod driver;
+mod entropy;
 mod first_boot;
 mod hwrng;
 mod kunit;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The classic device of two registers, as others have written it: all differ in what they give at other offsets.
+
+use my_rng_e2e::{Guest, test_qemu};
+
+#[test]
+fn every_kind_of_classic_device_works() {
+    let kinds = ["ones", "zeros", "next", "signature"];
+    let mut guest = Guest::new().option("--qemu", test_qemu());
+    for kind in kinds {
+        guest = guest.option("--device", format!("my-rng-classic,elsewhere={kind}"));
+    }
+    let said = guest
+        .sh("dmesg | grep -c 'a classic device, without the register INFO'
+             for node in /dev/my_rng_driver /dev/my_rng_driver1 /dev/my_rng_driver2 /dev/my_rng_driver3; do
+                 exec 3<>$node; grep -E 'generator|bulk|hwrng' /proc/self/fdinfo/3; exec 3>&-
+                 # It counts from the seed: over all ones and zero, as nothing gives where there is no device.
+                 my-rng --device $node seed 4294967293
+                 my-rng --device $node read 5 | tr '\n' ' '
+                 my-rng --device $node read 100000 | tail -n 1
+             done")
+        .success();
+    let each = "my_rng-generator:\tunknown\nmy_rng-bulk:\tno\nmy_rng-hwrng:\tno\n\
+                4294967293 4294967294 4294967295 0 1 100001\n";
+    assert_eq!(
+        said.text(),
+        format!("{}\n{}", kinds.len(), each.repeat(kinds.len()))
+    );
+}
