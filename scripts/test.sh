@@ -87,6 +87,19 @@ overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
     "$overlay" remove "$tree"
     listing "$tree" | diff -- "$1/before" - || { echo "taking it off left this difference" && return 1; }
     if "$overlay" status "$tree"; then echo "the overlay is said to be on a tree that it was taken off" && return 1; fi
+    # Copies, in a tree that then needs nothing of this checkout; and the patch that makes just them.
+    "$overlay" patch "$tree" >"$1/qemu.patch"
+    "$overlay" apply --copy "$tree"
+    listing "$tree" >"$1/on"
+    if grep -F -e "$ROOT" -- "$1/on"; then echo "this leads into the checkout" && return 1; fi
+    # Its lock file fits, and apply got the crates.
+    (cd -- "$tree/hw/misc/my-rng/rust-dev" && cargo fetch --offline --locked --target x86_64-unknown-linux-gnu)
+    CARGO_HOME=$1/no-crates CARGO_NET_OFFLINE=true "$overlay" apply "$tree" 2>&1 | grep 'could not all be fetched'
+    "$overlay" remove "$tree"
+    listing "$tree" | diff -- "$1/before" - || { echo "taking the copies off left this difference" && return 1; }
+    patch -d "$tree" -p1 --no-backup-if-mismatch <"$1/qemu.patch"
+    listing "$tree" | diff -- "$1/on" - || { echo "the patch made this difference" && return 1; }
+    "$overlay" remove "$tree"
     local foreign
     for foreign in not-qemu other-series; do
         mkdir -p -- "$1/$foreign"

@@ -2,19 +2,22 @@
 
 //! What is laid on a tree, and how it comes off again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::iter;
-use std::os::unix::fs::{MetadataExt, fchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::copies::{self, File};
+use crate::patch::Patch;
 use crate::tree::Tree;
 
 /// New files and folders, by their path in the tree, which is also their path in the overlay.
-const LINKS: [&str; 5] = [
+pub const LINKS: [&str; 5] = [
     "hw/misc/my-rng.c",
     "hw/misc/my-rng.h",
     "hw/misc/my-rng",
@@ -137,6 +140,15 @@ pub enum State {
     Partly,
 }
 
+/// How files are laid on a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As links into this repository.
+    Links,
+    /// As copies, with all that the build needs of this repository.
+    Copies,
+}
+
 /// The overlay, in this repository.
 pub struct Overlay {
     root: PathBuf,
@@ -144,9 +156,23 @@ pub struct Overlay {
 
 /// A change to the tree that has been found possible.
 enum Change {
-    Link { at: PathBuf, to: PathBuf },
+    Link {
+        at: PathBuf,
+        to: PathBuf,
+    },
+    /// A file that is not there.
+    Create {
+        at: PathBuf,
+        file: File,
+    },
     Unlink(PathBuf),
-    Write { at: PathBuf, text: Vec<u8> },
+    /// A folder, but only if nothing is in it.
+    RemoveFolder(PathBuf),
+    /// A file of QEMU's.
+    Write {
+        at: PathBuf,
+        text: Vec<u8>,
+    },
 }
 
 /// What stands in the place of a link.
@@ -172,17 +198,11 @@ impl Overlay {
 
     /// Lays the overlay on; whether anything had to change. Nothing is changed before all that can be
     /// checked is found right.
-    pub fn apply(&self, tree: &Tree) -> Result<bool> {
-        let mut changes = Vec::new();
-        for file in LINKS {
-            let (at, to) = (tree.path(file), self.root.join(file));
-            match self.place(&at, file)? {
-                Place::Ours => continue,
-                Place::Free => {}
-                Place::OfAnotherClone => changes.push(Change::Unlink(at.clone())),
-            }
-            changes.push(Change::Link { at, to });
-        }
+    pub fn apply(&self, tree: &Tree, manner: Manner) -> Result<bool> {
+        let mut changes = match manner {
+            Manner::Links => self.link(tree)?,
+            Manner::Copies => self.copy(tree)?,
+        };
         for insertion in &INSERTIONS {
             let at = tree.path(insertion.file);
             let text = read(&at)?;
@@ -205,20 +225,128 @@ impl Overlay {
                 changes.push(Change::Write { at, text });
             }
         }
+        changes.extend(self.files_off(tree)?);
+        carry_out(&changes)
+    }
+
+    /// What lays the files as links.
+    fn link(&self, tree: &Tree) -> Result<Vec<Change>> {
+        let mut changes = match copies::laid(tree)?[..] {
+            [] => Vec::new(),
+            _ => self.files_off(tree)?,
+        };
+        let free = !changes.is_empty();
+        for file in LINKS {
+            let (at, to) = (tree.path(file), self.root.join(file));
+            if !free {
+                match self.place(&at, file)? {
+                    Place::Ours => continue,
+                    Place::Free => {}
+                    Place::OfAnotherClone => changes.push(Change::Unlink(at.clone())),
+                }
+            }
+            changes.push(Change::Link { at, to });
+        }
+        Ok(changes)
+    }
+
+    /// What lays the files as copies.
+    fn copy(&self, tree: &Tree) -> Result<Vec<Change>> {
+        let files = copies::files(&self.root)?;
+        if is_copied(tree, &files) {
+            return Ok(Vec::new());
+        }
+        let mut changes = self.files_off(tree)?;
+        // What is there and does not go is somebody's; behind a link that goes, nothing is.
+        let laid = copies::laid(tree)?;
+        for path in files.keys() {
+            let at = tree.path(path);
+            let goes = laid.iter().any(|copy| copy.path == *path) || path == copies::LIST;
+            if !goes && !is_behind_a_link(tree, path) && fs::symlink_metadata(&at).is_ok() {
+                return Err(not_ours(&at));
+            }
+        }
+        // The list first: what is laid in part can be taken off.
+        let (list, others): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .partition(|(path, _)| path == copies::LIST);
+        changes.extend(list.into_iter().chain(others).map(|(path, file)| {
+            let at = tree.path(&path);
+            Change::Create { at, file }
+        }));
+        Ok(changes)
+    }
+
+    /// What takes off the files, links or copies.
+    fn files_off(&self, tree: &Tree) -> Result<Vec<Change>> {
+        let laid = copies::laid(tree)?;
+        let (mut changes, mut folders) = (Vec::new(), Vec::new());
+        for copy in &laid {
+            let at = tree.path(&copy.path);
+            if copy.is_there(tree)? {
+                changes.push(Change::Unlink(at.clone()));
+            }
+            let ours = tree.path(copies::FOLDER);
+            let above = at.ancestors().skip(1);
+            folders.extend(
+                above
+                    .take_while(|it| it.starts_with(&ours))
+                    .map(Path::to_owned),
+            );
+        }
+        if !laid.is_empty() {
+            changes.push(Change::Unlink(tree.path(copies::LIST)));
+        }
         for file in LINKS {
             let at = tree.path(file);
-            if self.place(&at, file)? != Place::Free {
+            // What is, or has in it, a copy was looked at above.
+            let copied = laid
+                .iter()
+                .any(|copy| Path::new(&copy.path).starts_with(file));
+            if !copied && self.place(&at, file)? != Place::Free {
                 changes.push(Change::Unlink(at));
             }
         }
-        carry_out(&changes)
+        // The inner ones first.
+        folders.sort();
+        folders.dedup();
+        changes.extend(folders.into_iter().rev().map(Change::RemoveFolder));
+        Ok(changes)
+    }
+
+    /// A patch that makes of a pristine tree what `apply` makes of it with copies.
+    pub fn patch(&self, tree: &Tree) -> Result<Vec<u8>> {
+        let mut patch = Patch::new(&format!(
+            "The my_rng device for QEMU {}. Apply this in QEMU's source root: patch -p1 <qemu.patch\n\
+             Building takes Rust 1.85 or newer, libclang 17 or newer, and the crates that\n\
+             {}/Cargo.lock names, which cargo gets from crates.io.\n",
+            tree.version(),
+            copies::FOLDER,
+        ));
+        for insertion in &INSERTIONS {
+            let at = tree.path(insertion.file);
+            let text = read(&at)?;
+            let text = insertion.taken_off(&at, &text)?.unwrap_or(text);
+            let (before, after) = insertion.place(&at, &text)?;
+            patch.insert(insertion.file, before, insertion.lines.as_bytes(), after);
+        }
+        for (path, file) in &copies::files(&self.root)? {
+            patch.create(path, file);
+        }
+        Ok(patch.into_bytes())
     }
 
     /// How much of the overlay the tree has.
     pub fn state(&self, tree: &Tree) -> Result<State> {
         let mut on = Vec::new();
-        for file in LINKS {
-            on.push(self.place(&tree.path(file), file)? == Place::Ours);
+        let laid = copies::laid(tree)?;
+        for copy in &laid {
+            on.push(tree.path(&copy.path).exists());
+        }
+        if laid.is_empty() {
+            for file in LINKS {
+                on.push(self.place(&tree.path(file), file)? == Place::Ours);
+            }
         }
         for insertion in &INSERTIONS {
             let at = tree.path(insertion.file);
@@ -253,11 +381,17 @@ impl Overlay {
 impl Insertion {
     /// The file's text with the lines, which it does not have.
     fn laid_on(&self, at: &Path, text: &[u8]) -> Result<Vec<u8>> {
+        let (before, after) = self.place(at, text)?;
+        Ok([before, self.lines.as_bytes(), after].concat())
+    }
+
+    /// What is before the lines in the file's text, which does not have them, and what is after them.
+    fn place<'a>(&self, at: &Path, text: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
         let fitting: Vec<_> = cuts(text)
             .filter(|(before, after)| self.anchor.is_between(before, after))
             .collect();
         match fitting[..] {
-            [(before, after)] => Ok([before, self.lines.as_bytes(), after].concat()),
+            [place] => Ok(place),
             _ => bail!(
                 "the lines of my_rng belong {} of {}, which is there {} times and not once; take a \
                  QEMU of a series that the overlay was tried on",
@@ -337,7 +471,22 @@ fn not_ours(at: &Path) -> anyhow::Error {
     )
 }
 
-fn read(at: &Path) -> Result<Vec<u8>> {
+/// Whether the tree has just these copies, each as it is here.
+fn is_copied(tree: &Tree, files: &BTreeMap<String, File>) -> bool {
+    !is_behind_a_link(tree, copies::LIST)
+        && files
+            .iter()
+            .all(|(path, file)| fs::read(tree.path(path)).is_ok_and(|text| text == file.text))
+}
+
+/// Whether the file would be in the folder that a link of the overlay's leads to, or in the link's place.
+fn is_behind_a_link(tree: &Tree, path: &str) -> bool {
+    LINKS
+        .iter()
+        .any(|link| Path::new(path).starts_with(link) && tree.path(link).is_symlink())
+}
+
+pub fn read(at: &Path) -> Result<Vec<u8>> {
     fs::read(at).with_context(|| format!("{} could not be read", at.display()))
 }
 
@@ -355,7 +504,12 @@ fn carry_out(changes: &[Change]) -> Result<bool> {
     for (done, change) in changes.iter().enumerate() {
         let outcome = match change {
             Change::Link { at, to } => symlink(to, at).map_err(|error| (at, error)),
+            Change::Create { at, file } => create(at, file).map_err(|error| (at, error)),
             Change::Unlink(at) => fs::remove_file(at).map_err(|error| (at, error)),
+            Change::RemoveFolder(at) => match fs::remove_dir(at) {
+                Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err((at, error)),
+                _ => Ok(()),
+            },
             Change::Write { at, .. } => match staged.next() {
                 Some((file, target)) => file
                     .persist(target)
@@ -375,6 +529,21 @@ fn carry_out(changes: &[Change]) -> Result<bool> {
         }
     }
     Ok(!changes.is_empty())
+}
+
+/// Makes a file, and the folders that it is in: whole, or not at all.
+fn create(at: &Path, file: &File) -> std::io::Result<()> {
+    let dir = at.parent().unwrap_or(at);
+    fs::create_dir_all(dir)?;
+    let mode = if file.executable { 0o777 } else { 0o666 };
+    let mut made = tempfile::Builder::new()
+        .prefix(".qemu-overlay-")
+        // The umask takes from it what the user does not give to others.
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(dir)?;
+    made.write_all(&file.text)?;
+    made.persist_noclobber(at)?;
+    Ok(())
 }
 
 /// Writes what is to replace a file, with the file's mode and owner, beside it; behind a link, beside
@@ -401,12 +570,15 @@ fn stage(at: &Path, text: &[u8]) -> Result<(tempfile::NamedTempFile, PathBuf)> {
 mod tests {
     use std::collections::BTreeMap;
     use std::fs;
+    use std::io::Write;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
 
     use tempfile::TempDir;
 
-    use super::{Anchor, INSERTIONS, LINKS, Overlay, State};
+    use super::{Anchor, INSERTIONS, LINKS, Manner, Overlay, State};
+    use crate::copies;
     use crate::tree::Tree;
 
     fn overlay() -> Overlay {
@@ -443,8 +615,10 @@ mod tests {
         dir
     }
 
+    type Snapshot = BTreeMap<PathBuf, (u32, Vec<u8>)>;
+
     /// Every file of a tree: its mode, and its text or where it leads.
-    fn snapshot(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    fn snapshot(root: &Path) -> Snapshot {
         let mut found = BTreeMap::new();
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -473,7 +647,7 @@ mod tests {
         let pristine = snapshot(dir.path());
         assert_eq!(overlay().state(&tree).unwrap(), State::Off);
 
-        assert!(overlay().apply(&tree).unwrap());
+        assert!(overlay().apply(&tree, Manner::Links).unwrap());
         assert_eq!(overlay().state(&tree).unwrap(), State::On);
         for insertion in &INSERTIONS {
             let text = fs::read_to_string(tree.path(insertion.file)).unwrap();
@@ -490,7 +664,7 @@ mod tests {
 
         let laid = snapshot(dir.path());
         assert!(
-            !overlay().apply(&tree).unwrap(),
+            !overlay().apply(&tree, Manner::Links).unwrap(),
             "a second apply changed something"
         );
         assert_eq!(snapshot(dir.path()), laid);
@@ -512,7 +686,7 @@ mod tests {
             symlink(overlay().root.join(LINKS[0]), tree.path(LINKS[0])).unwrap();
             assert_eq!(overlay().state(&tree).unwrap(), State::Partly);
             if complete {
-                assert!(overlay().apply(&tree).unwrap());
+                assert!(overlay().apply(&tree, Manner::Links).unwrap());
                 assert_eq!(overlay().state(&tree).unwrap(), State::On);
             } else {
                 assert!(overlay().remove(&tree).unwrap());
@@ -527,7 +701,10 @@ mod tests {
         let tree = Tree::open(dir.path()).unwrap();
         fs::write(tree.path("hw/misc/my-rng.c"), "/* my homework */").unwrap();
         let before = snapshot(dir.path());
-        let error = overlay().apply(&tree).unwrap_err().to_string();
+        let error = overlay()
+            .apply(&tree, Manner::Links)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("hw/misc/my-rng.c is there already"),
             "{error}"
@@ -576,14 +753,17 @@ mod tests {
         ] {
             let dir = bare_tree("8.2.9\n");
             let tree = Tree::open(dir.path()).unwrap();
-            overlay().apply(&tree).unwrap();
+            overlay().apply(&tree, Manner::Links).unwrap();
             let path = tree.path(file);
             let laid = fs::read_to_string(&path).unwrap();
             let edited = laid.replacen(from, to, 1);
             assert_ne!(edited, laid, "{file} has no {from}");
             fs::write(&path, &edited).unwrap();
             let before = snapshot(dir.path());
-            for error in [overlay().apply(&tree), overlay().remove(&tree)] {
+            for error in [
+                overlay().apply(&tree, Manner::Links),
+                overlay().remove(&tree),
+            ] {
                 let error = error.unwrap_err().to_string();
                 assert!(
                     error.contains(&format!("{file} are not where they were laid")),
@@ -607,7 +787,10 @@ mod tests {
             let tree = Tree::open(dir.path()).unwrap();
             fs::write(tree.path(file), text).unwrap();
             let before = snapshot(dir.path());
-            let error = overlay().apply(&tree).unwrap_err().to_string();
+            let error = overlay()
+                .apply(&tree, Manner::Links)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(&format!("the line `{line}` of ")), "{error}");
             assert!(
                 error.contains(&format!("{file}, which is there {times} times")),
@@ -632,10 +815,182 @@ mod tests {
             let tree = Tree::open(dir.path()).unwrap();
             fs::write(tree.path(file), text).unwrap();
             let pristine = snapshot(dir.path());
-            overlay().apply(&tree).unwrap();
+            overlay().apply(&tree, Manner::Links).unwrap();
             assert_eq!(overlay().state(&tree).unwrap(), State::On);
             overlay().remove(&tree).unwrap();
             assert_eq!(snapshot(dir.path()), pristine);
+        }
+    }
+
+    /// A tree with the overlay on it in the given manner, and the tree as it was before.
+    fn laid(manner: Manner) -> (TempDir, Tree, Snapshot) {
+        let dir = bare_tree("8.2.9\n");
+        let tree = Tree::open(dir.path()).unwrap();
+        let pristine = snapshot(dir.path());
+        assert!(overlay().apply(&tree, manner).unwrap());
+        (dir, tree, pristine)
+    }
+
+    /// Every file of a tree by its path in that: its kind, whether it can be executed, and its contents.
+    fn relative(root: &Path) -> Snapshot {
+        let all = snapshot(root).into_iter();
+        all.map(|(path, (mode, text))| {
+            let path = path.strip_prefix(root).unwrap().to_owned();
+            (path, (mode & 0o170_100, text))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn copies_are_whole_and_come_off() {
+        let (dir, tree, pristine) = laid(Manner::Copies);
+        assert_eq!(overlay().state(&tree).unwrap(), State::On);
+        let on = snapshot(dir.path());
+        assert!(!overlay().apply(&tree, Manner::Copies).unwrap());
+        assert_eq!(snapshot(dir.path()), on);
+        // Nothing leads out of the tree.
+        for (path, (mode, _)) in &on {
+            assert_eq!(mode & 0o170_000, 0o100_000, "{}", path.display());
+        }
+        let script = &on[&tree.path("hw/misc/my-rng/cargo-staticlib.py")];
+        assert_eq!(script.0 & 0o700, 0o700);
+        for file in ["rust-dev/src/lib.rs", "abi/my_rng_abi.rs", "Cargo.lock"] {
+            assert!(on.contains_key(&tree.path(copies::FOLDER).join(file)));
+        }
+        assert!(overlay().remove(&tree).unwrap());
+        assert_eq!(snapshot(dir.path()), pristine);
+        assert!(!tree.path(copies::FOLDER).exists());
+        assert!(!overlay().remove(&tree).unwrap());
+    }
+
+    #[test]
+    fn links_and_copies_take_each_others_place() {
+        for (first, second) in [
+            (Manner::Links, Manner::Copies),
+            (Manner::Copies, Manner::Links),
+        ] {
+            let (dir, tree, pristine) = laid(first);
+            assert!(overlay().apply(&tree, second).unwrap());
+            let (other, _, _) = laid(second);
+            assert_eq!(relative(dir.path()), relative(other.path()));
+            overlay().remove(&tree).unwrap();
+            assert_eq!(snapshot(dir.path()), pristine);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_changed_is_neither_deleted_nor_replaced() {
+        for file in ["hw/misc/my-rng.c", "hw/misc/my-rng/rust-dev/src/device.rs"] {
+            let (dir, tree, pristine) = laid(Manner::Copies);
+            let mut text = fs::read(tree.path(file)).unwrap();
+            text.extend_from_slice(b"/* my homework */\n");
+            fs::write(tree.path(file), text).unwrap();
+            let before = snapshot(dir.path());
+            assert_eq!(overlay().state(&tree).unwrap(), State::On);
+            for error in [
+                overlay().remove(&tree),
+                overlay().apply(&tree, Manner::Copies),
+                overlay().apply(&tree, Manner::Links),
+            ] {
+                let error = error.unwrap_err().to_string();
+                let expected = format!("{file} was changed since it was laid");
+                assert!(error.contains(&expected), "{error}");
+            }
+            assert_eq!(snapshot(dir.path()), before);
+            // Moved away, it is in nobody's way.
+            fs::remove_file(tree.path(file)).unwrap();
+            assert_eq!(overlay().state(&tree).unwrap(), State::Partly);
+            assert!(overlay().remove(&tree).unwrap());
+            assert_eq!(snapshot(dir.path()), pristine);
+        }
+    }
+
+    #[test]
+    fn a_file_beside_the_copies_stays() {
+        let (dir, tree, mut pristine) = laid(Manner::Copies);
+        let notes = tree.path("hw/misc/my-rng/rust-dev/notes");
+        fs::write(&notes, "mine").unwrap();
+        assert!(overlay().remove(&tree).unwrap());
+        let mine = fs::symlink_metadata(&notes).unwrap().permissions().mode();
+        pristine.insert(notes, (mine, b"mine".to_vec()));
+        assert_eq!(snapshot(dir.path()), pristine);
+        // And is not written over.
+        fs::write(tree.path("hw/misc/my-rng/rust-dev/Cargo.toml"), "mine").unwrap();
+        let before = snapshot(dir.path());
+        assert!(overlay().apply(&tree, Manner::Copies).is_err());
+        assert_eq!(snapshot(dir.path()), before);
+    }
+
+    #[test]
+    fn a_list_that_leads_out_of_the_tree_is_refused() {
+        let (dir, tree, _) = laid(Manner::Copies);
+        let beside = tempfile::tempdir().unwrap();
+        fs::write(beside.path().join("precious"), "").unwrap();
+        for path in ["/etc/passwd", "../precious", ""] {
+            fs::write(
+                tree.path(copies::LIST),
+                format!("cbf29ce484222325 {path}\n"),
+            )
+            .unwrap();
+            let before = snapshot(dir.path());
+            assert!(overlay().remove(&tree).is_err(), "{path}");
+            assert_eq!(snapshot(dir.path()), before);
+        }
+    }
+
+    #[test]
+    fn copies_of_an_older_state_are_renewed() {
+        let (dir, tree, pristine) = laid(Manner::Copies);
+        let on = snapshot(dir.path());
+        // As if a file had been another, and another had been there.
+        let old = "/* an older state */\n";
+        for file in ["hw/misc/my-rng.c", "hw/misc/my-rng/gone.c"] {
+            fs::write(tree.path(file), old).unwrap();
+        }
+        let list = fs::read_to_string(tree.path(copies::LIST)).unwrap();
+        let mut lines: Vec<_> = list
+            .lines()
+            .filter(|line| !line.ends_with(" hw/misc/my-rng.c"))
+            .map(String::from)
+            .collect();
+        let sum = copies::checksum(old.as_bytes());
+        for file in ["hw/misc/my-rng.c", "hw/misc/my-rng/gone.c"] {
+            lines.push(format!("{sum:016x} {file}"));
+        }
+        fs::write(tree.path(copies::LIST), lines.join("\n")).unwrap();
+        assert!(overlay().apply(&tree, Manner::Copies).unwrap());
+        assert_eq!(snapshot(dir.path()), on);
+        overlay().remove(&tree).unwrap();
+        assert_eq!(snapshot(dir.path()), pristine);
+    }
+
+    /// By the two programs with which people apply one.
+    #[test]
+    fn the_patch_makes_what_apply_makes() {
+        let (on, tree, _) = laid(Manner::Copies);
+        let patch = overlay().patch(&tree).unwrap();
+        for command in [["patch", "-p1"], ["git", "apply"]] {
+            let dir = bare_tree("8.2.9\n");
+            let pristine_tree = Tree::open(dir.path()).unwrap();
+            let before = snapshot(dir.path());
+            assert_eq!(overlay().patch(&pristine_tree).unwrap(), patch);
+            assert_eq!(snapshot(dir.path()), before);
+            let mut child = Command::new(command[0])
+                .arg(command[1])
+                .current_dir(dir.path())
+                // A repository around the folder is none of git's business.
+                .env("GIT_CEILING_DIRECTORIES", dir.path().parent().unwrap())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(&patch).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(relative(dir.path()), relative(on.path()), "{command:?}");
+            // Where it was applied, the overlay can be taken off.
+            overlay().remove(&pristine_tree).unwrap();
+            assert_eq!(snapshot(dir.path()).len(), before.len());
         }
     }
 
@@ -667,7 +1022,7 @@ mod tests {
             let elsewhere = Path::new("/gone/qemu-8.2.9-overlay").join(link);
             symlink(elsewhere, tree.path(link)).unwrap();
         }
-        assert!(overlay().apply(&tree).unwrap());
+        assert!(overlay().apply(&tree, Manner::Links).unwrap());
         assert_eq!(overlay().state(&tree).unwrap(), State::On);
     }
 
@@ -679,7 +1034,7 @@ mod tests {
         fs::rename(&kconfig, dir.path().join("elsewhere")).unwrap();
         symlink("../../elsewhere", &kconfig).unwrap();
         let pristine = snapshot(dir.path());
-        overlay().apply(&tree).unwrap();
+        overlay().apply(&tree, Manner::Links).unwrap();
         assert!(fs::symlink_metadata(&kconfig).unwrap().is_symlink());
         assert_eq!(overlay().state(&tree).unwrap(), State::On);
         overlay().remove(&tree).unwrap();
