@@ -169,7 +169,7 @@ become() { # become COMMAND [ARG...]: instead of this script, which leaves nothi
     local fd
     stop_ticker
     rm -rf -- "$NOW" ${temporary[@]+"${temporary[@]}"}
-    for fd in ${MY_RNG_LOCK:-} ${MY_RNG_CACHE_LOCK:-}; do exec {fd}>&-; done
+    for fd in ${MY_RNG_LOCK:-} ${MY_RNG_CACHE_LOCK:-} ${MY_RNG_CACHED_LOCK:-}; do exec {fd}>&-; done
     exec "$@"
 }
 

@@ -184,6 +184,17 @@ test_a_script_has_the_locks_of_the_one_that_started_it() {
     [[ $(<"$tmp/said") == locked ]]
 }
 
+test_what_a_script_becomes_holds_no_lock() {
+    start_holder
+    echo 'lock_cache debian; become cat' >&7
+    # The first waits until it is cat.
+    flock "$tmp/build/.my_rng-build" true
+    flock -n "$tmp/home/.cache/my_rng/lock" true
+    flock -n "$tmp/home/.cache/my_rng/lock-debian" true
+    exec 7>&-
+    wait "$!"
+}
+
 test_the_cache_is_locked_for_each_kind_of_thing() {
     lib 'lock_cache debian; flock -n "$CACHE/lock-debian" true || echo one
         flock -n "$CACHE/lock" true || echo two; flock -n -s "$CACHE/lock" echo three' >"$tmp/said"
