@@ -27,13 +27,14 @@ release=$(cat "$config/kernel.release" 2>/dev/null) ||
     fail "KDIR=$kdir holds no built kernel: set KDIR= to the folder in which one was built."
 [ "$(printf '%s\n' "$oldest" "$release" | sort -V | head -n 1)" = "$oldest" ] ||
     fail "the kernel in $kdir is Linux $release, and the driver needs $oldest or newer: set KDIR= to such a kernel."
-grep -qx 'CONFIG_RUST=y' "$config/auto.conf" ||
+if ! grep -qx 'CONFIG_RUST=y' "$config/auto.conf" || ! grep -q '^CONFIG_RUSTC_VERSION_TEXT=' "$config/auto.conf"; then
     fail "the kernel in $kdir was built without Rust: turn on CONFIG_RUST (\`make rustavailable\` says what it needs)" \
         "and build the kernel again."
+fi
 [ -e "$kdir/rust/libkernel.rmeta" ] ||
     fail "$kdir lacks the kernel's Rust crates (rust/libkernel.rmeta): set KDIR= to the folder in which the kernel" \
         "was built."
-version=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$config/auto.conf")
+version=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT=//p' "$config/auto.conf" | tr -d '"')
 number=${version#rustc }
 number=${number%% *}
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `guest-module/Makefile` against kernels that are only made up: which of them it refuses, with which
-//! sentence, and with which compiler it builds. Boots nothing.
+//! `guest-module/Makefile` with the kernel that `make` has built, and with made-up ones: which of them it
+//! refuses, with which sentence, and with which compiler it builds. Boots nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use my_rng_e2e::{root, write_program};
+use my_rng_e2e::{built, root, write_program};
 use tempfile::TempDir;
 
 const VERSION: &str = "rustc 1.90.0 (abcdef012 2025-09-18)";
@@ -42,7 +42,7 @@ impl Kernel {
     fn good() -> Self {
         Self::new(
             "7.3.4-test\n",
-            &format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT=\"{VERSION}\"\n"),
+            &format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT={VERSION}\n"),
         )
     }
 
@@ -69,15 +69,10 @@ impl Kernel {
 
     fn make(&self, arguments: &[&str]) -> Output {
         let path = std::env::var("PATH").expect("a PATH");
-        Command::new("make")
-            .args(["--no-print-directory", "-s", "-C"])
-            .arg(root().join("guest-module"))
-            .arg(format!("KDIR={}", self.path("kdir").display()))
+        make(&self.path("kdir"))
             .args(arguments)
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("RUSTUP_HOME", self.path("rustup"))
-            .env_remove("RUSTC")
-            .env_remove("MAKEFLAGS")
             .output()
             .expect("make can be run")
     }
@@ -107,9 +102,44 @@ impl Kernel {
     }
 }
 
+/// `make` for the kernel in this folder.
+fn make(kdir: &Path) -> Command {
+    let mut make = Command::new("make");
+    make.args(["--no-print-directory", "-s", "-C"])
+        .arg(root().join("guest-module"))
+        .arg(format!("KDIR={}", kdir.display()))
+        .env_remove("RUSTC")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("MAKEFLAGS");
+    make
+}
+
+#[test]
+fn it_is_built_and_installed_for_the_kernel_that_make_built() {
+    let kernel = built("kernel");
+    // OUT/arch/x86/boot/bzImage
+    let kdir = kernel.ancestors().nth(4).expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (out, image) = (folder.path().join("out"), folder.path().join("image"));
+    fs::create_dir(&out).expect("a folder");
+    for target in ["modules", "modules_install"] {
+        let made = make(kdir)
+            .arg(target)
+            .arg(format!("MO={}", out.display()))
+            .env("INSTALL_MOD_PATH", &image)
+            .output()
+            .expect("make can be run");
+        let errors = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{target}: {errors}");
+    }
+    let release = fs::read_to_string(kdir.join("include/config/kernel.release")).expect("a name");
+    let modules = image.join("lib/modules").join(release.trim());
+    assert!(modules.join("updates/my_rng.ko").is_file(), "{modules:?}");
+}
+
 #[test]
 fn a_kernel_that_the_driver_cannot_be_built_for_is_refused_in_one_sentence() {
-    let rust = "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT=\"rustc 1.90.0\"\n";
+    let rust = "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT=rustc 1.90.0\n";
     for (release, config, expected) in [
         (
             "6.12.57+deb13-amd64\n",
@@ -132,6 +162,7 @@ fn a_kernel_that_the_driver_cannot_be_built_for_is_refused_in_one_sentence() {
             "turn on CONFIG_RUST",
         ),
         ("10.0.0\n", "", "turn on CONFIG_RUST"),
+        ("7.3.4\n", "CONFIG_RUST=y\n", "turn on CONFIG_RUST"),
     ] {
         let kernel = Kernel::new(release, config);
         let said = kernel.refused(&[]);
