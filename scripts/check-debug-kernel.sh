@@ -5,8 +5,9 @@
 #
 # The driver in a kernel that watches itself (vm/linux-debug.config: KASAN, lockdep, kmemleak and more),
 # built by LLVM in BUILD/linux-debug: the module's KUnit tests and the examples of linux-patches/, the tests
-# of read(), of bulk transfers, of hw_random and of devices that are pulled out, and then twice for so many seconds, with two
-# processors and with one, tests/guest/stress.c, whose choices follow from the seed. Fails if the kernel has anything to complain of.
+# of read(), of bulk transfers, of hw_random, of devices that are pulled out, of classic ones and of a host without
+# entropy, and then tests/guest/stress.c, whose choices follow from the seed, twice for so many seconds: with two
+# processors and with one. Fails if the kernel has anything to complain of.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -38,7 +39,7 @@ sub "$ROOT/scripts/build-linux.sh" debug
 sub "$ROOT/scripts/build-linux.sh" debug module
 step debug-layout "Packing the initramfs of the kernel that watches itself" lay_out
 step debug-tests "Running KUnit and the driver's tests in the kernel that watches itself" \
-    e2e kunit:: read:: bulk:: driver::an_open unplug:: removal:: hwrng::
+    e2e kunit:: read:: bulk:: driver::an_open unplug:: removal:: hwrng:: classic:: entropy::
 grep -E 'tests in these suites|^test result' -- "$LOG/debug-tests.log"
 may_take=$((2 * seconds))
 export MY_RNG_STRESS_SECONDS=$seconds MY_RNG_STRESS_SEED=$seed MY_RNG_STRESS_LOG=$LOG/debug-console.log

@@ -2,12 +2,14 @@
 
 //! The classic device of two registers, as others have written it: all differ in what they give at other offsets.
 
-use my_rng_e2e::{Guest, test_qemu};
+use my_rng_e2e::test_qemu;
+
+use crate::watched;
 
 #[test]
 fn every_kind_of_classic_device_works() {
     let kinds = ["ones", "zeros", "next", "signature"];
-    let mut guest = Guest::new().option("--qemu", test_qemu());
+    let mut guest = watched::guest("").option("--qemu", test_qemu());
     for kind in kinds {
         guest = guest.option("--device", format!("my-rng-classic,elsewhere={kind}"));
     }
