@@ -58,7 +58,7 @@ pub const INFO_FAILURES: u32 = 1 << 9;
 /// The value of `INFO` for a generator, without extensions. Bits 15 to 8 announce extensions: [`INFO_BULK`],
 /// [`INFO_FAILURES`], the others reserved. Readers ignore the bits that they do not know.
 pub const fn info(generator: u8) -> u32 {
-    (INFO_SIGNATURE as u32) << 16 | generator as u32
+    ((INFO_SIGNATURE as u32) << 16) | generator as u32
 }
 
 /// The size and alignment, in bytes, of a descriptor's page.

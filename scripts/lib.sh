@@ -461,10 +461,14 @@ is_made() { [[ -e $STAMPS/$1 && $(<"$STAMPS/$1") == "$2" ]]; } # is_made NAME IN
 made() { put "$STAMPS/$1" <<<"$2"; }                            # made NAME INPUTS
 unmade() { rm -f -- "$STAMPS/$1"; }                             # unmade NAME
 
+pinned() { # pinned KEY: what rust-toolchain.toml says of it
+    sed -n "s/^$1 *= *//p" -- "$ROOT/rust-toolchain.toml" | tr -d '"[],'
+}
+
 use_rust() { # makes plain rustc and cargo, wherever they are called, those of this project
     if command -v rustup >/dev/null; then
         export RUSTUP_AUTO_INSTALL=0
-        export RUSTUP_TOOLCHAIN=${RUSTUP_TOOLCHAIN:-$(sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")}
+        export RUSTUP_TOOLCHAIN=${RUSTUP_TOOLCHAIN:-$(pinned channel)}
     fi
 }
 

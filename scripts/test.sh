@@ -135,8 +135,11 @@ overlay_tests() {
     rm -rf -- "$tmp"
 }
 
-check_c() { # the overlay's C, as QEMU wants it; with what QEMU's checker cannot know left out
+check_style() { # the overlay's C and the driver, as QEMU and Linux want them
     local files said status=0
+    # Comments, like all others of this project, may be a little longer.
+    perl "$LINUX_TREE/scripts/checkpatch.pl" --root="$LINUX_TREE" --strict --terse --no-summary \
+        --max-line-length=110 -f guest-module/*.rs guest-module/Kbuild
     # By their paths in QEMU's tree: it has other rules for tests.
     cd -- "$ROOT/qemu-8.2.9-overlay"
     mapfile -t files < <(find . -name '*.[ch]' -printf '%P\n' | sort)
@@ -149,15 +152,12 @@ check_c() { # the overlay's C, as QEMU wants it; with what QEMU's checker cannot
     ! grep -v 'my-rng/seams\.h:[0-9]*: WARNING: architecture specific defines should be avoided$' <<<"$said" | grep .
 }
 
-check_module() { # the driver, by the kernel's own clippy (in a folder of its own) and checkpatch.pl
+check_module() { # the driver, by the kernel's own clippy, in a folder of its own
     local out=$BUILD/module-clippy
     # What was compiled already would not be looked at.
     rm -rf -- "$out"
     mkdir -p -- "$out"
     make -C "$LINUX_OUT" M="$ROOT/guest-module" MO="$out" CLIPPY=1 W=e -j"$JOBS" modules
-    # Comments, like all others of this project, may be a little longer.
-    perl "$LINUX_TREE/scripts/checkpatch.pl" --root="$LINUX_TREE" --strict --terse --no-summary \
-        --max-line-length=110 -f guest-module/*.rs guest-module/Kbuild
 }
 
 qtests() {
@@ -196,6 +196,21 @@ part() { # part NAME WHAT COMMAND...: as step, but a failure is only counted
     fi
 }
 
+skip() { # skip NAME WHY
+    skipped+=("$1")
+    loudly "$1: skipped, for $2"
+}
+
+lint() { # as part, but only with the pinned compiler: each has lints of its own
+    local version channel
+    version=$(rustc --version | cut -d ' ' -f 2) channel=$(pinned channel)
+    if [[ $version == "$channel" ]]; then
+        part "$@"
+    else
+        skip "$1" "this code is kept free of the warnings of Rust $channel, and this is $version"
+    fi
+}
+
 (($#)) || set -- fmt shellcheck scripts clippy unit build overlay clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian
 lock_build
 sub "$ROOT/scripts/packages.sh" test
@@ -205,15 +220,15 @@ for name; do
         fmt) part fmt "Checking the format of the Rust code" check_fmt ;;
         shellcheck) part shellcheck "Checking the scripts with shellcheck" check_shell ;;
         scripts) part scripts "Testing the Makefile and the scripts" tests/scripts.sh ;;
-        clippy) part clippy "Checking the Rust code with clippy" check_clippy ;;
+        clippy) lint clippy "Checking the Rust code with clippy" check_clippy ;;
         unit) part unit "Running the unit tests" unit_tests ;;
         # Without what is built, the rest has nothing to test.
         build) sub "$ROOT/scripts/build.sh" all ;;
         overlay) overlay_tests ;;
-        clippy-qemu) part clippy-qemu "Checking the layer between the device and QEMU with clippy" check_clippy_qemu ;;
+        clippy-qemu) lint clippy-qemu "Checking the layer between the device and QEMU with clippy" check_clippy_qemu ;;
         glue) part glue "Testing that layer in a fake QEMU, under AddressSanitizer" glue_tests ;;
-        checkpatch) part checkpatch "Checking the C code with QEMU's checkpatch.pl" check_c ;;
-        clippy-module) part clippy-module "Checking the driver with the kernel's clippy and checkpatch.pl" check_module ;;
+        checkpatch) part checkpatch "Checking C code and driver with QEMU's and Linux's checkpatch.pl" check_style ;;
+        clippy-module) lint clippy-module "Checking the driver with the kernel's clippy" check_module ;;
         qtest) part qtest "Running QEMU's own kind of tests" qtests ;;
         vmstate) part vmstate "Holding the device's saved state against what was published" vmstate ;;
         device-crash) part device-crash "Trying the device in every machine of QEMU's" device_crash ;;
@@ -223,8 +238,7 @@ for name; do
                 part debian "Making a disk with Debian, and running the tests in it" debian_tests
             else
                 # As on Ubuntu, which has no packages of Debian's.
-                skipped+=("$name")
-                loudly "debian: skipped, for the reason above"
+                skip debian "the reason above"
             fi
             ;;
         *) die "there is no part $name: see the head of scripts/test.sh." ;;

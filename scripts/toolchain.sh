@@ -46,10 +46,6 @@ libclang() {
     printf '%s\n' "$best"
 }
 
-pinned() { # pinned KEY: from rust-toolchain.toml
-    sed -n "s/^$1 *= *//p" rust-toolchain.toml | tr -d '"[],'
-}
-
 rust_version() { # of the rustc that would be used here; nothing if there is none
     rustc --version 2>/dev/null | cut -d ' ' -f 2 | cut -d - -f 1
 }

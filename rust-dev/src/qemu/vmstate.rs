@@ -155,9 +155,8 @@ pub fn description<S: State>(
     };
     S::default().visit(&mut describe);
     // SAFETY: no precondition.
-    describe
-        .fields
-        .push(unsafe { bindings::seam_end_of_vmstate() });
+    let end = unsafe { bindings::seam_end_of_vmstate() };
+    describe.fields.push(end);
     // QEMU keeps it as long as the class, which is for ever.
     Box::leak(Box::new(bindings::VMStateDescription {
         name: name.as_ptr(),
