@@ -70,7 +70,7 @@ as_root='set -e
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 dpkg --configure -a
 timeout --foreground -k 60 1800 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "apt-get update failed: going on with the lists there are"
-timeout --foreground -k 60 7200 apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"'
+timeout --foreground -k 60 7200 apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-remove --no-install-recommends "$@"'
 
 install() { # install PACKAGE...
     local status admin=()

@@ -64,6 +64,18 @@ complete() { # is there a rustc new enough, with all that goes with it?
     fi
 }
 
+# Installs the distribution's packages if the first of them has the version WANTED and apt need not remove
+# others (an older rustc, for example) to install them.
+from_distribution() { # from_distribution WANTED PACKAGE...
+    local wanted=$1 version
+    shift
+    version=$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | sed 's/^[0-9]*://; s/[^0-9.].*//')
+    [[ -n $version ]] && at_least "$version" "$wanted" || return 1
+    apt-get -q --simulate --no-remove --no-install-recommends install "$@" >/dev/null 2>&1 || return 1
+    "$ROOT/scripts/packages.sh" install "$@" || exit
+    hash -r
+}
+
 toolchain() {
     local status version channel
     complete && return 0
@@ -88,15 +100,13 @@ toolchain() {
         fi
         return 0
     fi
-    # No rustup: the distribution's, where it is new enough.
-    version=$(apt-cache policy rustc 2>/dev/null | sed -n 's/^ *Candidate: *//p' | sed 's/^[0-9]*://; s/[^0-9.].*//')
-    if [[ -n $version ]] && at_least "$version" "$rust_wanted"; then
-        "$ROOT/scripts/packages.sh" install rustc cargo rust-src rustfmt rust-clippy
+    # No rustup: the distribution's Rust (Debian 12 has a newer one, for web browsers), or its rustup.
+    if from_distribution "$rust_wanted" rustc cargo rust-src rustfmt rust-clippy ||
+        from_distribution "$rust_wanted" rustc-web cargo-web rust-web-src rustfmt-web rust-web-clippy; then
         complete && return 0
-    elif [[ $(apt-cache policy rustup 2>/dev/null) == *"Candidate: "[0-9]* ]]; then
-        "$ROOT/scripts/packages.sh" install rustup
-        hash -r
-        if command -v rustup >/dev/null; then toolchain; return 0; fi
+    elif from_distribution 0 rustup && command -v rustup >/dev/null; then
+        toolchain
+        return 0
     fi
     version=$(rust_version) || version=
     die "${version:+rustc $version is too old or not complete, }Rust $rust_wanted or newer with rust-src, rustfmt" \
