@@ -14,43 +14,22 @@
 #   DEBIAN_SUITE=bookworm|trixie which release; by default, that of this machine
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/debian.sh
+. "$ROOT/scripts/debian.sh"
 
 config=$ROOT/vm/debian
 disk=$BUILD/debian/debian.img
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 case ${1:-} in image | boot | mirror) ;; *) die "usage: scripts/debian-vm.sh image|boot|mirror" ;; esac
 
 # ---- Debian ----
 
-find_mirror() { # Debian's, and its release here, from apt's own settings: to $mirror and $suite
-    # shellcheck disable=SC2016  # apt's names, not the shell's
-    local format='$(REPO_URI) $(RELEASE) $(CODENAME) $(COMPONENT)' uri release codename component
-    while read -r uri release codename component; do
-        [[ $component == main ]] || continue
-        # A release is stated by its code name, or as "stable" and its like.
-        for release in "$release" "$codename"; do
-            case $release in
-                bookworm | trixie)
-                    mirror=${mirror:-$uri} suite=${suite:-$release}
-                    return
-                    ;;
-            esac
-        done
-    done < <(apt-get indextargets --format "$format" 'Created-By: Packages' 2>/dev/null)
-}
-
 bootstrap() { # bootstrap TARBALL: Debian, with the packages that vm/debian/packages lists
-    local options=(--mode="$mode" --variant=required --architectures=amd64 --components=main --format=tar
-        --include="$(sed -e 's/#.*//' -- "$config/packages" | paste -sd ' ')"
-        --keyring="$keyring")
-    local key value
-    # What apt is told of proxies on this machine, it is told for this one too.
-    for key in http https; do
-        value=$(apt-config shell value "Acquire::$key::Proxy")
-        value=${value#*\'}
-        [[ -z $value ]] || options+=(--aptopt="Acquire::$key::Proxy \"${value%\'}\"")
-    done
+    local mirror_options key options=(--mode="$mode" --variant=required --architectures=amd64 --components=main
+        --format=tar --include="$(sed -e 's/#.*//' -- "$config/packages" | paste -sd ' ')"
+        --keyring="$debian_keyring")
+    find_mirror_options
+    options+=(${mirror_options[@]+"${mirror_options[@]}"})
     # Documentation of others, and translations, are a third of it.
     for key in /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale; do
         options+=(--dpkgopt="path-exclude=$key/*")
@@ -59,7 +38,9 @@ bootstrap() { # bootstrap TARBALL: Debian, with the packages that vm/debian/pack
     options+=(--customize-hook="upload $ROOT/guest-module/my_rng.sysusers.conf /usr/lib/sysusers.d/my_rng.conf"
         --customize-hook="upload $config/setup.sh /setup.sh"
         --customize-hook='chroot "$1" sh -eux /setup.sh && rm -- "$1/setup.sh"')
-    mmdebstrap "${options[@]}" "$suite" - "deb $mirror $suite main" | zstd -q -T0 >"$1"
+    # TMPDIR by name: sudo passes no environment on.
+    ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} \
+        mmdebstrap "${options[@]}" "$suite" - "deb $mirror $suite main" | zstd -q -T0 >"$1"
 }
 
 has_debian() { # whether the tarball in the cache is what is asked for
@@ -67,25 +48,25 @@ has_debian() { # whether the tarball in the cache is what is asked for
     [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$inputs" ]]
 }
 
-check_ids() { # that a plain user may be several users
-    local file first
-    for file in /etc/subuid /etc/subgid; do
-        grep -q -e "^$(id -un):" -e "^$(id -u):" "$file" 2>/dev/null && continue
-        # The first that nobody has.
-        first=$(cat /etc/subuid /etc/subgid 2>/dev/null |
-            awk -F: 'BEGIN { next_free = 100000 } $2 + $3 > next_free { next_free = $2 + $3 } END { print next_free }')
-        die "a Debian system has several users, and $file gives you no ids for them: run 'sudo usermod" \
-            "--add-subuids $first-$((first + 65535)) --add-subgids $first-$((first + 65535)) $(id -un)' first," \
-            "or this as root."
-    done
+# A Debian has files of several users, which only root can make. A plain user is root in a user namespace
+# or, where there are none (in a chroot, or on a hardened machine), by sudo. How goes to $mode and $admin.
+choose_mode() {
+    admin=() mode=root
+    if ((EUID != 0)) && mmdebstrap --unshare-helper true >/dev/null 2>&1; then
+        mode=unshare
+    else
+        get_admin "to install Debian into a folder" ||
+            die "installing Debian into a folder needs root, sudo, or user namespaces with ids for $(id -un) in" \
+                "/etc/subuid and /etc/subgid: run the same command as root or as a user with sudo."
+    fi
 }
 
 debian() { # the tarball in the cache, made anew if other packages are asked for
     local tmp status
     lock_cache debian
     if has_debian; then return 0; fi
-    mode=root
-    ((EUID == 0)) || mode=unshare
+    # Another checkout may have replaced it since.
+    [[ -n $mode ]] || choose_mode
     need_space "${TMPDIR:-/tmp}" 800 "unpacking Debian's packages"
     need_space "$CACHE" 300 "keeping Debian's packages, installed,"
     new_tmp "$CACHE"
@@ -93,10 +74,6 @@ debian() { # the tarball in the cache, made anew if other packages are asked for
     if ((status)); then
         disk_full_sentence "$LOG/debian.log"
         tail -n 15 -- "$LOG/debian.log" | sed 's/^/    /' >&2
-        if grep -q -e 'unshare' -e 'newuidmap' -e 'newgidmap' -- "$LOG/debian.log"; then
-            die "Debian could not be installed (the whole log: $LOG/debian.log): a plain user needs user" \
-                "namespaces for it, which this machine does not let you have: allow them, or run this as root."
-        fi
         die "Debian could not be installed (the whole log: $LOG/debian.log): is the mirror $mirror" \
             "reachable? DEBIAN_MIRROR=URL names another."
     fi
@@ -138,7 +115,7 @@ make_disk() {
 }
 
 mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
-find_mirror
+find_debian_mirror
 suite=${suite:-bookworm}
 case $suite in
     bookworm | trixie) ;;
@@ -150,7 +127,6 @@ if ! has_debian; then
     [[ -n $mirror ]] ||
         die "Debian's packages are needed, and apt is set up for no mirror of theirs on this machine: say" \
             "DEBIAN_MIRROR=URL with one."
-    ((EUID == 0)) || [[ $1 == mirror ]] || check_ids
 fi
 if [[ $1 == mirror ]]; then
     echo "${mirror:-the cache} $suite"
@@ -164,6 +140,9 @@ for command in mmdebstrap zstd fakeroot mke2fs; do
         die "there is no $command, which making a disk with Debian needs: install these, then give the same command" \
             "again: ${packages[*]}"
 done
+# Again, what is wrong is told before anything is built.
+mode=
+has_debian || choose_mode
 lock_build
 sub "$ROOT/scripts/build.sh" all
 mkdir -p -- "${base%/*}" "$BUILD/debian" || die "$CACHE or $BUILD cannot be written: is the disk full?"
