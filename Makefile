@@ -28,7 +28,7 @@ demo: ## build, boot the guest, show what it says, check it: ends with a verdict
 test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests, guests, Debian
 	@scripts/test.sh
 
-check-long: ## what takes longer: fuzzing, libvirt, a new device, every Linux, the kernel that watches itself
+check-long: ## what takes longer: fuzzing, libvirt, a new device, every Linux, a debug kernel, a bare Debian
 	@scripts/check-long.sh
 
 matrix: ## build and test the device in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table

@@ -26,6 +26,8 @@ check check-libvirt.sh
 check check-new-device.sh
 check check-debug-kernel.sh 180
 check check-kernels.sh
+check check-bare-debian.sh trixie
+check check-bare-debian.sh bookworm
 stop_ticker
 ((${#failures[@]} == 0)) || printf 'FAILED: %s\n' "${failures[*]}"
 printf 'checks: %d passed, %d failed\n' "$passed" "${#failures[@]}"

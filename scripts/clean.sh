@@ -10,7 +10,7 @@ looks_only=1
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-built=(bench bin debian fuzz guest initramfs.cpio linux linux-debug log matrix module module-clippy new-device
+built=(bare-debian bench bin debian fuzz guest initramfs.cpio linux linux-debug log matrix module module-clippy new-device
     qemu share stamp test-qemu where)
 cached=(accel debian distribution pypi tools upstream)
 

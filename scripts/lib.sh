@@ -135,6 +135,8 @@ at_exit() {
     for pid in ${running[@]+"${running[@]}"}; do kill -TERM "$pid" 2>/dev/null; done
     for pid in ${running[@]+"${running[@]}"}; do wait "$pid" 2>/dev/null; done
     ((${#temporary[@]})) && rm -rf -- "${temporary[@]}"
+    # A script may define this function, to undo what else it did.
+    if declare -F at_end >/dev/null; then at_end; fi
     rm -f -- "$NOW/$$"
     if [[ $MY_RNG_TOP == "$$" ]]; then
         stop_ticker
