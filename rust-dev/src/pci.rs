@@ -10,6 +10,9 @@ use core::convert::Infallible;
 use core::ffi::CStr;
 use core::fmt;
 
+#[cfg(test)]
+pub mod listed;
+
 /// How a device presents itself in PCI configuration space.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {

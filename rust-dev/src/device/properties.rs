@@ -70,3 +70,23 @@ impl fmt::Display for PropertyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Properties;
+    use crate::pci::Properties as _;
+    use crate::pci::listed::Listed;
+
+    #[test]
+    fn all_of_them_are_shown() {
+        let (mut properties, mut listed) = (Properties::default(), Listed::default());
+        properties.visit(&mut listed);
+        assert_eq!(listed.0, ["seed=1", "generator=\"libc\"", "bulk=true"]);
+        let changed = Properties {
+            seed: 2,
+            generator: "libc!".to_owned(),
+            bulk: false,
+        };
+        assert_eq!(properties, changed);
+    }
+}

@@ -101,3 +101,41 @@ impl fmt::Display for StateError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SavedState;
+    use crate::generator::{Place, TABLE_WORDS};
+    use crate::pci::State;
+    use crate::pci::listed::Listed;
+
+    #[test]
+    fn all_fields_are_shown() {
+        let (mut state, mut listed) = (SavedState::default(), Listed::default());
+        state.visit(&mut listed);
+        assert_eq!(
+            listed.0,
+            [
+                "generator=0",
+                "bulk=0",
+                "initial_seed=0",
+                "seed=0",
+                "position=0",
+                "table=31",
+                "failures=0"
+            ]
+        );
+        let changed = SavedState {
+            generator: 1,
+            bulk: 1,
+            initial_seed: 1,
+            place: Place {
+                seed: 1,
+                position: 1,
+                table: [1; TABLE_WORDS],
+            },
+            failures: 1,
+        };
+        assert_eq!(state, changed);
+    }
+}

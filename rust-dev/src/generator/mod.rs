@@ -316,6 +316,8 @@ mod tests {
     struct Pieces {
         left: Vec<usize>,
         bytes: Vec<u8>,
+        /// How many numbers came as such.
+        numbers: usize,
     }
 
     impl Pieces {
@@ -323,6 +325,7 @@ mod tests {
             Self {
                 left: pieces.iter().copied().rev().collect(),
                 bytes: Vec::new(),
+                numbers: 0,
             }
         }
     }
@@ -344,6 +347,7 @@ mod tests {
         fn write_u64s(&mut self, count: usize, mut next: impl FnMut() -> u64) {
             let bytes: Vec<u8> = (0..count).flat_map(|_| next().to_le_bytes()).collect();
             self.write(&bytes);
+            self.numbers += count;
         }
     }
 
@@ -391,6 +395,16 @@ mod tests {
                 assert_eq!(bulk, single);
             }
         }
+    }
+
+    /// Not as words, which takes longer.
+    #[test]
+    fn xoshiro_writes_whole_numbers() {
+        let mut generator = Generator::new(Kind::Xoshiro256PlusPlus, 1);
+        let mut sink = Pieces::new(&[4, 4096, 12]);
+        assert_eq!(generator.fill(&mut sink, |_| unreachable!()), Ok(()));
+        // Of the first number, and of one across the two ends, the halves are apart.
+        assert_eq!(sink.numbers, 511 + 1);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use core::convert::Infallible;
 
 use super::{Event, MyCounter, Settings};
-use crate::pci::{Host, PciModel};
+use crate::pci::listed::Listed;
+use crate::pci::{Host, PciModel, Properties, State};
 
 /// A machine that only takes notes.
 #[derive(Default)]
@@ -96,4 +97,17 @@ fn another_device_s_state_is_refused() {
         assert!(device.load(&other.save()).is_err());
         assert_eq!(device, made(40, 2));
     }
+}
+
+#[test]
+fn all_settings_and_the_whole_state_are_shown() {
+    let (mut settings, mut listed) = (Settings::default(), Listed::default());
+    settings.visit(&mut listed);
+    assert_eq!(listed.0, ["start=0", "step=1"]);
+    assert_eq!(settings, Settings { start: 1, step: 2 });
+
+    let (mut device, mut listed) = (made(40, 2), Listed::default());
+    device.visit(&mut listed);
+    assert_eq!(listed.0, ["start=40", "step=2", "count=40"]);
+    assert_eq!(device, made(41, 3));
 }

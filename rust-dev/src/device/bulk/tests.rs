@@ -19,7 +19,7 @@ type Bytes = Rc<RefCell<Vec<u8>>>;
 struct Machine {
     bytes: Bytes,
     hole: core::ops::Range<u64>,
-    /// The longest piece that can be mapped.
+    /// Memory is mapped in pieces that end at multiples of it. The descriptor is in one piece.
     piece: usize,
     /// How many pieces are mapped now, and how many were at most.
     mapped: Rc<RefCell<(usize, usize)>>,
@@ -97,7 +97,10 @@ impl Host<Event> for Machine {
         } else {
             end
         };
-        let length = length.min(self.piece).min((next - address) as usize);
+        let mut length = length.min((next - address) as usize);
+        if address != DESCRIPTOR {
+            length = length.min(self.piece - address as usize % self.piece);
+        }
         let mut mapped = self.mapped.borrow_mut();
         mapped.0 += 1;
         mapped.1 = mapped.1.max(mapped.0);
@@ -176,10 +179,9 @@ fn a_transfer_is_so_many_reads_in_the_middle_of_others() {
             let (mut device, mut single) = (make(kind), make(kind));
             let mut machine = Machine::new(16);
             assert_eq!(words(&mut device, 3), words(&mut single, 3));
-            // What is in the descriptor itself is mapped whole.
             let segments = [(8 * PAGE - 4, 12), (4 * PAGE + 8, 2000), (5 * PAGE, 4)];
             machine.describe(&segments);
-            machine.piece = piece.max(abi::BULK_PAGE);
+            machine.piece = piece;
             let rung = machine.ring(&mut device);
             assert_eq!(rung, Ok(()), "{kind}");
             assert_eq!(machine.outcome(), (abi::BULK_FILLED, 2016));
@@ -327,20 +329,47 @@ fn a_descriptor_that_is_not_in_memory_gets_no_status() {
         );
     }
     // One that is only partly there.
-    machine.piece = 4092;
+    machine.hole = DESCRIPTOR + PAGE - 4..DESCRIPTOR + PAGE;
     machine.ring(&mut device).unwrap_err();
     assert!(machine.load(0, 16 * 4096) == before);
     assert_eq!(machine.mapped.borrow().0, 0);
     assert_eq!(device.counts.guest_errors, 5);
 }
 
+/// The most that an IOMMU can make of a transfer.
+#[test]
+fn all_segments_may_lie_across_the_ends_of_pages() {
+    let mut machine = Machine::new(80);
+    let (mut device, mut single) = (make(Kind::ChaCha8), make(Kind::ChaCha8));
+    machine.piece = abi::BULK_PAGE;
+    let mut segments = [(5 * PAGE - 4, 8); abi::BULK_MAX_SEGMENTS];
+    segments[0].1 = abi::BULK_MAX_BYTES as u32 - 254 * 8;
+    machine.describe(&segments);
+    assert_eq!(machine.ring(&mut device), Ok(()));
+    assert_eq!(
+        machine.outcome(),
+        (abi::BULK_FILLED, abi::BULK_MAX_BYTES as u32)
+    );
+    // 65 of the first, 2 of each other, and the descriptor's.
+    assert_eq!(machine.mapped.borrow().1, 65 + 254 * 2 + 1);
+    words(&mut single, abi::BULK_MAX_BYTES / 4);
+    assert_eq!(words(&mut device, 5), words(&mut single, 5));
+}
+
+#[test]
+fn a_piece_that_ends_within_a_word_is_refused() {
+    let mut machine = Machine::new(16);
+    let mut device = make(Kind::Libc);
+    machine.piece = 6;
+    machine.describe(&[(4 * PAGE, 8)]);
+    machine.ring(&mut device).unwrap_err();
+    assert_eq!(machine.outcome(), (abi::BULK_BAD_MEMORY, 0));
+    assert_eq!(machine.load(4 * PAGE, 8), [0xa5; 8]);
+}
+
 #[test]
 fn pieces_that_are_too_many_are_refused() {
     let mut machine = Machine::new(80);
-    let mut device = make(Kind::Libc);
-    machine.describe(&[(4 * PAGE, 16384)]);
-    machine.piece = abi::BULK_PAGE;
-    assert_eq!(machine.ring(&mut device), Ok(()));
     // No IOMMU has pages so small.
     machine.describe(&[(4 * PAGE, 1 << 18)]);
     let outcome = {
