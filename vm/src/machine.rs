@@ -1652,7 +1652,7 @@ exit \"$status\"";
         assert_eq!(values(&arguments(&vm), "-global").len(), 0);
         vm.devices = vec!["my_rng".into(); 30];
         assert!(values(&arguments(&vm), "-device")[0].ends_with(",addr=01.7"));
-        vm.machine = "microvm".into();
+        vm.machine = "pc-q35-8.2".into();
         assert!(!values(&arguments(&vm), "-device")[0].contains("addr="));
     }
 }
