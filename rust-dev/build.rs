@@ -84,14 +84,12 @@ mod qemu {
             .allowlist_type("Property|ResettableClass|VMStateDescription|VMStateField|VMStateFlags")
             .allowlist_function("memory_region_init_io|pci_register_bar|qemu_log")
             .allowlist_function("qemu_loglevel_mask|qemu_guest_getrandom|set_bit")
-            .allowlist_function("pci_dma_(map|unmap)|memory_region_from_host")
             .allowlist_function("DEVICE_CLASS|PCI_DEVICE_CLASS|RESETTABLE_CLASS")
             .allowlist_function("error_setg_internal|error_report|error_free|visit_type_uint64")
             .allowlist_function("object_class_property_(add|find|set_description)")
             .allowlist_function("object_property_set_default_str")
-            .allowlist_var(
-                "trace_events_enabled_count|EINVAL|LOG_GUEST_ERROR|PCI_BASE_ADDRESS_SPACE_MEMORY",
-            )
+            .allowlist_var(format!("TYPE_({})", prefixes.to_uppercase()))
+            .allowlist_var("EINVAL|LOG_GUEST_ERROR|PCI_BASE_ADDRESS_SPACE_MEMORY")
             .allowlist_var(
                 "qdev_prop_(bool|uint32|string)|vmstate_info_uint(8|32|64)|vmstate_pci_device",
             )
@@ -178,8 +176,9 @@ mod qemu {
                     None if word.starts_with("-D") || word.starts_with("-std=") => {
                         flags.push(word.clone());
                     }
-                    // Sanitizers have files of their own, at places that are not ours to know.
-                    None if word.starts_with("-fsanitize") => {}
+                    // Sanitizers have files of their own, at places that are not ours to know. And cargo
+                    // takes plain object files only, not the intermediate code of a compiler's LTO.
+                    None if word.starts_with("-fsanitize") || word.starts_with("-flto") => {}
                     None if word.starts_with("-f") || word.starts_with("-m") => {
                         code_generation.push(word.clone());
                     }

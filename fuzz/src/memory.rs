@@ -91,6 +91,22 @@ impl Memory {
             .copy_from_slice(new);
     }
 
+    /// Copies from `address` on what a device can read. Whether all of it is there.
+    pub fn load(&self, mut address: u64, bytes: &mut [u8]) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let piece = self.piece(address, rest.len() as u64);
+            if piece == 0 {
+                return false;
+            }
+            let (first, others) = rest.split_at_mut(piece as usize);
+            self.read(address, first);
+            address += piece;
+            rest = others;
+        }
+        true
+    }
+
     /// The piece that a device can map.
     #[must_use]
     pub fn map(&self, address: u64, length: usize) -> Option<Mapped> {
@@ -99,7 +115,6 @@ impl Memory {
             memory: self.clone(),
             address,
             length,
-            read: RefCell::default(),
         })
     }
 }
@@ -110,8 +125,6 @@ pub struct Mapped {
     memory: Memory,
     address: u64,
     length: u64,
-    /// Which bytes were read; none as long as it is empty.
-    read: RefCell<Vec<bool>>,
 }
 
 impl Mapped {
@@ -129,20 +142,6 @@ impl Mapped {
 impl GuestMemory for Mapped {
     fn size(&self) -> usize {
         usize::try_from(self.length).expect("a length")
-    }
-
-    fn read(&self, at: usize, bytes: &mut [u8]) {
-        let from = self.within(at, bytes.len());
-        self.memory.read(from, bytes);
-        let mut read = self.read.borrow_mut();
-        read.resize(self.size(), false);
-        for (byte, read) in bytes.iter_mut().zip(read.iter_mut().skip(at)) {
-            // Meanwhile a processor of the guest's may have written something else.
-            if *read {
-                *byte ^= 0x5a;
-            }
-            *read = true;
-        }
     }
 
     fn write(&mut self, at: usize, bytes: &[u8]) {

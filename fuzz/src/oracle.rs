@@ -566,7 +566,7 @@ impl Model {
         entropy: impl FnMut(usize) -> Option<Vec<u32>>,
     ) -> Result<(), String> {
         if memory.piece(descriptor, 4096) < 4096 {
-            return Err("is not in memory that the device can write to".to_owned());
+            return Err("is not in memory that the device can read and write".to_owned());
         }
         let mut done = 0;
         let (status, result) = match pieces(descriptor, memory) {

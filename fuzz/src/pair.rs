@@ -18,6 +18,8 @@ pub struct Machine {
     /// Since somebody looked.
     traced: Vec<Traced>,
     memory: Memory,
+    /// Whether this access has read memory already.
+    has_read: bool,
 }
 
 /// What the n-th request for entropy, of so many words, is answered with.
@@ -29,6 +31,13 @@ fn entropy(available: u64, n: u32, words: usize) -> Option<impl Iterator<Item = 
 
 impl Host<Event> for Machine {
     type Memory = Mapped;
+
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
+        // What is read twice may have been changed by the guest in between.
+        assert!(!self.has_read, "memory is read twice");
+        self.has_read = true;
+        self.memory.load(address, bytes)
+    }
 
     fn map(&mut self, address: u64, length: usize) -> Option<Mapped> {
         self.memory.map(address, length)
@@ -88,6 +97,7 @@ impl Pair {
                 asked: 0,
                 traced: Vec::new(),
                 memory: memory.copy(),
+                has_read: false,
             },
             model: model?,
             asked: 0,
@@ -181,6 +191,7 @@ impl Pair {
                 *asked += 1;
                 words.map(Iterator::collect)
             });
+        self.machine.has_read = false;
         let got = self.device.write(&mut self.machine, offset, value, size);
         assert_eq!(
             got.map_err(|refused| refused.to_string()),

@@ -279,6 +279,10 @@ mod tests {
     impl Host<Event> for Machine {
         type Memory = Infallible;
 
+        fn read(&mut self, _address: u64, _bytes: &mut [u8]) -> bool {
+            false
+        }
+
         fn map(&mut self, _address: u64, _length: usize) -> Option<Infallible> {
             None
         }

@@ -24,7 +24,11 @@ pub mod my_counter;
 pub mod pci;
 #[cfg(feature = "qemu")]
 pub mod qemu;
-/// A part of the glue that needs no QEMU, for its own tests.
+/// The parts of the glue that need no QEMU, for their own tests.
+#[cfg(all(test, not(feature = "qemu")))]
+#[path = "qemu/span.rs"]
+#[allow(unsafe_code)]
+mod span;
 #[cfg(all(test, not(feature = "qemu")))]
 #[path = "qemu/storage.rs"]
 #[allow(dead_code, unsafe_code)]

@@ -77,7 +77,7 @@ impl PciModel for MyCounter {
     type State = Self;
     type PropertyError = &'static str;
     type StateError = &'static str;
-    type GuestError = String;
+    type GuestError = &'static str;
     type Event = Event;
 
     fn new(settings: &Settings) -> Result<Self, &'static str> {
@@ -95,9 +95,14 @@ impl PciModel for MyCounter {
         self.count = self.settings.start;
     }
 
-    fn read(&mut self, host: &mut impl Host<Event>, offset: u64, size: u32) -> Result<u64, String> {
+    fn read(
+        &mut self,
+        host: &mut impl Host<Event>,
+        offset: u64,
+        size: u32,
+    ) -> Result<u64, &'static str> {
         if (offset, size) != (COUNT, 4) {
-            return Err(format!("{size}-byte read at {offset:#x}: no such register"));
+            return Err("a read that is not of the 4 bytes of COUNT");
         }
         let (next, wrapped) = self.count.overflowing_add(self.settings.step);
         if wrapped {
@@ -110,11 +115,11 @@ impl PciModel for MyCounter {
     fn write(
         &mut self,
         _host: &mut impl Host<Event>,
-        offset: u64,
+        _offset: u64,
         _value: u64,
-        size: u32,
-    ) -> Result<(), String> {
-        Err(format!("{size}-byte write at {offset:#x}: read-only"))
+        _size: u32,
+    ) -> Result<(), &'static str> {
+        Err("a write, but COUNT is read-only")
     }
 
     fn save(&self) -> Self {

@@ -31,8 +31,16 @@ pub struct Identity {
 pub struct MemoryBar {
     /// Which of the six base address registers.
     pub index: u8,
-    /// Size in bytes, a power of two and at least 16.
+    /// Size in bytes: a power of two from 16 bytes to 2 GiB.
     pub size: usize,
+}
+
+impl MemoryBar {
+    /// Whether PCI allows such a BAR. A device with another one does not compile.
+    #[must_use]
+    pub const fn is_possible(&self) -> bool {
+        self.index < 6 && self.size.is_power_of_two() && self.size >= 16 && self.size <= 1 << 31
+    }
 }
 
 /// A read-only number of a device, for people who look into QEMU (`qom-get`). It belongs to the QEMU
@@ -97,32 +105,24 @@ impl State for () {
     fn visit(&mut self, _visitor: &mut impl StateVisitor) {}
 }
 
-/// A piece of the guest's memory that a device has mapped for DMA. It is unmapped when this is dropped.
+/// A piece of the guest's memory that a device has mapped to write to it by DMA. Dropping it unmaps it.
 ///
-/// The guest's processors may change it at any time: what was read once and checked must not be read again.
-/// Nothing outside of it can be reached: what goes beyond its end is left out.
+/// The guest's processors may change the memory at any time. Bytes beyond its end are left out.
 pub trait GuestMemory {
     /// How many bytes it has.
     fn size(&self) -> usize;
 
-    /// Copies the bytes from `at` on; `bytes` keeps what it has where there are none.
-    fn read(&self, at: usize, bytes: &mut [u8]);
-
     /// Writes bytes from `at` on.
     fn write(&mut self, at: usize, bytes: &[u8]);
 
-    /// Writes, from `at` on, `count` times what `next` gives, as 8 little-endian bytes each. Faster than
-    /// [`write`](Self::write), which takes what has to be somewhere already.
+    /// Writes, from `at` on, `count` times what `next` gives, as 8 little-endian bytes each. This is faster
+    /// than [`write`](Self::write), whose bytes have to be made somewhere else first.
     fn write_u64s(&mut self, at: usize, count: usize, next: impl FnMut() -> u64);
 }
 
-/// For tests of devices that do no DMA: a piece of memory that there never is.
+/// For tests of devices that do no DMA: memory that cannot exist.
 impl GuestMemory for Infallible {
     fn size(&self) -> usize {
-        match *self {}
-    }
-
-    fn read(&self, _at: usize, _bytes: &mut [u8]) {
         match *self {}
     }
 
@@ -140,11 +140,15 @@ pub trait Host<E> {
     /// A piece of the guest's memory.
     type Memory: GuestMemory;
 
-    /// Maps memory for the device to read and write, as the bus has it for this device: from `address` on,
-    /// at least one byte of it and at most `length`. `None` where the device can write to no memory: where
-    /// there is none, where it is read-only or registers of some device, and as long as the device may not
-    /// master the bus. Memory that another device offers to the guest as such (of a display, for example) is
-    /// memory.
+    /// Copies guest memory from `address` on into `bytes`. Addresses are those of the device's bus, behind
+    /// an IOMMU if there is one. Returns whether the device can read memory at all of these addresses. If
+    /// not, `bytes` may have changed in part.
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool;
+
+    /// Maps guest memory for the device to write to: from `address` on, at least one byte and at most
+    /// `length`. `None` where the device can write to no memory: at a hole, read-only memory or a device's
+    /// registers, behind an IOMMU that does not allow it, or while the device may not master the bus. Memory
+    /// that another device offers to the guest as such (of a display, for example) is memory.
     fn map(&mut self, address: u64, length: usize) -> Option<Self::Memory>;
 
     /// Fills `bytes` with entropy of the host's; whether there was any. That there was none has been
@@ -157,9 +161,10 @@ pub trait Host<E> {
 
 /// A model of a PCI device.
 ///
-/// QEMU calls all methods with its big lock held, so never two at a time. They run while a virtual
-/// CPU waits: they must end soon, whatever the guest asks for.
-pub trait PciModel: Sized + 'static {
+/// QEMU calls all methods with its big lock held, so never two at a time, but from several threads: those of
+/// the virtual CPUs, the main loop, and the one that frees what is unplugged. So a model is `Send`. The
+/// methods run while a virtual CPU waits: they must end soon, whatever the guest asks for.
+pub trait PciModel: Send + Sized + 'static {
     /// The name under which QEMU shows the device's memory and logs for it.
     const NAME: &'static CStr;
     /// One line for `-device help`.
@@ -179,7 +184,8 @@ pub trait PciModel: Sized + 'static {
     type PropertyError: fmt::Display;
     /// Why a state that arrived is none for this device.
     type StateError: fmt::Display;
-    /// What the guest did wrong, for people who read `-d guest_errors`.
+    /// What the guest did wrong, for people who read `-d guest_errors`. Its text is made only if somebody
+    /// reads it: let the error itself be cheap, for a guest can cause as many as it likes.
     type GuestError: fmt::Display;
     /// What happens inside, for people who trace; [`Infallible`](core::convert::Infallible) for nothing.
     type Event;
@@ -231,4 +237,37 @@ pub trait PciModel: Sized + 'static {
     /// When the state is impossible, or of a device with other properties. The device is as it was
     /// then.
     fn load(&mut self, state: &Self::State) -> Result<(), Self::StateError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MemoryBar, PciModel};
+
+    #[test]
+    fn a_bar_is_one_that_pci_allows() {
+        for (index, size, expected) in [
+            (0, 16, true),
+            (5, 4096, true),
+            (6, 4096, false),
+            (0, 0, false),
+            (0, 8, false),
+            (0, 4097, false),
+            (0, 1 << 31, true),
+            // A 32-bit BAR has no address for it.
+            (0, 1 << 32, false),
+        ] {
+            let bar = MemoryBar { index, size };
+            assert_eq!(bar.is_possible(), expected, "{bar:?}");
+        }
+    }
+
+    /// It compiles: every model may be handed from thread to thread.
+    #[test]
+    fn a_model_may_change_threads() {
+        fn is_send<T: Send>() {}
+        fn every<M: PciModel>() {
+            is_send::<M>();
+        }
+        every::<crate::device::MyRng>();
+    }
 }

@@ -82,6 +82,8 @@ mod qemu {
                 }
                 _ => match word.strip_prefix("-I") {
                     Some(path) => flags.push(format!("-I{}", directory.join(path).display())),
+                    // As in the device's own build.rs.
+                    None if word.starts_with("-flto") => {}
                     None if ["-D", "-std=", "-f", "-m"]
                         .iter()
                         .any(|start| word.starts_with(start)) =>

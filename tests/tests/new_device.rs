@@ -143,7 +143,7 @@ fn the_example_is_small_and_safe() {
         .lines()
         .count()
         - 3;
-    assert!(count <= 150, "{count} lines of Rust");
+    assert!(count <= 160, "{count} lines of Rust");
 }
 
 /// Neither a type nor a symbol.

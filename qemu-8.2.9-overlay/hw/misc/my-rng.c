@@ -8,7 +8,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "my-rng/seams.h"
 #include "my-rng.h"
 
 static void my_rng_type_class_init(ObjectClass *klass, SEAM_CLASS_DATA *data)
@@ -27,6 +26,7 @@ static void my_rng_register_types(void)
         .name = TYPE_MY_RNG,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = my_rng_instance_size(),
+        .instance_align = my_rng_instance_align(),
         .instance_init = my_rng_instance_init,
         .instance_finalize = my_rng_instance_finalize,
         .class_init = my_rng_type_class_init,

@@ -9,20 +9,28 @@
 #ifndef HW_MISC_MY_RNG_H
 #define HW_MISC_MY_RNG_H
 
-#include "hw/pci/pci_device.h"
+#include "hw/misc/my-rng/seams.h"
 
 #define TYPE_MY_RNG "my_rng"
 
-/* The size of one device, PCIDevice and all, in bytes. */
+/* The size and alignment of one device, PCIDevice and all, in bytes. */
 size_t my_rng_instance_size(void);
+size_t my_rng_instance_align(void);
 void my_rng_instance_init(Object *obj);
 void my_rng_instance_finalize(Object *obj);
 
 void my_rng_class_init(ObjectClass *klass);
 void my_rng_realize(PCIDevice *pdev, Error **errp);
+void my_rng_exit(PCIDevice *pdev);
 void my_rng_reset_enter(Object *obj, ResetType type);
 
 uint64_t my_rng_mmio_read(void *opaque, hwaddr addr, unsigned size);
 void my_rng_mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size);
+
+/* Does anybody trace this event? Its text is made only then. */
+static inline bool my_rng_guest_error_is_traced(void)
+{
+    return trace_event_get_state_backends(TRACE_MY_RNG_GUEST_ERROR);
+}
 
 #endif

@@ -716,6 +716,10 @@ static void test_accesses_of_8_bytes(void)
     my_rng_stop(&rng);
 }
 
+/* What QEMU says names the device, of which there may be several. */
+#define SAID(what) "my_rng /machine/peripheral/" ID ": " what
+#define LOGGED(what) SAID(what) "\n"
+
 static void test_accesses_log(void)
 {
     char *folder = folder_make();
@@ -739,20 +743,19 @@ static void test_accesses_log(void)
     assert_counters(&rng, 1, 0, 10);
     my_rng_stop(&rng);
 
-    said = file_lines(log, "my_rng: ");
+    said = file_lines(log, "my_rng ");
     g_assert_cmpstr(said, ==,
-        "my_rng: 2-byte read at offset 0x0: only 4-byte accesses do anything\n"
-        "my_rng: 4-byte write at offset 0x2: only aligned accesses do "
-        "anything\n"
-        "my_rng: 4-byte read at offset 0x4: SEED is write-only\n"
-        "my_rng: 4-byte write at offset 0x0: RNG is read-only\n"
-        "my_rng: 4-byte write at offset 0x8: INFO is read-only\n"
-        "my_rng: 1-byte read at offset 0x8: only 4-byte accesses do anything\n"
-        "my_rng: 4-byte write at offset 0x10: FAILURES is read-only\n"
-        "my_rng: 4-byte read at offset 0x14: there is no register\n"
-        "my_rng: 4-byte read at offset 0xc: DOORBELL is write-only\n"
-        "my_rng: 4-byte write at offset 0xc: the descriptor at 0xfffff000 is "
-        "not in memory that the device can write to\n");
+        LOGGED("2-byte read at offset 0x0: only 4-byte accesses do anything")
+        LOGGED("4-byte write at offset 0x2: only aligned accesses do anything")
+        LOGGED("4-byte read at offset 0x4: SEED is write-only")
+        LOGGED("4-byte write at offset 0x0: RNG is read-only")
+        LOGGED("4-byte write at offset 0x8: INFO is read-only")
+        LOGGED("1-byte read at offset 0x8: only 4-byte accesses do anything")
+        LOGGED("4-byte write at offset 0x10: FAILURES is read-only")
+        LOGGED("4-byte read at offset 0x14: there is no register")
+        LOGGED("4-byte read at offset 0xc: DOORBELL is write-only")
+        LOGGED("4-byte write at offset 0xc: the descriptor at 0xfffff000 is "
+               "not in memory that the device can read and write"));
     folder_remove(folder);
 }
 
@@ -800,7 +803,7 @@ static void test_trace(void)
         "my_rng_write /machine/peripheral/rng offset 0xc size 4 value 0xfffff\n"
         "my_rng_guest_error /machine/peripheral/rng 4-byte write at offset "
         "0xc: the descriptor at 0xfffff000 is not in memory that the device "
-        "can write to\n"
+        "can read and write\n"
         "my_rng_reset /machine/peripheral/rng\n",
         first, MY_RNG_INFO | MY_RNG_GENERATOR_LIBC);
     g_assert_cmpstr(said->str, ==, expected);
@@ -1008,6 +1011,90 @@ static void test_bulk_nowhere(void)
     my_rng_stop(&rng);
 }
 
+/*
+ * Behind an IOMMU, here that of VT-d: its tables, in memory, and what it is
+ * told. There are 2 MiB with the descriptor and 2 MiB with the buffer, of
+ * each of which the first page leads somewhere.
+ */
+#define VTD 0xfed90000ULL
+#define VTD_TABLES 0x600000
+enum { VTD_ROOT, VTD_CONTEXT, VTD_LEVEL_3, VTD_LEVEL_2, VTD_LEVEL_1 };
+enum { VTD_READ = 1, VTD_WRITE = 2 };
+
+static void vtd_set(MyRng *rng, int table, int entry, uint64_t value)
+{
+    qtest_writeq(rng->qts, VTD_TABLES + table * 0x1000 + entry * 8, value);
+}
+
+/* Where a page of 2 MiB's first leads, and what is allowed there. */
+static void vtd_map(MyRng *rng, uint64_t from, uint64_t to, int allowed)
+{
+    int table = VTD_LEVEL_1 + from / (2 * MiB);
+
+    vtd_set(rng, VTD_LEVEL_2, from / (2 * MiB),
+            (VTD_TABLES + table * 0x1000) | VTD_READ | VTD_WRITE);
+    vtd_set(rng, table, from % (2 * MiB) / 0x1000, to | allowed);
+    /* Forget all that was looked up. */
+    qtest_writeq(rng->qts, VTD + 0xf8, 1ULL << 63 | 1ULL << 60);
+}
+
+static void vtd_start(MyRng *rng)
+{
+    /* A root entry of bus 0, and a context entry of the slot: three levels. */
+    vtd_set(rng, VTD_ROOT, 0, (VTD_TABLES + VTD_CONTEXT * 0x1000) | 1);
+    vtd_set(rng, VTD_CONTEXT, 2 * QPCI_DEVFN(SLOT, 0),
+            (VTD_TABLES + VTD_LEVEL_3 * 0x1000) | 1);
+    vtd_set(rng, VTD_CONTEXT, 2 * QPCI_DEVFN(SLOT, 0) + 1, 1 << 8 | 1);
+    vtd_set(rng, VTD_LEVEL_3, 0,
+            (VTD_TABLES + VTD_LEVEL_2 * 0x1000) | VTD_READ | VTD_WRITE);
+    qtest_writeq(rng->qts, VTD + 0x20, VTD_TABLES);
+    qtest_writel(rng->qts, VTD + 0x18, 1U << 30);
+    qtest_writel(rng->qts, VTD + 0x18, 1U << 31);
+    g_assert_cmphex(qtest_readl(rng->qts, VTD + 0x1c) & 3U << 30, ==,
+                    3U << 30);
+}
+
+static void test_bulk_iommu(void)
+{
+    const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
+    const uint64_t far = 0x800000;
+    const Segment one = { BUFFER, 4 };
+    QTestState *qts;
+    uint64_t bar;
+    MyRng rng;
+
+    if (!qtest_has_machine("q35") || !qtest_has_device("intel-iommu")) {
+        g_test_skip("this QEMU is configured without q35 or intel-iommu");
+        return;
+    }
+    qts = qtest_initf("-machine q35 -nodefaults -device intel-iommu "
+                      "-device my_rng,id=" ID ",addr=%02x.0", SLOT);
+    my_rng_find(&rng, qpci_new_pc(qts, NULL), QPCI_DEVFN(SLOT, 0), ID);
+    vtd_start(&rng);
+    vtd_map(&rng, BUFFER, far, VTD_READ | VTD_WRITE);
+
+    /* The descriptor is read and written, and both have to be allowed. */
+    for (int allowed = 0; allowed < (VTD_READ | VTD_WRITE); allowed++) {
+        vtd_map(&rng, DESCRIPTOR, DESCRIPTOR, allowed);
+        transfer(&rng, &one, 1, 0, 0);
+        assert_counters(&rng, 0, 0, allowed + 1);
+    }
+    vtd_map(&rng, DESCRIPTOR, DESCRIPTOR, VTD_READ | VTD_WRITE);
+    /* A segment is written. */
+    vtd_map(&rng, BUFFER, far, VTD_READ);
+    transfer(&rng, &one, 1, MY_RNG_BULK_BAD_MEMORY, 0);
+    vtd_map(&rng, BUFFER, far, VTD_WRITE);
+    transfer(&rng, &one, 1, MY_RNG_BULK_FILLED, 4);
+    g_assert_cmphex(qtest_readl(qts, far), ==, answer->first[0]);
+    g_assert_cmphex(qtest_readl(qts, BUFFER), ==, 0);
+    /* To its own registers: no memory, wherever the IOMMU has them. */
+    bar = qpci_config_readl(rng.dev, PCI_BASE_ADDRESS_0) & ~0xfULL;
+    vtd_map(&rng, BUFFER, bar, VTD_READ | VTD_WRITE);
+    transfer(&rng, &one, 1, MY_RNG_BULK_BAD_MEMORY, 0);
+    assert_counters(&rng, 1, 0, 5);
+    my_rng_stop(&rng);
+}
+
 static void test_bulk_off(void)
 {
     const Segment one = { BUFFER, 4 };
@@ -1180,6 +1267,12 @@ static void test_hotplug_pc(void)
         /* The guest's ACPI would let it go... */
         qpci_unplug_acpi_device_test(rng.qts, "plugged", 6);
         assert_gone(&plugged, devfn);
+        /* One that fails after the device was realized leaves nothing. */
+        qobject_unref(qtest_qmp_assert_failure_ref(
+            rng.qts, "{'execute': 'device_add', 'arguments': {"
+            " 'driver': 'my_rng', 'id': 'plugged', 'bus': 'pci.0',"
+            " 'addr': '06.0', 'romfile': '/no such file'}}"));
+        assert_gone(&plugged, devfn);
     }
     plug(&plugged, rng.bus, &libc, first, "pci.0", "06.0", devfn);
     my_rng_forget(&plugged);
@@ -1333,9 +1426,9 @@ static void test_snapshot_mismatch(void)
     assert_first(&rng, answer, 3, 3);
     bar = rng.bar;
     said = qtest_hmp(rng.qts, "loadvm other");
-    g_assert_nonnull(strstr(said, "my_rng: the state that arrived is refused: "
-                            "it is of a device with seed=7, and this one has "
-                            "seed=66: give both sides the same"));
+    g_assert_nonnull(strstr(said,
+        SAID("the state that arrived is refused: it is of a device with "
+             "seed=7, and this one has seed=66: give both sides the same")));
     g_assert_false(is_running(rng.qts));
     /* QEMU resets the machine before it loads into it. */
     my_rng_map(&rng);
@@ -1487,8 +1580,7 @@ static void refusal_start(Refusal *refusal, const char *props,
 static void refusal_check(Refusal *refusal, const char *why)
 {
     g_autofree char *expected =
-        g_strdup_printf("my_rng: the state that arrived is refused: %s\n",
-                        why);
+        g_strdup_printf(LOGGED("the state that arrived is refused: %s"), why);
     g_autofree char *said = NULL;
 
     qtest_wait_qemu(refusal->qts);
@@ -1792,6 +1884,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/my-rng/bulk/xoshiro256pp", &xoshiro256pp, test_bulk);
     qtest_add_func("/my-rng/bulk/longest", test_bulk_longest);
     qtest_add_func("/my-rng/bulk/nowhere", test_bulk_nowhere);
+    qtest_add_func("/my-rng/bulk/iommu", test_bulk_iommu);
     qtest_add_func("/my-rng/bulk/off", test_bulk_off);
     qtest_add_func("/my-rng/host/reads", test_host);
     qtest_add_func("/my-rng/host/seed-option", test_host_seed_option);

@@ -61,14 +61,10 @@ pub enum Reason {
     Transfer(Refusal),
 }
 
-/// An access that is not defined; it takes and changes nothing.
-///
-/// In a box, so that what is returned by every good access, too, fits into registers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadAccess(Box<Refused>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Refused {
+/// An access that is not defined; it takes and changes nothing. A guest can make any number of them, so it
+/// allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadAccess {
     access: Access,
     reason: Reason,
 }
@@ -100,10 +96,10 @@ impl Access {
     /// The refusal of this access.
     #[must_use]
     pub fn bad(self, reason: Reason) -> BadAccess {
-        BadAccess(Box::new(Refused {
+        BadAccess {
             access: self,
             reason,
-        }))
+        }
     }
 }
 
@@ -139,12 +135,12 @@ impl fmt::Display for BadAccess {
             direction,
             offset,
             size,
-        } = self.0.access;
+        } = self.access;
         let direction = match direction {
             Direction::Read => "read",
             Direction::Write => "write",
         };
-        let reason = self.0.reason;
+        let reason = self.reason;
         write!(f, "{size}-byte {direction} at offset {offset:#x}: {reason}")
     }
 }

@@ -70,20 +70,22 @@ struct Segment {
     length: usize,
 }
 
-/// A descriptor's fields, which are read once.
-struct Descriptor<'a, M>(&'a M);
+/// A copy of a descriptor: the guest may change the memory at any time, so it is read once.
+struct Descriptor([u8; abi::BULK_PAGE]);
 
-impl<M: GuestMemory> Descriptor<'_, M> {
+impl Descriptor {
+    fn number<const N: usize>(&self, at: usize) -> [u8; N] {
+        let bytes = self.0.get(at..).and_then(|bytes| bytes.first_chunk());
+        // All offsets are constants of the format, within the page.
+        bytes.copied().unwrap_or([0; N])
+    }
+
     fn u32(&self, at: usize) -> u32 {
-        let mut bytes = [0; 4];
-        self.0.read(at, &mut bytes);
-        u32::from_le_bytes(bytes)
+        u32::from_le_bytes(self.number(at))
     }
 
     fn u64(&self, at: usize) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.read(at, &mut bytes);
-        u64::from_le_bytes(bytes)
+        u64::from_le_bytes(self.number(at))
     }
 
     /// The segments, which are as they have to be.
@@ -215,13 +217,18 @@ impl MyRng {
     ) -> Result<(), Refusal> {
         let descriptor = u64::from(page) * abi::BULK_PAGE as u64;
         let refusal = |reason| Refusal { descriptor, reason };
+        // Mapped until the status is written: writing it cannot fail once the segments are filled.
         let mut memory = host
             .map(descriptor, abi::BULK_PAGE)
             .filter(|memory| memory.size() == abi::BULK_PAGE)
             .ok_or(refusal(Reason::NoDescriptor))?;
+        let mut page = Descriptor([0; abi::BULK_PAGE]);
+        if !host.read(descriptor, &mut page.0) {
+            return Err(refusal(Reason::NoDescriptor));
+        }
 
-        let segments = Descriptor(&memory).segments();
-        let filled = segments
+        let filled = page
+            .segments()
             .and_then(|segments| map(host, &segments))
             .map(|pieces| self.fill(host, pieces));
         let (status, done) = match filled {
@@ -262,7 +269,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the descriptor at {:#x} ", self.descriptor)?;
         match self.reason {
-            Reason::NoDescriptor => f.write_str("is not in memory that the device can write to"),
+            Reason::NoDescriptor => {
+                f.write_str("is not in memory that the device can read and write")
+            }
             Reason::Count(count) => write!(
                 f,
                 "has {count} segments, and can have 1 to {}",

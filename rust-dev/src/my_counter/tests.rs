@@ -16,6 +16,10 @@ impl Host<Event> for Machine {
     // It has no memory.
     type Memory = Infallible;
 
+    fn read(&mut self, _address: u64, _bytes: &mut [u8]) -> bool {
+        false
+    }
+
     fn map(&mut self, _address: u64, _length: usize) -> Option<Infallible> {
         None
     }
@@ -62,13 +66,11 @@ fn every_other_access_is_refused_and_changes_nothing() {
     let mut device = made(40, 2);
     for (offset, size) in [(0, 1), (0, 2), (2, 4), (4, 4), (u64::MAX, 4)] {
         let refused = device.read(&mut Machine::default(), offset, size);
-        let expected = format!("{size}-byte read at {offset:#x}: no such register");
-        assert_eq!(refused, Err(expected));
+        assert_eq!(refused, Err("a read that is not of the 4 bytes of COUNT"));
     }
     for (offset, size) in [(0, 4), (0, 1), (4, 4)] {
         let refused = device.write(&mut Machine::default(), offset, 7, size);
-        let expected = format!("{size}-byte write at {offset:#x}: read-only");
-        assert_eq!(refused, Err(expected));
+        assert_eq!(refused, Err("a write, but COUNT is read-only"));
     }
     assert_eq!(device, made(40, 2));
 }

@@ -9,7 +9,7 @@ use std::ffi::CString;
 use super::bindings;
 
 /// The text as C wants it. A NUL in it, which no text of ours has, would end it early.
-fn c_text(text: &dyn Display) -> CString {
+pub fn c_text(text: &dyn Display) -> CString {
     let mut bytes = text.to_string().into_bytes();
     bytes.retain(|byte| *byte != 0);
     CString::new(bytes).unwrap_or_default()
@@ -38,22 +38,36 @@ pub unsafe fn set(errp: *mut *mut bindings::Error, device: &CStr, text: &dyn Dis
     }
 }
 
-/// Tells the user, on the monitor that gave the command or on standard error.
-pub fn report(device: &CStr, text: &dyn Display) {
+/// Tells the user, on the monitor that gave the command or on standard error, as `device path: text`.
+pub fn report(device: &CStr, path: &CStr, text: &dyn Display) {
     let text = c_text(text);
-    // SAFETY: the format takes two strings, and both are NUL-terminated and live through the call.
-    unsafe { bindings::error_report(c"%s: %s".as_ptr(), device.as_ptr(), text.as_ptr()) };
+    // SAFETY: the format takes three strings, and all are NUL-terminated and live through the call.
+    unsafe {
+        bindings::error_report(
+            c"%s %s: %s".as_ptr(),
+            device.as_ptr(),
+            path.as_ptr(),
+            text.as_ptr(),
+        );
+    }
 }
 
-/// Says under `-d guest_errors` what the guest did wrong, as `device: what` on a line of its own, and
-/// gives `what` to `trace`.
-pub fn guest_error(device: &CStr, what: &dyn Display, trace: impl FnOnce(&CStr)) {
-    let what = c_text(what);
+/// Whether `-d guest_errors` is on.
+pub fn guest_errors_are_logged() -> bool {
     // SAFETY: reads a global of QEMU's; no precondition.
-    if unsafe { bindings::qemu_loglevel_mask(bindings::LOG_GUEST_ERROR as c_int) } {
-        // SAFETY: the format takes two strings, and both are NUL-terminated and live through the
-        // call, which copies them.
-        unsafe { bindings::qemu_log(c"%s: %s\n".as_ptr(), device.as_ptr(), what.as_ptr()) };
+    unsafe { bindings::qemu_loglevel_mask(bindings::LOG_GUEST_ERROR as c_int) }
+}
+
+/// Logs what the guest did wrong, as `device path: what` on a line of its own.
+pub fn log_guest_error(device: &CStr, path: &CStr, what: &CStr) {
+    // SAFETY: the format takes three strings, and all are NUL-terminated and live through the call, which
+    // copies them.
+    unsafe {
+        bindings::qemu_log(
+            c"%s %s: %s\n".as_ptr(),
+            device.as_ptr(),
+            path.as_ptr(),
+            what.as_ptr(),
+        );
     }
-    trace(&what);
 }

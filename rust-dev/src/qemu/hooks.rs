@@ -14,11 +14,14 @@
 macro_rules! pci_device {
     (
         $model:ty {
+            type_name: $type_name:ident,
             instance_size: $instance_size:ident,
+            instance_align: $instance_align:ident,
             instance_init: $instance_init:ident,
             instance_finalize: $instance_finalize:ident,
             class_init: $class_init:ident,
             realize: $realize:ident,
+            exit: $exit:ident,
             reset_enter: $reset_enter:ident,
             mmio_read: $mmio_read:ident,
             mmio_write: $mmio_write:ident,
@@ -27,7 +30,7 @@ macro_rules! pci_device {
             read: $trace_read:ident,
             write: $trace_write:ident,
             reset: $trace_reset:ident,
-            guest_error: $trace_guest_error:ident,
+            guest_error: $trace_guest_error:ident if $guest_error_is_traced:ident,
             $($event:pat => $trace_event:ident($($argument:ident),*),)*
         }
     ) => {
@@ -39,12 +42,17 @@ macro_rules! pci_device {
             use $crate::qemu::bindings::{
                 self, Error, MemoryRegionOps, Object, ObjectClass, PCIDevice, ResetType, hwaddr,
             };
+            use $crate::pci::PciModel;
             use $crate::qemu::memory;
             use $crate::qemu::pci::{self, ClassHooks, Declared, Device, Instance, Layout, Traced};
 
             // The prototypes of the shim's header, from which the left-hand functions come.
-            let _: [unsafe extern "C" fn() -> usize; 2] =
-                [bindings::$instance_size, $instance_size];
+            let _: [unsafe extern "C" fn() -> usize; 4] = [
+                bindings::$instance_size,
+                $instance_size,
+                bindings::$instance_align,
+                $instance_align,
+            ];
             let _: [unsafe extern "C" fn(*mut Object); 4] = [
                 bindings::$instance_init,
                 $instance_init,
@@ -55,15 +63,34 @@ macro_rules! pci_device {
                 [bindings::$class_init, $class_init];
             let _: [unsafe extern "C" fn(*mut PCIDevice, *mut *mut Error); 2] =
                 [bindings::$realize, $realize];
+            let _: [unsafe extern "C" fn(*mut PCIDevice); 2] = [bindings::$exit, $exit];
             let _: [unsafe extern "C" fn(*mut Object, ResetType); 2] =
                 [bindings::$reset_enter, $reset_enter];
             let _: [memory::ReadHook; 2] = [bindings::$mmio_read, $mmio_read];
             let _: [memory::WriteHook; 2] = [bindings::$mmio_write, $mmio_write];
 
+            // The shim registers the type under its header's name, and QEMU's log has the model's.
+            const {
+                let (ours, theirs) = (<$model as PciModel>::NAME, bindings::$type_name);
+                assert!(
+                    pci::is_same_text(ours.to_bytes_with_nul(), theirs),
+                    "the name of the model is not that of the type in its header"
+                );
+            }
+
+            // QEMU keeps the pointer, so the callbacks live in a static.
+            static OPS: OnceCell<MemoryRegionOps> = OnceCell::new();
+
             /// `TypeInfo::instance_size`.
             #[unsafe(no_mangle)]
             pub extern "C" fn $instance_size() -> usize {
                 Instance::<$model>::size()
+            }
+
+            /// `TypeInfo::instance_align`.
+            #[unsafe(no_mangle)]
+            pub extern "C" fn $instance_align() -> usize {
+                Instance::<$model>::ALIGN
             }
 
             /// `TypeInfo::instance_init`.
@@ -73,8 +100,10 @@ macro_rules! pci_device {
             /// `object` is a new object of this type.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $instance_init(object: *mut Object) {
-                // SAFETY: the type is registered with this instance's size, as a PCI device.
-                unsafe { Instance::<$model>::init(object) }
+                let ops = OPS.get_or_init(|| memory::every_access($mmio_read, $mmio_write));
+                // SAFETY: the type is registered with this instance's size and alignment, as a PCI
+                // device.
+                unsafe { Instance::<$model>::init(object, ops) }
             }
 
             /// `TypeInfo::instance_finalize`.
@@ -97,6 +126,7 @@ macro_rules! pci_device {
             pub unsafe extern "C" fn $class_init(class: *mut ObjectClass) {
                 let hooks = ClassHooks {
                     realize: $realize,
+                    exit: $exit,
                     reset_enter: $reset_enter,
                 };
                 // SAFETY: the type's parent is a PCI device, its instances have the size that
@@ -111,14 +141,25 @@ macro_rules! pci_device {
             /// `pdev` is of this type, and `errp` as QEMU gives it.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $realize(pdev: *mut PCIDevice, errp: *mut *mut Error) {
-                // QEMU keeps the pointer, so the callbacks live in a static.
-                static OPS: OnceCell<MemoryRegionOps> = OnceCell::new();
-                let ops = OPS.get_or_init(|| memory::every_access($mmio_read, $mmio_write));
                 // SAFETY: the PCI device is an initialized one of this type, alive during the call,
                 // which QEMU makes with its big lock held.
                 if let Some(device) = unsafe { Device::<$model>::from_ptr(pdev) } {
                     // SAFETY: QEMU calls this to realize the device, and gave `errp` for it.
-                    unsafe { device.realize(ops, errp) };
+                    unsafe { device.realize(errp) };
+                }
+            }
+
+            /// `PCIDeviceClass::exit`.
+            ///
+            /// # Safety
+            ///
+            /// `pdev` is of this type.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $exit(pdev: *mut PCIDevice) {
+                // SAFETY: the PCI device is an initialized one of this type, alive during the call,
+                // which QEMU makes with its big lock held.
+                if let Some(device) = unsafe { Device::<$model>::from_ptr(pdev) } {
+                    device.exit();
                 }
             }
 
@@ -178,6 +219,11 @@ macro_rules! pci_device {
                 fn layout() -> &'static Layout {
                     static LAYOUT: OnceCell<Layout> = OnceCell::new();
                     LAYOUT.get_or_init(Layout::of::<$model>)
+                }
+
+                fn guest_errors_are_traced() -> bool {
+                    // SAFETY: looks at variables of QEMU's; no precondition.
+                    unsafe { bindings::$guest_error_is_traced() }
                 }
 
                 unsafe fn trace(path: *const c_char, event: Traced<'_, Self::Event>) {

@@ -6,7 +6,7 @@
 //! - [`cell`]: where the model lives while QEMU holds a pointer to it.
 //! - [`errors`], [`random`]: QEMU's errors, reports and log, and its random numbers for guests.
 //! - [`memory`]: memory regions and their access callbacks.
-//! - [`dma`]: guest memory that a device reads and writes.
+//! - [`dma`], [`span`]: guest memory that a device reads and writes.
 //! - [`storage`]: fields that QEMU reads and writes by their address.
 //! - [`properties`], [`vmstate`], [`counters`]: what of a model QEMU is told of, as such fields.
 //! - [`pci`]: a [`PciModel`](crate::pci::PciModel) as a QEMU PCI device.
@@ -25,5 +25,6 @@ mod memory;
 mod pci;
 mod properties;
 mod random;
+mod span;
 mod storage;
 mod vmstate;

@@ -2,14 +2,15 @@
 
 //! A [`PciModel`] as a QEMU PCI device.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::fmt::Display;
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 use core::ptr::{self, NonNull};
 
 use super::bindings;
 use super::cell::BqlCell;
-use super::dma::Mapped;
+use super::dma::{self, Mapped};
 use super::storage::{Plan, Storage};
 use super::{counters, errors, properties, random, vmstate};
 use crate::pci::{Counter, Host, PciModel, Properties, State};
@@ -68,7 +69,7 @@ pub enum Traced<'a, E> {
     /// The device was reset.
     Reset,
     /// The guest did something wrong; NUL-terminated.
-    GuestError(&'a core::ffi::CStr),
+    GuestError(&'a CStr),
     /// Something happened that only this model knows.
     Model(E),
 }
@@ -77,6 +78,9 @@ pub enum Traced<'a, E> {
 pub trait Declared: PciModel {
     /// Its layout, always the same.
     fn layout() -> &'static Layout;
+
+    /// Whether somebody traces what the guest does wrong.
+    fn guest_errors_are_traced() -> bool;
 
     /// Gives an event to QEMU's tracing.
     ///
@@ -98,24 +102,42 @@ impl Layout {
 }
 
 impl<M: Declared> Instance<M> {
+    /// For `TypeInfo::instance_align`.
+    pub const ALIGN: usize = {
+        assert!(align_of::<Self>() >= 8, "the storage behind it wants 8");
+        align_of::<Self>()
+    };
+
     /// For `TypeInfo::instance_size`.
     pub fn size() -> usize {
-        // QOM aligns an instance as malloc does unless it is told otherwise; the storage behind it
-        // wants 8.
-        const { assert!(align_of::<Self>() >= 8 && align_of::<Self>() <= 16) };
         M::layout().state.end()
     }
 
-    /// For `TypeInfo::instance_init`: makes a new device fit to be found by `Device::from_ptr`.
+    /// For `TypeInfo::instance_init`: makes a new device fit to be found by `Device::from_ptr`, and its
+    /// memory region. The region belongs to the device as long as it lives: made in `realize`, it would be
+    /// made twice where a device whose realize failed is tried again.
     ///
     /// # Safety
     ///
-    /// `object` is a new object of a type registered with `Self::size()` and a PCI device as parent.
-    pub unsafe fn init(object: *mut bindings::Object) {
+    /// `object` is a new object of a type registered with `Self::size()`, `Self::ALIGN` and a PCI device as
+    /// parent; `ops` are for such devices.
+    pub unsafe fn init(object: *mut bindings::Object, ops: &'static bindings::MemoryRegionOps) {
+        const { assert!(M::BAR.is_possible(), "PCI allows no such BAR") };
         let instance = object.cast::<Self>();
-        // SAFETY: the object is as large as `Self` by the caller's word, so the field is within it;
-        // what is written over is zeroes that need no drop.
-        unsafe { ptr::addr_of_mut!((*instance).model).write(BqlCell::new(None)) };
+        // SAFETY: the object is as large and aligned as `Self` by the caller's word, so the fields are
+        // within it; what the model is written over is zeroes that need no drop. The region's owner and its
+        // opaque pointer are the device that it is part of; `ops` and the name are static.
+        unsafe {
+            ptr::addr_of_mut!((*instance).model).write(BqlCell::new(None));
+            bindings::memory_region_init_io(
+                ptr::addr_of_mut!((*instance).mmio),
+                object,
+                ops,
+                instance.cast(),
+                M::NAME.as_ptr(),
+                M::BAR.size as u64,
+            );
+        }
     }
 
     /// For `TypeInfo::instance_finalize`: drops the model.
@@ -174,21 +196,13 @@ impl<M: Declared> Device<M> {
         }
     }
 
-    /// For `PCIDeviceClass::realize`: makes the model and registers the BAR.
+    /// For `PCIDeviceClass::realize`: makes the model and registers the BAR, or changes nothing.
     ///
     /// # Safety
     ///
     /// QEMU is realizing this device, for the first time since it was made or unrealized, and gave
     /// `errp` for it.
-    pub unsafe fn realize(
-        &self,
-        ops: &'static bindings::MemoryRegionOps,
-        errp: *mut *mut bindings::Error,
-    ) {
-        const {
-            assert!(M::BAR.index < 6, "a PCI device has six BARs");
-            assert!(M::BAR.size >= 16 && M::BAR.size.is_power_of_two());
-        }
+    pub unsafe fn realize(&self, errp: *mut *mut bindings::Error) {
         let properties = properties::read(&M::layout().properties, self.storage());
         let model = match M::new(&properties) {
             Ok(model) => model,
@@ -211,18 +225,9 @@ impl<M: Declared> Device<M> {
                 ptr::addr_of_mut!((*instance).mmio),
             )
         };
-        // SAFETY: the region is part of the device, which owns it, and the opaque pointer is the
-        // device itself, so neither outlives the other; `ops` and the name are static. By the
-        // caller's word BARs may be registered now; index and size are legal by the assertions.
+        // SAFETY: the region was made with the device, which it is part of. By the caller's word BARs may be
+        // registered now; `init` has seen to it that index and size are legal. This cannot fail.
         unsafe {
-            bindings::memory_region_init_io(
-                mmio,
-                instance.cast(),
-                ops,
-                instance.cast::<c_void>(),
-                M::NAME.as_ptr(),
-                M::BAR.size as u64,
-            );
             bindings::pci_register_bar(
                 pdev,
                 M::BAR.index.into(),
@@ -230,6 +235,12 @@ impl<M: Declared> Device<M> {
                 mmio,
             );
         }
+    }
+
+    /// For `PCIDeviceClass::exit`: drops the model. QEMU calls it for a realized device that is unplugged, and
+    /// where its own part of realizing fails after ours.
+    pub fn exit(&self) {
+        self.model().with(|place| *place = None);
     }
 
     /// For the enter phase of a reset.
@@ -287,17 +298,11 @@ impl<M: Declared> Device<M> {
         match loaded {
             Some(Ok(())) => 0,
             Some(Err(error)) => {
-                errors::report(
-                    M::NAME,
-                    &format_args!("the state that arrived is refused: {error}"),
-                );
+                self.report(&format_args!("the state that arrived is refused: {error}"));
                 INVALID
             }
             None => {
-                errors::report(
-                    M::NAME,
-                    &"a state arrived where none may come, and is refused",
-                );
+                self.report(&"a state arrived where none may come, and is refused");
                 INVALID
             }
         }
@@ -309,7 +314,7 @@ impl<M: Declared> Device<M> {
     fn on_model<R>(&self, f: impl FnOnce(&mut M, &mut QemuHost<'_, M>) -> R) -> Option<R> {
         // INVARIANT: the device is alive, and the lock held, as long as `self` is.
         let mut host = QemuHost {
-            path: self.path(),
+            path: self.path_pointer(),
             device: self.instance.cast(),
             model: PhantomData,
         };
@@ -318,34 +323,51 @@ impl<M: Declared> Device<M> {
             .with(|model| model.as_mut().map(|model| f(model, &mut host)))
             .flatten();
         if result.is_none() {
-            self.guest_error(&"re-entered, not realized or without the big lock, which is dropped");
+            self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
         }
         result
     }
 
-    fn guest_error(&self, what: &dyn core::fmt::Display) {
-        errors::guest_error(M::NAME, what, |what| {
-            self.trace(Traced::GuestError(what));
-        });
+    /// Logs and traces what the guest did wrong, if that is asked for. If not, nothing is formatted or
+    /// allocated: a guest could keep QEMU busy with it.
+    fn guest_error(&self, what: &dyn Display) {
+        let logged = errors::guest_errors_are_logged();
+        let traced = M::guest_errors_are_traced();
+        if !logged && !traced {
+            return;
+        }
+        let what = errors::c_text(what);
+        if logged {
+            errors::log_guest_error(M::NAME, self.path(), &what);
+        }
+        if traced {
+            self.trace(Traced::GuestError(&what));
+        }
+    }
+
+    fn report(&self, what: &dyn Display) {
+        errors::report(M::NAME, self.path(), what);
     }
 
     fn trace(&self, event: Traced<'_, M::Event>) {
-        // What every event looks at itself, too; here it saves a call for each access.
-        // SAFETY: reads a number that QEMU's monitor changes now and then; any value will do.
-        if unsafe { ptr::read_volatile(&raw const bindings::trace_events_enabled_count) } == 0 {
-            return;
-        }
         // SAFETY: the path is a text that lives as long as the device does.
-        unsafe { M::trace(self.path(), event) };
+        unsafe { M::trace(self.path_pointer(), event) };
     }
 
-    /// The device's path in QEMU's object tree, NUL-terminated; its name before it has one.
-    fn path(&self) -> *const c_char {
+    /// The device's path in QEMU's object tree.
+    fn path(&self) -> &CStr {
+        // SAFETY: a NUL-terminated text that stays as it is for as long as we hold the big lock, which we do
+        // by the type's invariant.
+        unsafe { CStr::from_ptr(self.path_pointer()) }
+    }
+
+    /// The same, without looking for its end, which every traced access would pay for.
+    fn path_pointer(&self) -> *const c_char {
         // SAFETY: the field is within the live instance; QEMU sets it while it realizes the device,
         // and frees it when it takes the device out of its tree, both with the big lock held.
         let path = unsafe { (*self.instance.as_ptr()).parent.qdev.canonical_path };
         if path.is_null() {
-            M::NAME.as_ptr()
+            c"(not realized)".as_ptr()
         } else {
             path
         }
@@ -367,15 +389,20 @@ struct QemuHost<'a, M> {
 impl<'a, M: Declared> Host<M::Event> for QemuHost<'a, M> {
     type Memory = Mapped<'a>;
 
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
+        // SAFETY: the device lives, and the lock is held, by the type's invariant. It is realized, for only
+        // then it has a model.
+        unsafe { dma::read(self.device, address, bytes) }
+    }
+
     fn map(&mut self, address: u64, length: usize) -> Option<Mapped<'a>> {
-        // SAFETY: the device lives, and the lock is held, by the type's invariant. It was realized, for a
-        // model comes with that. If it is not any more, for a guest's access may wait while its device is
-        // unplugged, its view of memory is an empty one, which QEMU keeps until all such accesses are over.
+        // SAFETY: as in `read`; the result lives no longer than the lock is held.
         unsafe { Mapped::new(self.device, address, length) }
     }
 
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        random::fill(M::NAME, bytes)
+        // SAFETY: by the type's invariant.
+        random::fill(M::NAME, unsafe { CStr::from_ptr(self.path) }, bytes)
     }
 
     fn trace(&mut self, event: M::Event) {
@@ -426,10 +453,30 @@ unsafe extern "C" fn counter<M: PciModel>(
     unsafe { bindings::visit_type_uint64(visitor, name, &mut value, errp) };
 }
 
+/// Whether two texts are the same, for comparing constants.
+pub const fn is_same_text(mut one: &[u8], mut other: &[u8]) -> bool {
+    loop {
+        match (one.split_first(), other.split_first()) {
+            (None, None) => return true,
+            (Some((a, one_rest)), Some((b, other_rest))) if *a == *b => {
+                (one, other) = (one_rest, other_rest);
+            }
+            _ => return false,
+        }
+    }
+}
+
+const _: () = {
+    assert!(is_same_text(b"", b"") && is_same_text(b"ab", b"ab"));
+    assert!(!is_same_text(b"ab", b"a") && !is_same_text(b"a", b"ab") && !is_same_text(b"a", b"b"));
+};
+
 /// What the class of a device is filled with, beyond what its model says.
 pub struct ClassHooks {
     /// Called to realize a device.
     pub realize: unsafe extern "C" fn(*mut bindings::PCIDevice, *mut *mut bindings::Error),
+    /// Called to unrealize a device.
+    pub exit: unsafe extern "C" fn(*mut bindings::PCIDevice),
     /// Called in the enter phase of a reset.
     pub reset_enter: unsafe extern "C" fn(*mut bindings::Object, bindings::ResetType),
 }
@@ -464,6 +511,7 @@ pub unsafe fn class_init<M: Declared>(class: *mut bindings::ObjectClass, hooks: 
     // bitmap.
     unsafe {
         (*pci).realize = Some(hooks.realize);
+        (*pci).exit = Some(hooks.exit);
         (*pci).vendor_id = M::IDENTITY.vendor_id;
         (*pci).device_id = M::IDENTITY.device_id;
         (*pci).revision = M::IDENTITY.revision;

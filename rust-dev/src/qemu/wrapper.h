@@ -5,5 +5,4 @@
  * differ from version to version, and the devices' own.
  */
 
-#include "my-rng/seams.h"
 #include "my-rng.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "my-rng/seams.h"
 #include "my-rng.h"
 #include "fake-host.h"
 
@@ -39,6 +38,9 @@ static char error_text[1 << 20];
 static bool bql = true;
 static unsigned entropy_left, entropy_given;
 static Object *reentered;
+static bool late_failure;
+/* The memory region that was made last. */
+static const MemoryRegion *child;
 
 /* ---- what fails here is a defect of the glue, or of this file ---- */
 
@@ -240,6 +242,10 @@ Type type_register_static(const TypeInfo *info)
 {
     DEMAND(!the_type.class && !strcmp(info->parent, TYPE_PCI_DEVICE));
     DEMAND(info->instance_size > sizeof(PCIDevice));
+    /* So that malloc, which is asked here, is asked by QEMU too. */
+    DEMAND(info->instance_align >= __alignof__(PCIDevice));
+    DEMAND(info->instance_align <= __alignof__(max_align_t));
+    DEMAND(info->instance_size % sizeof(uint32_t) == 0);
     the_type.info = *info;
     return &the_type;
 }
@@ -348,8 +354,10 @@ void fake_start(void)
     fake_clear();
     fake_entropy(0);
     reentered = NULL;
+    late_failure = false;
     fake_memory(0);
-    fake_iommu(false);
+    fake_iommu(FAKE_IOMMU_NONE);
+    fake_beyond(FAKE_REGISTERS);
     if (the_type.class) {
         return;
     }
@@ -439,7 +447,9 @@ Object *fake_new(void)
             DEMAND(fake_set(obj, listed->property.name, listed->default_text));
         }
     }
+    child = NULL;
     the_type.info.instance_init(obj);
+    DEMAND(child && child->owner == obj);
     return obj;
 }
 
@@ -457,6 +467,17 @@ bool qemu_mutex_iothread_locked(void)
     return bql;
 }
 
+static void unrealize(Object *obj)
+{
+    the_type.class->exit(PCI_DEVICE(obj));
+    memset(PCI_DEVICE(obj)->io_regions, 0, sizeof(PCI_DEVICE(obj)->io_regions));
+}
+
+void fake_fail_late(void)
+{
+    late_failure = true;
+}
+
 bool fake_realize(Object *obj)
 {
     DeviceState *dev = DEVICE(obj);
@@ -465,16 +486,26 @@ bool fake_realize(Object *obj)
     DEMAND(!dev->realized);
     free(dev->canonical_path);
     dev->canonical_path = copy("/machine/fake");
+    child = NULL;
     the_type.class->realize(PCI_DEVICE(obj), &error);
-    if (error) {
-        error_free(error);
-        free(dev->canonical_path);
-        dev->canonical_path = NULL;
-        return false;
+    /* One for each time that it is tried: QEMU would free it as often. */
+    DEMAND(!child);
+    if (!error) {
+        DEMAND(region(obj)->owner == obj);
+        if (!late_failure) {
+            dev->realized = true;
+            return true;
+        }
+        /* As where the file of an option ROM is missing. */
+        late_failure = false;
+        error_setg(&error, "realized, but not for long");
+        unrealize(obj);
     }
-    DEMAND(region(obj)->owner == obj);
-    dev->realized = true;
-    return true;
+    DEMAND(!PCI_DEVICE(obj)->io_regions[0].size);
+    error_free(error);
+    free(dev->canonical_path);
+    dev->canonical_path = NULL;
+    return false;
 }
 
 void fake_unrealize(Object *obj)
@@ -482,11 +513,8 @@ void fake_unrealize(Object *obj)
     DeviceState *dev = DEVICE(obj);
 
     DEMAND(dev->realized);
-    if (the_type.class->exit) {
-        the_type.class->exit(PCI_DEVICE(obj));
-    }
+    unrealize(obj);
     dev->realized = false;
-    memset(PCI_DEVICE(obj)->io_regions, 0, sizeof(PCI_DEVICE(obj)->io_regions));
 }
 
 void fake_free(Object *obj)
@@ -555,6 +583,7 @@ void memory_region_init_io(MemoryRegion *mr, Object *owner,
     mr->opaque = opaque;
     mr->name = name;
     mr->size = int128_make64(size);
+    child = mr;
 }
 
 void pci_register_bar(PCIDevice *pdev, int n, uint8_t type, MemoryRegion *mr)
@@ -621,14 +650,21 @@ void fake_write(Object *obj, uint64_t offset, uint64_t value, unsigned size)
 
 static uint8_t *memory;
 static size_t memory_size, mapped, written;
-static bool iommu;
-/* What stands for memory where there is none; QEMU has few of these. */
-static uint8_t *bounce;
-static MemoryRegion memory_region;
+static FakeIommu iommu;
+/* What an IOMMU leads to. It is known by its flat view, which has no other use. */
+static const char flat_view;
+static AddressSpace behind_iommu = { .current_map = (FlatView *)&flat_view };
+static MemoryRegion ram = { .ram = true };
+static MemoryRegion others[] = {
+    [FAKE_REGISTERS] = { .terminates = true },
+    [FAKE_ROM] = { .ram = true, .readonly = true },
+    [FAKE_RAM_DEVICE] = { .ram = true, .ram_device = true },
+};
+static FakeRegion beyond;
 
 uint8_t *fake_memory(size_t size)
 {
-    DEMAND(!mapped && !bounce);
+    DEMAND(!mapped);
     free(memory);
     /* As large as it is said to be, so that a sanitizer sees the end. */
     memory = size ? zeroes(size) : NULL;
@@ -637,9 +673,14 @@ uint8_t *fake_memory(size_t size)
     return memory;
 }
 
-void fake_iommu(bool there)
+void fake_iommu(FakeIommu what)
 {
-    iommu = there;
+    iommu = what;
+}
+
+void fake_beyond(FakeRegion what)
+{
+    beyond = what;
 }
 
 size_t fake_mapped(void)
@@ -652,26 +693,80 @@ size_t fake_written(void)
     return written;
 }
 
+struct rcu_reader_data *get_ptr_rcu_reader(void)
+{
+    static struct rcu_reader_data reader;
+
+    return &reader;
+}
+
+QemuEvent rcu_gp_event;
+unsigned long rcu_gp_ctr = 1;
+
+void qemu_event_set(QemuEvent *ev)
+{
+}
+
+/* Behind the IOMMU all is 64 KiB lower, and no two pages are in one piece. */
+enum { SHIFT = 0x10000, PAGE = 0x1000 };
+
+IOMMUTLBEntry address_space_get_iotlb_entry(AddressSpace *as, hwaddr addr,
+                                            bool is_write, MemTxAttrs attrs)
+{
+    IOMMUTLBEntry none = { .perm = IOMMU_NONE };
+    IOMMUTLBEntry entry = {
+        .target_as = as,
+        .iova = addr & ~(hwaddr)(PAGE - 1),
+        .translated_addr = addr & ~(hwaddr)(PAGE - 1),
+        .addr_mask = PAGE - 1,
+        .perm = IOMMU_RW,
+    };
+
+    DEMAND(bql && as != &behind_iommu && get_ptr_rcu_reader()->depth);
+    /* Its tables may be in the device's registers. */
+    reenter();
+    if (iommu == FAKE_IOMMU_NONE) {
+        return entry;
+    }
+    if (addr < SHIFT || (iommu == FAKE_IOMMU_READ_ONLY && is_write)
+        || (iommu == FAKE_IOMMU_WRITE_ONLY && !is_write)) {
+        return none;
+    }
+    entry.target_as = &behind_iommu;
+    entry.translated_addr -= SHIFT;
+    return entry;
+}
+
+/* To go by way of the IOMMU again would meet what its tables say now. */
+static void demand_view(bool is_behind_iommu)
+{
+    DEMAND(is_behind_iommu == (iommu != FAKE_IOMMU_NONE));
+}
+
+MemoryRegion *flatview_translate(FlatView *fv, hwaddr addr, hwaddr *xlat,
+                                 hwaddr *plen, bool is_write, MemTxAttrs attrs)
+{
+    demand_view(fv == behind_iommu.current_map);
+    *xlat = addr;
+    if (addr >= memory_size) {
+        return &others[beyond];
+    }
+    *plen = MIN(*plen, memory_size - addr);
+    return &ram;
+}
+
+bool memory_region_is_ram_device(MemoryRegion *mr)
+{
+    return mr->ram_device;
+}
+
 void *address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
                         bool is_write, MemTxAttrs attrs)
 {
-    /* For reading, QEMU would fill the bounce buffer: by reading registers. */
-    DEMAND(is_write && *plen && bql);
-    /* Behind an IOMMU whose tables are in the device's registers. */
-    reenter();
-    if (addr >= memory_size) {
-        if (bounce) {
-            *plen = 0;
-            return NULL;
-        }
-        *plen = MIN(*plen, 4096);
-        bounce = zeroes(*plen);
-        return bounce;
-    }
-    *plen = MIN(*plen, memory_size - addr);
-    if (iommu) {
-        *plen = MIN(*plen, 4096 - addr % 4096);
-    }
+    DEMAND(is_write && *plen && bql && get_ptr_rcu_reader()->depth);
+    demand_view(as == &behind_iommu);
+    /* QEMU would lend a bounce buffer, and write it to registers later. */
+    DEMAND(addr < memory_size && *plen <= memory_size - addr);
     mapped += *plen;
     return memory + addr;
 }
@@ -680,13 +775,6 @@ void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
                          bool is_write, hwaddr access_len)
 {
     DEMAND(is_write && access_len <= len && bql);
-    if (buffer == bounce) {
-        /* What is there would be written to where it stands for. */
-        DEMAND(access_len == 0);
-        free(bounce);
-        bounce = NULL;
-        return;
-    }
     DEMAND((uint8_t *)buffer >= memory);
     DEMAND((uint8_t *)buffer + len <= memory + memory_size);
     DEMAND(mapped >= len);
@@ -694,12 +782,15 @@ void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
     written += access_len;
 }
 
-MemoryRegion *memory_region_from_host(void *host, ram_addr_t *offset)
+MemTxResult address_space_read_full(AddressSpace *as, hwaddr addr,
+                                    MemTxAttrs attrs, void *buf, hwaddr len)
 {
-    uint8_t *byte = host;
-
-    return byte >= memory && byte < memory + memory_size ? &memory_region
-                                                         : NULL;
+    /* Without this attribute, registers would be read. */
+    DEMAND(attrs.memory && bql);
+    demand_view(as == &behind_iommu);
+    DEMAND(addr < memory_size && len <= memory_size - addr);
+    memcpy(buf, memory + addr, len);
+    return MEMTX_OK;
 }
 
 void fake_identity(Object *obj, uint64_t identity[7])

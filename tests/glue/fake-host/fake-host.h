@@ -39,8 +39,24 @@ void fake_identity(Object *obj, uint64_t identity[7]);
 
 /* Gives the machine so much memory, of zeros, from address 0 on. */
 uint8_t *fake_memory(size_t size);
-/* Behind an IOMMU no two pages are in one piece. */
-void fake_iommu(bool there);
+/*
+ * Puts an IOMMU in front of it, for a device's bus only: its addresses are
+ * 64 KiB higher than the memory's, and no two pages are in one piece.
+ */
+typedef enum FakeIommu {
+    FAKE_IOMMU_NONE,
+    FAKE_IOMMU_READ_WRITE,
+    FAKE_IOMMU_READ_ONLY,
+    FAKE_IOMMU_WRITE_ONLY,
+} FakeIommu;
+void fake_iommu(FakeIommu what);
+/* What is behind the end of memory. */
+typedef enum FakeRegion {
+    FAKE_REGISTERS,
+    FAKE_ROM,
+    FAKE_RAM_DEVICE,
+} FakeRegion;
+void fake_beyond(FakeRegion what);
 /* How much of it is mapped by a device, and how much was written so far. */
 size_t fake_mapped(void);
 size_t fake_written(void);
@@ -48,6 +64,8 @@ size_t fake_written(void);
 Object *fake_new(void);
 bool fake_set(Object *obj, const char *name, const char *value);
 bool fake_realize(Object *obj);
+/* The next time the device is realized, QEMU's own part of it fails. */
+void fake_fail_late(void);
 void fake_unrealize(Object *obj);
 void fake_free(Object *obj);
 void fake_reset(Object *obj);

@@ -6,7 +6,9 @@
 #![cfg(feature = "qemu")]
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_uint};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::CString;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,12 +20,15 @@ pub mod known_answers;
 /// What the shim calls, so that every linker takes it from the device's library.
 #[used]
 static HOOKS: (
-    unsafe extern "C" fn() -> usize,
+    [unsafe extern "C" fn() -> usize; 2],
     [unsafe extern "C" fn(*mut Object); 2],
     unsafe extern "C" fn(*mut ObjectClass),
     unsafe extern "C" fn(*mut PCIDevice, *mut *mut Error),
 ) = (
-    bindings::my_rng_instance_size,
+    [
+        bindings::my_rng_instance_size,
+        bindings::my_rng_instance_align,
+    ],
     [
         bindings::my_rng_instance_init,
         bindings::my_rng_instance_finalize,
@@ -45,7 +50,9 @@ unsafe extern "C" {
     fn fake_reenter(object: *mut Object);
     fn fake_identity(object: *mut Object, identity: *mut u64);
     safe fn fake_memory(size: usize) -> *mut u8;
-    safe fn fake_iommu(there: bool);
+    safe fn fake_iommu(what: Iommu);
+    safe fn fake_beyond(what: Region);
+    safe fn fake_fail_late();
     safe fn fake_mapped() -> usize;
     safe fn fake_written() -> usize;
     safe fn fake_new() -> *mut Object;
@@ -60,6 +67,59 @@ unsafe extern "C" {
     fn fake_save(object: *mut Object, bytes: *mut u8, size: usize) -> c_long;
     fn fake_load(object: *mut Object, bytes: *const u8, size: usize, version: c_int) -> c_int;
 }
+
+/// An IOMMU in front of memory: behind it, addresses are those of the memory and [`IOMMU_SHIFT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum Iommu {
+    /// There is none.
+    None,
+    /// The device may read and write.
+    ReadWrite,
+    /// It may only read.
+    ReadOnly,
+    /// It may only write.
+    WriteOnly,
+}
+
+/// See [`Iommu`].
+pub const IOMMU_SHIFT: u64 = 0x1_0000;
+
+/// What is not memory that a device may write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum Region {
+    /// A device's registers.
+    Registers,
+    /// Read-only memory.
+    Rom,
+    /// Memory of a real device that was passed through.
+    RamDevice,
+}
+
+/// Counts what this thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: all is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: by the caller's word.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: by the caller's word.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// The fake QEMU; there is one in a process.
 pub struct Host(#[expect(dead_code, reason = "held, not looked at")] MutexGuard<'static, ()>);
@@ -165,8 +225,25 @@ impl Host {
     }
 
     /// Puts an IOMMU in front of it, or takes it away.
-    pub fn iommu(&self, there: bool) {
-        fake_iommu(there);
+    pub fn iommu(&self, what: Iommu) {
+        fake_iommu(what);
+    }
+
+    /// Says what is behind the end of memory.
+    pub fn beyond(&self, what: Region) {
+        fake_beyond(what);
+    }
+
+    /// Lets QEMU's own part of realizing a device fail the next time, after the device's.
+    pub fn fail_late(&self) {
+        fake_fail_late();
+    }
+
+    /// How often `f` allocated memory.
+    pub fn allocations(&self, f: impl FnOnce()) -> usize {
+        let before = ALLOCATIONS.get();
+        f();
+        ALLOCATIONS.get() - before
     }
 
     /// A new device, not realized yet.

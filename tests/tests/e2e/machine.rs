@@ -291,7 +291,7 @@ fn events_are_traced_and_errors_logged() {
             "my_rng_read {path} offset 0x0 size 4 value {:#x}",
             known_answers::LIBC[2].first[0]
         ),
-        "my_rng: 2-byte read at offset 0x0: only 4-byte accesses do anything".to_owned(),
+        format!("my_rng {path}: 2-byte read at offset 0x0: only 4-byte accesses do anything"),
         format!(
             "my_rng_guest_error {path} 2-byte read at offset 0x0: only 4-byte accesses do anything"
         ),

@@ -348,19 +348,19 @@ fn another_device_is_refused_and_the_source_goes_on() {
         (
             ",generator=chacha20",
             false,
-            "my_rng: the state that arrived is refused: it is of a device with generator=libc, and \
+            "my_rng /machine/peripheral/rng: the state that arrived is refused: it is of a device with generator=libc, and \
              this one has generator=chacha20: give both sides the same",
         ),
         (
             ",seed=7",
             true,
-            "my_rng: the state that arrived is refused: it is of a device with seed=1, and this one \
+            "my_rng /machine/peripheral/rng: the state that arrived is refused: it is of a device with seed=1, and this one \
              has seed=7: give both sides the same",
         ),
         (
             ",bulk=off",
             false,
-            "my_rng: the state that arrived is refused: it is of a device with bulk=on, and this one \
+            "my_rng /machine/peripheral/rng: the state that arrived is refused: it is of a device with bulk=on, and this one \
              has bulk=off: give both sides the same",
         ),
     ] {

@@ -64,10 +64,109 @@ static inline bool seam_bql_locked(void)
 #endif
 }
 
+/* Can the device read, or write, this region as memory? */
+static inline bool seam_is_direct(MemoryRegion *mr, bool is_write)
+{
+#if SEAM_QEMU_AT_LEAST(10, 0)
+    return memory_access_is_direct(mr, is_write, MEMTXATTRS_UNSPECIFIED);
+#else
+    return memory_access_is_direct(mr, is_write);
+#endif
+}
+
 /* What ends the list of a VMStateDescription's fields. */
 static inline VMStateField seam_end_of_vmstate(void)
 {
     return (VMStateField) VMSTATE_END_OF_LIST();
+}
+
+/*
+ * DMA to plain memory and nothing else. QEMU's own functions would not do:
+ * pci_dma_read reads the registers of other devices too, and pci_dma_map
+ * gives a bounce buffer where there is no memory, to write it to registers
+ * afterwards.
+ */
+typedef struct SeamMapping {
+    AddressSpace *as;
+    void *host;         /* NULL if there is no memory */
+    hwaddr size;
+} SeamMapping;
+
+/*
+ * Looks up, for the direction wanted, where an address of @as leads. Returns
+ * how many of @len bytes lie there in one piece of memory, and changes @as and
+ * @addr to where they lie; returns 0 if it is not memory, or not for the
+ * device. To be called in an RCU critical section, with the big lock held.
+ *
+ * An IOMMU is asked here, and only here: its entries may change at any time.
+ * All else that decides where an address leads changes with the big lock held,
+ * so what is done at once with the result goes to this memory, and never by
+ * way of a bounce buffer.
+ */
+static inline hwaddr seam_dma_find(AddressSpace **as, hwaddr *addr, hwaddr len,
+                                   bool is_write)
+{
+    IOMMUTLBEntry entry = address_space_get_iotlb_entry(*as, *addr, is_write,
+                                                        MEMTXATTRS_UNSPECIFIED);
+    MemoryRegion *mr;
+    hwaddr xlat;
+
+    if (entry.perm == IOMMU_NONE || !len) {
+        return 0;
+    }
+    if (entry.target_as != *as) {
+        hwaddr offset = *addr & entry.addr_mask;
+
+        len = MIN(len - 1, entry.addr_mask - offset) + 1;
+        *as = entry.target_as;
+        *addr = entry.translated_addr | offset;
+    }
+    mr = address_space_translate(*as, *addr, &xlat, &len, is_write,
+                                 MEMTXATTRS_UNSPECIFIED);
+    return seam_is_direct(mr, is_write) ? len : 0;
+}
+
+/* Reads all of it from memory, or returns false. */
+static inline bool seam_dma_read(PCIDevice *dev, hwaddr addr, void *buf,
+                                 hwaddr len)
+{
+    const MemTxAttrs attrs = { .memory = 1 };
+
+    RCU_READ_LOCK_GUARD();
+    while (len) {
+        AddressSpace *as = pci_get_address_space(dev);
+        hwaddr at = addr;
+        hwaddr size = seam_dma_find(&as, &at, len, false);
+
+        if (!size || address_space_read(as, at, attrs, buf, size)) {
+            return false;
+        }
+        addr += size;
+        buf += size;
+        len -= size;
+    }
+    return true;
+}
+
+/* Maps memory to write to: up to @len bytes of it, in one piece. */
+static inline SeamMapping seam_dma_map(PCIDevice *dev, hwaddr addr, hwaddr len)
+{
+    SeamMapping mapping = { .as = pci_get_address_space(dev) };
+
+    RCU_READ_LOCK_GUARD();
+    mapping.size = seam_dma_find(&mapping.as, &addr, len, true);
+    if (mapping.size) {
+        mapping.host = address_space_map(mapping.as, addr, &mapping.size, true,
+                                         MEMTXATTRS_UNSPECIFIED);
+    }
+    return mapping;
+}
+
+/* The first @written bytes may have been written. */
+static inline void seam_dma_unmap(const SeamMapping *mapping, hwaddr written)
+{
+    address_space_unmap(mapping->as, mapping->host, mapping->size, true,
+                        written);
 }
 
 #endif

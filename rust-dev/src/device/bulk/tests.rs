@@ -19,6 +19,8 @@ type Bytes = Rc<RefCell<Vec<u8>>>;
 struct Machine {
     bytes: Bytes,
     hole: core::ops::Range<u64>,
+    /// What the device can write to but not read, as an IOMMU may have it.
+    write_only: core::ops::Range<u64>,
     /// Memory is mapped in pieces that end at multiples of it. The descriptor is in one piece.
     piece: usize,
     /// How many pieces are mapped now, and how many were at most.
@@ -40,6 +42,7 @@ impl Machine {
         Self {
             bytes: Rc::new(RefCell::new(vec![0xa5; pages * abi::BULK_PAGE])),
             hole: 0..PAGE,
+            write_only: 0..0,
             piece: usize::MAX,
             mapped: Rc::default(),
             entropy: 0,
@@ -87,6 +90,17 @@ impl Machine {
 impl Host<Event> for Machine {
     type Memory = Mapped;
 
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
+        let all = self.bytes.borrow();
+        let (start, end) = (address as usize, address as usize + bytes.len());
+        let there = end <= all.len() && !self.hole.contains(&address);
+        let can = there && !self.write_only.contains(&address);
+        if can {
+            bytes.copy_from_slice(&all[start..end]);
+        }
+        can
+    }
+
     fn map(&mut self, address: u64, length: usize) -> Option<Mapped> {
         let end = self.bytes.borrow().len() as u64;
         if address >= end || self.hole.contains(&address) {
@@ -129,12 +143,6 @@ impl Host<Event> for Machine {
 impl GuestMemory for Mapped {
     fn size(&self) -> usize {
         self.length
-    }
-
-    fn read(&self, at: usize, bytes: &mut [u8]) {
-        assert!(at + bytes.len() <= self.length);
-        let at = self.start + at;
-        bytes.copy_from_slice(&self.bytes.borrow()[at..at + bytes.len()]);
     }
 
     fn write(&mut self, at: usize, bytes: &[u8]) {
@@ -323,7 +331,7 @@ fn a_descriptor_that_is_not_in_memory_gets_no_status() {
             told.to_string(),
             format!(
                 "4-byte write at offset 0xc: the descriptor at {:#x} is not in memory that the device can \
-                 write to",
+                 read and write",
                 page * PAGE
             )
         );
@@ -331,9 +339,13 @@ fn a_descriptor_that_is_not_in_memory_gets_no_status() {
     // One that is only partly there.
     machine.hole = DESCRIPTOR + PAGE - 4..DESCRIPTOR + PAGE;
     machine.ring(&mut device).unwrap_err();
+    // One that the device can write to, but not read.
+    machine.hole = 0..0;
+    machine.write_only = DESCRIPTOR..DESCRIPTOR + PAGE;
+    machine.ring(&mut device).unwrap_err();
     assert!(machine.load(0, 16 * 4096) == before);
     assert_eq!(machine.mapped.borrow().0, 0);
-    assert_eq!(device.counts.guest_errors, 5);
+    assert_eq!(device.counts.guest_errors, 6);
 }
 
 /// The most that an IOMMU can make of a transfer.
@@ -373,8 +385,10 @@ fn pieces_that_are_too_many_are_refused() {
     // No IOMMU has pages so small.
     machine.describe(&[(4 * PAGE, 1 << 18)]);
     let outcome = {
-        let descriptor = machine.map(DESCRIPTOR, abi::BULK_PAGE).unwrap();
-        let segments = super::Descriptor(&descriptor).segments().unwrap();
+        let _descriptor = machine.map(DESCRIPTOR, abi::BULK_PAGE).unwrap();
+        let mut page = super::Descriptor([0; abi::BULK_PAGE]);
+        assert!(machine.read(DESCRIPTOR, &mut page.0));
+        let segments = page.segments().unwrap();
         machine.piece = 64;
         super::map(&mut machine, &segments).map(|pieces| pieces.len())
     };

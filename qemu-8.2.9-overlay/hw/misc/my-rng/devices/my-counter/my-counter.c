@@ -25,6 +25,7 @@ static void my_counter_register_types(void)
         .name = TYPE_MY_COUNTER,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = my_counter_instance_size(),
+        .instance_align = my_counter_instance_align(),
         .instance_init = my_counter_instance_init,
         .instance_finalize = my_counter_instance_finalize,
         .class_init = my_counter_type_class_init,
