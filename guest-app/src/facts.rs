@@ -60,7 +60,7 @@ fn meaning(generator: Generator) -> &'static str {
         Generator::ChaCha20 | Generator::ChaCha8 => "32-bit numbers from a seed",
         Generator::Xoshiro256PlusPlus => "32-bit numbers from a seed, for simulation",
         Generator::Host => "32-bit numbers from the host's entropy: no seed",
-        Generator::Unknown => "the device is older than the driver, or newer",
+        Generator::Unknown => "a classic device of two registers, or one newer than the driver",
     }
 }
 

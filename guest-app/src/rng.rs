@@ -59,7 +59,7 @@ impl DeviceRng {
     }
 
     /// Takes over a device without asking, for one that is known by other means to give all 32 bits, such
-    /// as one from before devices told of their generator.
+    /// as a classic device of two registers.
     pub fn assume_uniform(device: Device) -> Self {
         Self { device }
     }
@@ -87,7 +87,7 @@ fn refusal(generator: Generator) -> Option<&'static str> {
              `-device my_rng,generator=chacha20`",
         ),
         Generator::Unknown => Some(
-            "it does not say which generator it has, for it is older than this program, or newer; start \
+            "it does not say which generator it has, for it is a classic device of two registers, or newer than its driver; start \
              a QEMU of the same release, or say DeviceRng::assume_uniform if you know that it gives all 32 \
              bits",
         ),

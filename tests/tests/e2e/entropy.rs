@@ -14,10 +14,23 @@ fn starve(bulk: &str) {
         .option("--device", "my-rng-entropy")
         .program("entropy")
         .sh(&format!(
-            "exec /entropy $(dirname $(grep -l 0xcafd /sys/bus/pci/devices/*/device)) {bulk}"
+            "/entropy $(dirname $(grep -l 0xcafd /sys/bus/pci/devices/*/device)) {bulk}
+             my-rng read 10 --format raw | wc -c
+             if my-rng read 2>&1; then exit 1; fi
+             if my-rng read --bytes 2M 2>&1 >/dev/null; then exit 1; fi"
         ))
         .success();
-    assert_eq!(starved.text(), "done\n");
+    let lines: Vec<&str> = starved.text().lines().collect();
+    let [done, bytes, few, many] = lines[..] else {
+        panic!("{}", starved.report());
+    };
+    assert_eq!((done, bytes), ("done", "40"));
+    for line in [few, many] {
+        assert!(
+            line.contains("the host has no entropy now; try again later"),
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn the_words_of_xoshiro256pp_can_be_read_in_every_way() {
     read_with("xoshiro256pp", true);
 }
 
-/// As the driver of a device from before the bulk engine does.
+/// From the registers alone.
 #[test]
 fn the_words_of_libc_can_be_read_without_a_bulk_engine() {
     read_with("libc", false);
