@@ -12,8 +12,7 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::overlay::{LINKS, read};
-use crate::tree::Tree;
+use crate::tree::{Tree, read};
 
 /// The folder that is the overlay's alone. In it the crate has the same neighbours as in the repository.
 pub const FOLDER: &str = "hw/misc/my-rng";
@@ -34,10 +33,11 @@ pub struct File {
     pub executable: bool,
 }
 
-/// All that is laid, by its path in the tree, from the overlay in the folder `root`.
-pub fn files(root: &Path) -> Result<BTreeMap<String, File>> {
+/// All files to lay, by their path in the tree: what is at the paths `links` of the overlay in the folder
+/// `root`, and the crate.
+pub fn files(root: &Path, links: &[&str]) -> Result<BTreeMap<String, File>> {
     let mut files = BTreeMap::new();
-    for link in LINKS {
+    for link in links {
         collect(&root.join(link), link, &mut files)?;
     }
     let repository = root

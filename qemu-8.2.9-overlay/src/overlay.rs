@@ -14,10 +14,10 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::copies::{self, File};
 use crate::patch::Patch;
-use crate::tree::Tree;
+use crate::tree::{Tree, read};
 
 /// New files and folders, by their path in the tree, which is also their path in the overlay.
-pub const LINKS: [&str; 5] = [
+const LINKS: [&str; 5] = [
     "hw/misc/my-rng.c",
     "hw/misc/my-rng.h",
     "hw/misc/my-rng",
@@ -252,7 +252,7 @@ impl Overlay {
 
     /// What lays the files as copies.
     fn copy(&self, tree: &Tree) -> Result<Vec<Change>> {
-        let files = copies::files(&self.root)?;
+        let files = copies::files(&self.root, &LINKS)?;
         if is_copied(tree, &files) {
             return Ok(Vec::new());
         }
@@ -330,7 +330,7 @@ impl Overlay {
             let (before, after) = insertion.place(&at, &text)?;
             patch.insert(insertion.file, before, insertion.lines.as_bytes(), after);
         }
-        for (path, file) in &copies::files(&self.root)? {
+        for (path, file) in &copies::files(&self.root, &LINKS)? {
             patch.create(path, file);
         }
         Ok(patch.into_bytes())
@@ -486,10 +486,6 @@ fn is_behind_a_link(tree: &Tree, path: &str) -> bool {
         .any(|link| Path::new(path).starts_with(link) && tree.path(link).is_symlink())
 }
 
-pub fn read(at: &Path) -> Result<Vec<u8>> {
-    fs::read(at).with_context(|| format!("{} could not be read", at.display()))
-}
-
 fn carry_out(changes: &[Change]) -> Result<bool> {
     // All that may fail for want of room or of a right comes first, beside the files it is to replace.
     let mut staged = Vec::new();
@@ -579,7 +575,7 @@ mod tests {
 
     use super::{Anchor, INSERTIONS, LINKS, Manner, Overlay, State};
     use crate::copies;
-    use crate::tree::Tree;
+    use crate::tree::{Tree, read};
 
     fn overlay() -> Overlay {
         Overlay::new(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()

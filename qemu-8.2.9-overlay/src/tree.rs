@@ -79,6 +79,11 @@ impl Tree {
     }
 }
 
+/// The contents of a file.
+pub fn read(at: &Path) -> Result<Vec<u8>> {
+    fs::read(at).with_context(|| format!("{} could not be read", at.display()))
+}
+
 fn series() -> impl Iterator<Item = &'static str> {
     SERIES
         .lines()
