@@ -575,7 +575,7 @@ mod tests {
 
     use super::{Anchor, INSERTIONS, LINKS, Manner, Overlay, State};
     use crate::copies;
-    use crate::tree::{Tree, read};
+    use crate::tree::Tree;
 
     fn overlay() -> Overlay {
         Overlay::new(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()
