@@ -4,33 +4,30 @@
 
 use crate::{
     abi,
-    gaps::{self, Buffer, Master, Segments},
+    gaps::{self, DmaLimits, DmaMasks, Segments},
+    pool::Pool,
 };
-use core::{mem::size_of, ops::Deref};
+use core::mem::size_of;
 use kernel::{
-    alloc::flags::GFP_ATOMIC,
     device::{self, Bound, Core},
     dma::{Coherent, DmaAddress},
     io::{io_read, io_write},
     pci,
     prelude::*,
-    sync::{
-        aref::ARef,
-        barrier::{dma_mb, Read},
-        new_spinlock, SpinLock,
-    },
+    sync::barrier::{dma_mb, Read},
 };
 
-/// How many bytes a [`Buffer`] for reads has: what fits into a processor's caches, and what a reader may
-/// have to wait for before a signal is seen.
+/// How many bytes are read at a time by way of the kernel's memory: what fits into a processor's caches,
+/// and what a reader may have to wait for before a signal is seen.
 pub(crate) const READ_SIZE: usize = 64 << 10;
 
 /// From how many bytes on a caller's own memory is filled, without a copy: for fewer it takes longer to have
 /// it stay where it is. Measured under TCG.
 pub(crate) const DIRECT_FROM: usize = 32 << 10;
 
-/// How many buffers are kept for the reads to come. More of them are made while more read at a time.
-const KEPT: usize = 8;
+/// How many descriptors a device has, each a page. The device carries out one at a time; the others let
+/// it go on at once with the next.
+const DESCRIPTORS: usize = 8;
 
 /// A descriptor, as words of 64 bits.
 const WORDS: usize = abi::BULK_PAGE / size_of::<u64>();
@@ -51,7 +48,7 @@ const _: () = {
     assert!(abi::BULK_MAX_BYTES / kernel::page::PAGE_SIZE < abi::BULK_MAX_SEGMENTS);
 };
 
-/// What a device is told of a transfer by.
+/// A transfer descriptor.
 pub(crate) struct Descriptor(Coherent<[u64; WORDS]>);
 
 impl Descriptor {
@@ -103,104 +100,57 @@ impl Descriptor {
     }
 }
 
-/// A device's engine, while the driver is bound to the device.
+/// A device's bulk engine.
 ///
-/// Any number of transfers can be asked for at a time, each with a descriptor of its own; the device takes
-/// them one by one. There is no queue in the kernel: who waits there, waits longer. Descriptors are never
-/// taken out of here but by who has the engine, which is revoked when the device is unbound, and so
-/// none of them outlives that.
+/// The device carries out one transfer after the other. Any number of callers may come at a time; those
+/// for whom there is no descriptor left wait.
 #[pin_data]
 pub(crate) struct Engine {
-    device: ARef<device::Device>,
-    /// Descriptors that nobody uses now. As many are made as are in use at a time.
     #[pin]
-    descriptors: SpinLock<KVec<Descriptor>>,
-    /// Buffers of [`READ_SIZE`] that nobody uses now.
-    #[pin]
-    buffers: SpinLock<KVec<Buffer>>,
-    /// The longest piece of memory that can be mapped.
-    max_segment: u32,
-    _master: Master,
+    descriptors: Pool<Descriptor>,
+    limits: DmaLimits,
 }
 
 impl Engine {
-    /// Makes the device ready to write to memory.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Result<impl PinInit<Self, Error>> {
-        gaps::set_dma_masks(pdev)?;
-        let mut descriptors = KVec::new();
-        descriptors.push(Descriptor::new(pdev.as_ref())?, GFP_KERNEL)?;
-        let buffers = KVec::with_capacity(KEPT, GFP_KERNEL)?;
-        let device = pdev.as_ref().into();
-        let (max_segment, master) = (gaps::max_segment(pdev), Master::new(pdev));
-        Ok(try_pin_init!(Self {
-            device,
-            max_segment,
-            _master: master,
-            descriptors <- new_spinlock!(descriptors, "my_rng::Engine::descriptors"),
-            buffers <- new_spinlock!(buffers, "my_rng::Engine::buffers"),
-        }? Error))
-    }
-
-    /// The device that it is of.
-    pub(crate) fn device(&self) -> &ARef<device::Device> {
-        &self.device
-    }
-
-    /// A descriptor that nobody uses now, if there is one.
-    pub(crate) fn take_descriptor(&self) -> Option<Descriptor> {
-        self.descriptors.lock().pop()
-    }
-
-    /// Gives one back that was taken.
-    pub(crate) fn keep_descriptor(&self, descriptor: Descriptor) {
-        let kept = self.descriptors.lock().push_within_capacity(descriptor);
-        // It had a place when it was taken, which nobody takes away.
-        debug_assert!(kept.is_ok());
-    }
-
-    /// Adds one; gives it back if there is no memory for that.
-    fn add_descriptor(&self, descriptor: Descriptor) -> Option<Descriptor> {
-        let mut descriptors = self.descriptors.lock();
-        // Those that are in use have to have a place, too. Nobody may sleep here.
-        let all = descriptors.capacity() + 1 - descriptors.len();
-        if descriptors.reserve(all, GFP_ATOMIC).is_err() {
-            return Some(descriptor);
+    /// Makes the device ready to write to memory. To be ended by [`Self::stop`] before the device is unbound.
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, _masks: DmaMasks) -> Result<Pin<KBox<Self>>> {
+        let limits = DmaLimits::new(pdev.as_ref())?;
+        let mut descriptors = KVec::with_capacity(DESCRIPTORS, GFP_KERNEL)?;
+        for _ in 0..DESCRIPTORS {
+            descriptors.push(Descriptor::new(pdev.as_ref())?, GFP_KERNEL)?;
         }
-        descriptors
-            .push_within_capacity(descriptor)
-            .err()
-            .map(|error| error.0)
+        let engine = KBox::pin_init(
+            pin_init!(Self {
+                descriptors <- Pool::new(descriptors),
+                limits,
+            }),
+            GFP_KERNEL,
+        )?;
+        pdev.set_master();
+        Ok(engine)
     }
 
-    /// The longest piece of memory that can be mapped for the device.
-    pub(crate) fn max_segment(&self) -> u32 {
-        self.max_segment
+    /// How memory for transfers has to be laid out.
+    pub(crate) fn limits(&self) -> DmaLimits {
+        self.limits
     }
 
-    /// A buffer that nobody uses now, if there is one.
-    pub(crate) fn take_buffer(&self) -> Option<Buffer> {
-        self.buffers.lock().pop()
+    /// Fails with `ENODEV` if the engine was stopped.
+    pub(crate) fn check(&self) -> Result {
+        self.descriptors.check()
     }
 
-    /// Keeps a buffer for others; gives it back if there are enough.
-    pub(crate) fn keep_buffer(&self, buffer: Buffer) -> Option<Buffer> {
-        let kept = self.buffers.lock().push_within_capacity(buffer);
-        kept.err().map(|error| error.0)
+    /// Runs `f` with a descriptor. See [`Pool::with`]: `f` must not sleep.
+    pub(crate) fn with_descriptor<R>(&self, f: impl FnOnce(&Descriptor) -> R) -> Result<R> {
+        self.descriptors.with(f)
     }
-}
 
-/// Adds a descriptor to the engine that `engine` gives, of this device, if that is still there.
-pub(crate) fn add_descriptor<E: Deref<Target = Engine>>(
-    device: &device::Device,
-    engine: impl FnOnce() -> Result<E>,
-) -> Result {
-    // The engine goes before its device is unbound, so all is of the same binding.
-    gaps::while_bound(device, |device| {
-        let descriptor = Descriptor::new(device)?;
-        let rest = engine().map(|engine| engine.add_descriptor(descriptor))?;
-        match rest {
-            None => Ok(()),
-            Some(_) => Err(ENOMEM),
-        }
-    })
+    /// Ends all transfers, for good, and frees what belongs to the binding of the driver. Callers get
+    /// `ENODEV`.
+    pub(crate) fn stop(&self, pdev: &pci::Device<Core<'_>>) {
+        let descriptors = self.descriptors.close();
+        // Before the memory is freed that the device could write to.
+        gaps::clear_master(pdev);
+        drop(descriptors);
+    }
 }

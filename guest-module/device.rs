@@ -4,8 +4,8 @@
 
 use crate::{
     abi,
-    bulk::{self, Engine, DIRECT_FROM, READ_SIZE},
-    gaps::{Buffer, Pinned, Registers, RevocableRegisters, Table},
+    bulk::{Engine, DIRECT_FROM, READ_SIZE},
+    gaps::{Buffer, DmaMasks, Pinned, Registers, RevocableRegisters, Table},
     identity::{self, Generator, Identity},
 };
 use core::{mem::size_of, ops::Range};
@@ -13,11 +13,14 @@ use kernel::{
     device::Core,
     io::{register::Register, Io},
     iov::IovIterDest,
+    page::PAGE_SIZE,
     pci,
     prelude::*,
-    revocable::{Revocable, RevocableGuard},
     str::CString,
-    sync::atomic::{Atomic, Relaxed},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        SpinLock,
+    },
 };
 
 mod regs {
@@ -73,8 +76,8 @@ pub(crate) struct Device {
     address: CString,
     identity: Identity,
     counters: Counters,
-    /// Revoked when the device is unbound; none where it has none.
-    engine: Option<Pin<KBox<Revocable<Engine>>>>,
+    is_offered: Atomic<bool>,
+    engine: Option<Pin<KBox<Engine>>>,
 }
 
 /// What a piece of a read came to.
@@ -83,6 +86,16 @@ pub(crate) struct Piece {
     pub(crate) stored: usize,
     /// Why the read has to end with them, if it has to.
     pub(crate) end: Option<Error>,
+}
+
+impl Piece {
+    /// Nothing was stored, for this reason.
+    pub(crate) fn failed(error: Error) -> Self {
+        Self {
+            stored: 0,
+            end: Some(error),
+        }
+    }
 }
 
 /// What the driver has asked of a device since it was bound to it.
@@ -104,8 +117,9 @@ impl Counters {
 }
 
 impl Device {
-    /// Takes over an enabled device that the driver is being bound to.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+    /// Takes over an enabled device that the driver is being bound to. Without DMA masks there are no
+    /// bulk transfers.
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, masks: Result<DmaMasks>) -> Result<Self> {
         let registers = Registers::new(pdev)?;
         if !registers.are_present() {
             dev_err!(
@@ -124,8 +138,8 @@ impl Device {
         }
         let engine = if identity.has_bulk() {
             // Single numbers can be had without it.
-            Engine::new(pdev)
-                .and_then(|engine| KBox::pin_init(Revocable::new(engine), GFP_KERNEL))
+            masks
+                .and_then(|masks| Engine::new(pdev, masks))
                 .inspect_err(|error| dev_warn!(pdev, "no bulk transfers: {error:?}\n"))
                 .ok()
         } else {
@@ -139,14 +153,15 @@ impl Device {
                 words: Atomic::new(0),
                 seeds: Atomic::new(0),
             },
+            is_offered: Atomic::new(false),
             engine,
         })
     }
 
     /// Ends all transfers, for good: the device is being unbound.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn stop(&self, pdev: &pci::Device<Core<'_>>) {
         if let Some(engine) = &self.engine {
-            engine.revoke();
+            engine.stop(pdev);
         }
     }
 
@@ -162,6 +177,16 @@ impl Device {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Whether the device is registered with hw_random.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.is_offered.load(Relaxed)
+    }
+
+    /// Says that the device is registered with hw_random.
+    pub(crate) fn set_offered(&self) {
+        self.is_offered.store(true, Relaxed);
     }
 
     /// Takes the next number of the stream.
@@ -207,16 +232,13 @@ impl Device {
         Ok(())
     }
 
-    /// The engine, while there is one. Nothing may sleep as long as the result lives: who unbinds the
-    /// device waits for its end.
-    fn engine(&self) -> Result<RevocableGuard<'_, Engine>> {
-        let engine = self.engine.as_ref().ok_or(ENODEV)?;
-        engine.try_access().ok_or(ENODEV)
+    fn engine(&self) -> Result<&Engine> {
+        self.engine.as_deref().ok_or(ENODEV)
     }
 
     /// Fails if the device has no engine, or is gone.
     pub(crate) fn check_bulk(&self) -> Result {
-        self.engine().map(drop)
+        self.engine()?.check()
     }
 
     /// Fills a part of `buffer`, in whole numbers, with the next numbers of the stream, in little-endian
@@ -230,46 +252,35 @@ impl Device {
 
     /// As [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of entropy.
     fn fill_some(&self, buffer: &Buffer, part: Range<usize>) -> Result<usize> {
-        let most = self.engine()?.max_segment();
+        let limits = self.engine()?.limits();
         let length = part.len();
-        self.transfer(length, buffer.table(part, most)?)
+        self.transfer(length, buffer.table(part, limits.max_segment)?)
     }
 
     /// Has the device fill `length` bytes of memory. Returns how many it has filled: all, unless the host
-    /// ran out of entropy. Fails if the transfer was not carried out, with nothing filled.
+    /// ran out of entropy. Fails if the transfer was not carried out, with nothing filled; with
+    /// `ERESTARTSYS` if a signal came before it was its turn.
     fn transfer(&self, length: usize, mut table: Table<'_>) -> Result<usize> {
-        let (engine, descriptor) = loop {
-            let engine = self.engine()?;
-            if let Some(descriptor) = engine.take_descriptor() {
-                break (engine, descriptor);
+        let result = self.engine()?.with_descriptor(|descriptor| {
+            // An RCU read-side critical section, as in `fill`.
+            let registers = self.registers.try_access().ok_or(ENODEV)?;
+            let (status, done) = table.with_device(registers.device(), |segments| {
+                descriptor.carry_out(
+                    segments,
+                    |page| registers.write_reg(regs::DOORBELL::from(page)),
+                    || {
+                        let _ = registers.read(regs::INFO);
+                    },
+                )
+            })?;
+            match status {
+                abi::BULK_FILLED => Ok(length),
+                abi::BULK_NO_ENTROPY => Ok(done.min(length) / abi::REG_SIZE * abi::REG_SIZE),
+                // A write to a device that is gone is lost without a word.
+                0 => self.check(&registers).and(Err(EIO)),
+                _ => Err(EIO),
             }
-            let device = engine.device().clone();
-            drop(engine);
-            bulk::add_descriptor(&device, || self.engine())?;
-        };
-        // Both guards are of RCU: nothing may sleep until they go, and who unbinds the device waits.
-        let result = match self.registers.try_access() {
-            Some(registers) => table
-                .with_device(engine.device(), |segments| {
-                    descriptor.carry_out(
-                        segments,
-                        |page| registers.write_reg(regs::DOORBELL::from(page)),
-                        || {
-                            let _ = registers.read(regs::INFO);
-                        },
-                    )
-                })
-                .and_then(|(status, done)| match status {
-                    abi::BULK_FILLED => Ok(length),
-                    abi::BULK_NO_ENTROPY => Ok(done.min(length) / abi::REG_SIZE * abi::REG_SIZE),
-                    // A write to a device that is gone is lost without a word.
-                    0 => self.check(&registers).and(Err(EIO)),
-                    _ => Err(EIO),
-                }),
-            None => Err(ENODEV),
-        };
-        engine.keep_descriptor(descriptor);
-        drop(engine);
+        })?;
         if let Ok(filled) = result {
             let numbers = filled / abi::REG_SIZE;
             self.counters.words.fetch_add(numbers as u64, Relaxed);
@@ -279,30 +290,35 @@ impl Device {
 
     /// Has the device fill the caller's memory itself, from where `to` stands, if that is [`DIRECT_FROM`]
     /// bytes or more. Returns `None`, leaving `to` unchanged, if that cannot be done.
-    pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Option<Piece> {
-        let most = self.engine().ok()?.max_segment();
+    pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Result<Option<Piece>> {
+        let limits = self.engine()?.limits();
+        let unit = limits.alignment.max(abi::REG_SIZE);
         // This may wait for pages that have to be made first.
-        let pinned = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, abi::REG_SIZE)?;
+        let Some(pinned) = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, unit) else {
+            return Ok(None);
+        };
         let length = pinned.length();
-        let filled = pinned
-            .table(most)
-            .and_then(|table| self.transfer(length, table));
-        pinned.give_back(length - *filled.as_ref().unwrap_or(&0), to);
-        let filled = filled.ok()?;
-        Some(Piece {
+        let filled = self.transfer(length, pinned.table(limits.max_segment)?)?;
+        to.advance(filled);
+        Ok(Some(Piece {
             stored: filled,
             end: (filled < length).then_some(EIO),
-        })
+        }))
     }
 
-    /// Takes at most [`READ_SIZE`] bytes of whole numbers to where `to` stands, by way of memory of ours.
-    /// Numbers that cannot be stored are lost.
-    pub(crate) fn read_bulk(&self, to: &mut IovIterDest<'_>) -> Result<Piece> {
+    /// Takes at most [`READ_SIZE`] bytes of whole numbers to where `to` stands, by way of memory of the
+    /// kernel's: what `spare` has, and it gets what is left. Numbers that cannot be stored are lost.
+    pub(crate) fn read_bulk(
+        &self,
+        to: &mut IovIterDest<'_>,
+        spare: &SpinLock<Option<Buffer>>,
+    ) -> Result<Piece> {
+        self.check_bulk()?;
         let length = to.len().min(READ_SIZE) / abi::REG_SIZE * abi::REG_SIZE;
-        let spare = self.engine()?.take_buffer();
-        let buffer = match spare {
-            Some(buffer) => buffer,
-            None => Buffer::new(READ_SIZE, GFP_KERNEL)?,
+        let kept = spare.lock().take();
+        let mut buffer = match kept.filter(|kept| kept.size() >= length) {
+            Some(kept) => kept,
+            None => Buffer::new(length.next_multiple_of(PAGE_SIZE))?,
         };
         let piece = self.fill_some(&buffer, 0..length).map(|filled| {
             let stored = buffer.copy_to(filled, to);
@@ -313,11 +329,10 @@ impl Device {
             };
             Piece { stored, end }
         });
-        let rest = match self.engine() {
-            Ok(engine) => engine.keep_buffer(buffer),
-            Err(_) => Some(buffer),
-        };
-        drop(rest);
+        buffer.wipe(length);
+        // Another reader of the same file may have left one meanwhile.
+        let surplus = spare.lock().replace(buffer);
+        drop(surplus);
         piece
     }
 

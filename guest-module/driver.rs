@@ -5,12 +5,12 @@
 use crate::{
     abi, debugfs,
     device::Device,
-    gaps::{Node, VENDOR},
+    gaps::{DmaMasks, Enabled, Node, VENDOR},
     hwrng,
     identity::SEEDED_QUALITY,
     node::{NodeName, OpenFile, MAX_NODES},
 };
-use kernel::{debugfs::Scope, device::Core, pci, prelude::*, sync::Arc};
+use kernel::{debugfs::Scope, device::Core, devres, pci, prelude::*, sync::Arc};
 
 pub(crate) struct MyRngDriver;
 
@@ -55,20 +55,30 @@ impl pci::Driver for MyRngDriver {
                 return Err(ENOSPC);
             };
 
-            // Has no counterpart in 7.3: the device stays enabled after us, which does no harm.
-            pdev.enable_device_mem()?;
-            let device = Arc::new(Device::new(pdev)?, GFP_KERNEL)?;
+            // Dropped after the device is unbound and its registers are unmapped.
+            devres::register(pdev.as_ref(), Enabled::new(pdev)?, GFP_KERNEL)?;
+            // SAFETY: This is the device's probe, and no memory is mapped for it yet.
+            let masks = unsafe { DmaMasks::set(pdev) };
+            let device = Arc::new(Device::new(pdev, masks)?, GFP_KERNEL)?;
             let generator = device.identity().generator().name();
             let quality = hwrng::quality(&device);
 
             Ok(try_pin_init!(Binding {
                 debugfs <- debugfs::folder(name.as_cstr(), device.clone()),
-                hwrng: hwrng::register(name.as_cstr(), &device)?,
+                hwrng: hwrng::register(name.as_cstr(), &device)
+                    .inspect(|_| {
+                        if quality.is_some() {
+                            device.set_offered();
+                        }
+                    })
+                    .inspect_err(|error| dev_warn!(pdev, "not offered to hw_random: {error:?}\n"))
+                    .unwrap_or_default(),
+                // The last step that can fail: whoever opens the node relies on `unbind`.
                 node <- Node::register(name.as_cstr(), device.clone()),
                 device,
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
                 _: {
-                    if quality == Some(SEEDED_QUALITY) {
+                    if quality == Some(SEEDED_QUALITY) && device.is_offered() {
                         dev_warn!(
                             pdev,
                             "hw_random credits some of a stream that its seed foretells (seeded_hwrng=1): \
@@ -81,7 +91,7 @@ impl pci::Driver for MyRngDriver {
         })
     }
 
-    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
-        this.device.stop();
+    fn unbind<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        this.device.stop(pdev);
     }
 }

@@ -16,6 +16,7 @@ use kernel::{
     bindings,
     device::{self, Bound, Core},
     dma::{Device as _, DmaMask},
+    page::PAGE_SIZE,
     pci,
     prelude::*,
     sync::aref::ARef,
@@ -41,17 +42,6 @@ pub(crate) const VENDOR: pci::Vendor =
     // SAFETY: `pci::Vendor` is a transparent wrapper of the `u16` that PCI knows the vendor by.
     unsafe { transmute::<u16, pci::Vendor>(abi::PCI_VENDOR_ID) };
 
-/// Says what memory the device can reach: all of it, in one piece, but for its descriptors, of whose
-/// addresses it is told 32 bits. For its probe, before any memory is mapped for it.
-pub(crate) fn set_dma_masks(pdev: &pci::Device<Core<'_>>) -> Result {
-    // SAFETY: Nothing is allocated or mapped for a device while it is being probed but by its probe.
-    unsafe {
-        pdev.dma_set_max_seg_size(abi::BULK_MAX_BYTES as u32);
-        pdev.dma_set_mask(DmaMask::new::<64>())?;
-        pdev.dma_set_coherent_mask(DmaMask::new::<{ u32::BITS + abi::BULK_PAGE.ilog2() }>())
-    }
-}
-
 fn raw_device(device: &device::Device) -> *mut bindings::device {
     // CAST: A `device::Device` is a transparent wrapper of a `struct device`.
     core::ptr::from_ref(device)
@@ -59,53 +49,107 @@ fn raw_device(device: &device::Device) -> *mut bindings::device {
         .cast_mut()
 }
 
-/// Lets a device reach memory by itself, until this is dropped.
-pub(crate) struct Master(ARef<pci::Device>);
+fn raw_pdev(pdev: &pci::Device) -> *mut bindings::pci_dev {
+    // CAST: A `pci::Device` is a transparent wrapper of a `struct pci_dev`.
+    core::ptr::from_ref(pdev)
+        .cast::<bindings::pci_dev>()
+        .cast_mut()
+}
 
-impl Master {
-    /// For a device that is being probed. To be dropped while that driver is still bound to it.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Self {
-        pdev.set_master();
-        Self(pdev.into())
+/// A device whose memory regions are enabled, until this is dropped.
+pub(crate) struct Enabled(ARef<pci::Device>);
+
+impl Enabled {
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+        pdev.enable_device_mem()?;
+        Ok(Self(pdev.into()))
     }
 }
 
-impl Drop for Master {
+impl Drop for Enabled {
     fn drop(&mut self) {
-        // CAST: A `pci::Device` is a transparent wrapper of a `struct pci_dev`.
-        let pdev = core::ptr::from_ref::<pci::Device>(&self.0)
-            .cast::<bindings::pci_dev>()
-            .cast_mut();
-        // SAFETY: We have a reference to it, so it is there.
-        unsafe { bindings::pci_clear_master(pdev) };
+        // SAFETY: The reference keeps the device in memory. It was enabled once, by `new`.
+        unsafe { bindings::pci_disable_device(raw_pdev(&self.0)) };
     }
 }
 
-/// The longest piece of memory that can be mapped for a device, in bytes. For its probe.
-pub(crate) fn max_segment(pdev: &pci::Device<Core<'_>>) -> u32 {
-    // SAFETY: It is a device that is being bound.
-    let most = unsafe { bindings::dma_max_mapping_size(raw_device(pdev.as_ref())) };
-    u32::try_from(most).unwrap_or(u32::MAX)
+/// Ends what `pci::Device::set_master` began: the device cannot reach memory by itself any more.
+pub(crate) fn clear_master(pdev: &pci::Device<Core<'_>>) {
+    // SAFETY: `pdev` is a valid device.
+    unsafe { bindings::pci_clear_master(raw_pdev(pdev)) };
 }
 
-/// Runs `f` while the device is bound to a driver, and stays so; fails where it is not. Not to be
-/// called while the device is being bound or unbound, nor where nothing may sleep, nor with the lock of a
-/// program's memory: who unbinds the device waits for others, which may have to have that.
-pub(crate) fn while_bound<R>(
-    device: &device::Device,
-    f: impl FnOnce(&device::Device<Bound>) -> Result<R>,
-) -> Result<R> {
-    let raw = raw_device(device);
-    // SAFETY: The mutex is initialized, and lives as long as the device, which we have a reference to.
-    unsafe { bindings::mutex_lock(&raw mut (*raw).mutex) };
-    // SAFETY: The device is a registered one, or one that was.
-    let result = if unsafe { bindings::device_is_bound(raw) } {
-        // SAFETY: It is bound, and whoever unbinds it takes the mutex first.
-        f(unsafe { device.as_bound() })
-    } else {
-        Err(ENODEV)
-    };
-    // SAFETY: We have locked it.
-    unsafe { bindings::mutex_unlock(&raw mut (*raw).mutex) };
-    result
+/// Proof that a device's DMA masks are set.
+pub(crate) struct DmaMasks(());
+
+impl DmaMasks {
+    /// Says what memory the device can reach: all of it, in one piece, except that it is told only 32
+    /// bits of the number of a descriptor's page.
+    ///
+    /// # Safety
+    ///
+    /// The device is being probed, and no memory was mapped or allocated for its DMA so far.
+    pub(crate) unsafe fn set(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+        // SAFETY: By the function's own requirement nothing is mapped or allocated at the same time.
+        unsafe {
+            pdev.dma_set_max_seg_size(abi::BULK_MAX_BYTES as u32);
+            pdev.dma_set_mask(DmaMask::new::<64>())?;
+            pdev.dma_set_coherent_mask(DmaMask::new::<{ u32::BITS + abi::BULK_PAGE.ilog2() }>())?;
+        }
+        Ok(Self(()))
+    }
+}
+
+/// How memory has to be laid out for a device's DMA.
+#[derive(Clone, Copy)]
+pub(crate) struct DmaLimits {
+    /// The longest segment, in bytes; at least a page.
+    pub(crate) max_segment: u32,
+    /// What the address and the length of a caller's memory have to be multiples of, in bytes; a power of
+    /// two. More than 1 only where DMA is not coherent with the processor's caches.
+    pub(crate) alignment: usize,
+}
+
+impl DmaLimits {
+    /// Fails with `EIO` if not even a page can be mapped in one piece.
+    pub(crate) fn new(device: &device::Device<Bound>) -> Result<Self> {
+        let raw = raw_device(device);
+        // SAFETY: `device` is bound, so that it has what the DMA API needs.
+        let (max_segment, alignment) = unsafe {
+            (
+                bindings::dma_max_mapping_size(raw),
+                c::my_rng_dma_alignment(raw),
+            )
+        };
+        let max_segment = match max_segment {
+            // No limit is known.
+            0 => u32::MAX,
+            bytes => u32::try_from(bytes).unwrap_or(u32::MAX),
+        };
+        if (max_segment as usize) < PAGE_SIZE {
+            return Err(EIO);
+        }
+        Ok(Self {
+            max_segment,
+            alignment: alignment as usize,
+        })
+    }
+}
+
+/// Overwrites bytes that nobody may see any more. Unlike `fill`, the compiler does not leave it out.
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    // SAFETY: The slice is valid for writes of its length.
+    unsafe { c::my_rng_memzero_explicit(bytes.as_mut_ptr().cast(), bytes.len()) };
+}
+
+/// `gaps/helpers.c`.
+mod c {
+    use kernel::{bindings, ffi::c_uint, prelude::*};
+
+    // As the kernel does for `bindings`: a `struct device` may have members of no size.
+    #[allow(improper_ctypes)]
+    extern "C" {
+        pub(super) fn my_rng_memzero_explicit(at: *mut c_void, length: usize);
+        pub(super) fn my_rng_dma_alignment(device: *mut bindings::device) -> c_uint;
+    }
 }

@@ -6,12 +6,10 @@ use crate::{
     abi,
     bulk::DIRECT_FROM,
     device::{Device, Piece},
-    gaps::{Buffer, NodeFile},
-    hwrng,
+    gaps::{self, Buffer, NodeFile},
 };
 use core::mem::size_of;
 use kernel::{
-    alloc::flags::GFP_KERNEL_ACCOUNT,
     current,
     fs::{
         file::flags::{O_ACCMODE, O_RDWR, O_WRONLY},
@@ -24,7 +22,7 @@ use kernel::{
     seq_file::{seq_print, SeqFile},
     sync::{
         atomic::{Atomic, Full, Relaxed},
-        Arc, SetOnce,
+        new_mutex, new_spinlock, Arc, Mutex, SetOnce, SpinLock,
     },
     uaccess::UserSlice,
 };
@@ -127,21 +125,28 @@ const BULK_FROM: usize = 32;
 const _: () = assert!(PIECE % abi::REG_SIZE == 0);
 
 /// A file that is open on a device's node.
+#[pin_data]
 pub(crate) struct OpenFile {
     device: Arc<Device>,
-    /// What a program has mapped, or had; it lives as long as the file, which a mapping keeps open.
+    /// What programs map, made when one does so first. A mapping keeps the file open.
     memory: SetOnce<Buffer>,
+    /// Held while `memory` is made.
+    #[pin]
+    making: Mutex<()>,
+    /// A buffer for reads, all 0, which the next one uses. Only this file's readers do: one whose copy to
+    /// the caller stalls keeps nobody else from reading.
+    #[pin]
+    spare: SpinLock<Option<Buffer>>,
 }
 
 impl OpenFile {
     /// The file's own memory, which is made when it is first mapped.
     fn memory(&self) -> Result<&Buffer> {
+        let _making = self.making.lock();
         if self.memory.as_ref().is_none() {
-            // Of several who come here at a time one is first; what the others have made goes.
-            let memory = Buffer::new(abi::BULK_MAX_BYTES, GFP_KERNEL_ACCOUNT)?;
-            self.memory.populate(memory);
+            self.memory.populate(Buffer::new(abi::BULK_MAX_BYTES)?);
         }
-        self.memory.as_ref().ok_or(EAGAIN)
+        self.memory.as_ref().ok_or(ENOMEM)
     }
 
     /// Fills the part of the memory that starts at `start`.
@@ -172,23 +177,22 @@ impl OpenFile {
         // A path that failed is not tried again in this read. The registers may still work, and they tell
         // if the device is gone.
         if ways.direct && to.len() >= DIRECT_FROM {
-            if let Some(piece) = self.device.read_direct(to) {
-                return piece;
+            match self.device.read_direct(to) {
+                Ok(Some(piece)) => return piece,
+                Err(ERESTARTSYS) => return Piece::failed(ERESTARTSYS),
+                Ok(None) | Err(_) => ways.direct = false,
             }
-            ways.direct = false;
         }
         if ways.bulk && to.len() >= BULK_FROM {
-            if let Ok(piece) = self.device.read_bulk(to) {
-                return piece;
+            match self.device.read_bulk(to, &self.spare) {
+                Ok(piece) => return piece,
+                Err(ERESTARTSYS) => return Piece::failed(ERESTARTSYS),
+                Err(_) => ways.bulk = false,
             }
-            ways.bulk = false;
         }
         let piece = &mut buffer[..PIECE.min(to.len())];
         if let Err(error) = self.device.fill(piece) {
-            return Piece {
-                stored: 0,
-                end: Some(error),
-            };
+            return Piece::failed(error);
         }
         let stored = to.copy_to_iter(piece);
         Piece {
@@ -214,10 +218,12 @@ struct Ways {
 impl NodeFile for OpenFile {
     type Target = Device;
 
-    fn open(device: Arc<Device>) -> Result<Self> {
-        Ok(Self {
+    fn open(device: Arc<Device>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
             device,
             memory: SetOnce::new(),
+            making <- new_mutex!((), "my_rng::OpenFile::making"),
+            spare <- new_spinlock!(None, "my_rng::OpenFile::spare"),
         })
     }
 
@@ -250,28 +256,25 @@ impl NodeFile for OpenFile {
         };
         let mut done = 0;
         // What has been handed over is never taken back: it has left the stream.
-        while !to.is_empty() {
-            if done > 0 && current!().signal_pending() {
-                break;
+        let result = loop {
+            if to.is_empty() || done > 0 && current!().signal_pending() {
+                break Ok(done);
             }
             let piece = self.read_piece(to, &mut buffer, &mut ways);
             done += piece.stored;
             match piece.end {
-                Some(error) if done == 0 => return Err(error),
-                Some(_) => break,
+                Some(error) if done == 0 => break Err(error),
+                Some(_) => break Ok(done),
                 None => {}
             }
-        }
-        Ok(done)
+        };
+        gaps::wipe(&mut buffer);
+        result
     }
 
     fn show_fdinfo(&self, to: &SeqFile) {
         let device = &*self.device;
-        let offered = if hwrng::quality(device).is_some() {
-            "yes"
-        } else {
-            "no"
-        };
+        let offered = if device.is_offered() { "yes" } else { "no" };
         seq_print!(to, "my_rng-device:\t{}\n", device.address());
         seq_print!(
             to,

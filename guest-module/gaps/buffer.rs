@@ -4,7 +4,7 @@
 
 use core::{ops::Range, ptr::NonNull};
 use kernel::{
-    alloc::{flags::__GFP_ZERO, Flags},
+    alloc::flags::{__GFP_ZERO, GFP_KERNEL_ACCOUNT},
     bindings,
     iov::IovIterDest,
     mm::virt::{self, VmaNew},
@@ -37,12 +37,12 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// Makes one of `size` bytes, all 0.
-    pub(crate) fn new(size: usize, flags: Flags) -> Result<Self> {
-        let mut memory = VVec::<u8>::with_capacity(size, flags | __GFP_ZERO)?;
-        let mut pages = KVec::with_capacity(size.div_ceil(PAGE_SIZE), GFP_KERNEL)?;
+    /// Makes one of `size` bytes, all 0, which is charged to the caller's cgroup.
+    pub(crate) fn new(size: usize) -> Result<Self> {
+        let mut memory = VVec::<u8>::with_capacity(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO)?;
+        let mut pages = KVec::with_capacity(size.div_ceil(PAGE_SIZE), GFP_KERNEL_ACCOUNT)?;
         for page in memory.page_iter() {
-            pages.push(page.as_ptr(), GFP_KERNEL)?;
+            pages.push(page.as_ptr(), GFP_KERNEL_ACCOUNT)?;
         }
         if pages.len() != size.div_ceil(PAGE_SIZE) {
             return Err(ENOMEM);
@@ -77,6 +77,14 @@ impl Buffer {
         // `__GFP_ZERO`, and `to` may be written to. Others may write to the bytes meanwhile, as they may
         // to those of a user's memory; what is copied is then theirs or ours.
         unsafe { bindings::_copy_to_iter(self.memory.as_ptr().cast(), length, to.as_raw()) }
+    }
+
+    /// Overwrites its first `length` bytes, so that nobody finds them in the kernel's memory later.
+    pub(crate) fn wipe(&mut self, length: usize) {
+        let length = length.min(self.size);
+        // SAFETY: There are as many bytes, by the type's invariant. Others may write to them meanwhile,
+        // as above.
+        unsafe { super::c::my_rng_memzero_explicit(self.memory.as_mut_ptr().cast(), length) };
     }
 
     /// Maps it into the memory of a program, from its first byte on, as far as `vma` goes.

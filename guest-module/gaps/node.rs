@@ -4,6 +4,7 @@
 
 use core::marker::PhantomData;
 use kernel::{
+    alloc::flags::GFP_KERNEL_ACCOUNT,
     container_of,
     fs::{File, Kiocb},
     iov::IovIterDest,
@@ -20,7 +21,7 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
     type Target: Send + Sync + 'static;
 
     /// Opens one.
-    fn open(target: Arc<Self::Target>) -> Result<Self>;
+    fn open(target: Arc<Self::Target>) -> impl PinInit<Self, Error>;
 
     /// Answers an ioctl on `file`, whose argument is a pointer.
     fn ioctl(&self, file: &File, command: u32, argument: UserPtr) -> Result<isize>;
@@ -73,7 +74,7 @@ struct OpenNode<F>(PhantomData<F>);
 
 #[vtable]
 impl<F: NodeFile> MiscDevice for OpenNode<F> {
-    type Ptr = KBox<F>;
+    type Ptr = Pin<KBox<F>>;
 
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
         let misc = core::ptr::from_ref(misc).cast_mut();
@@ -83,10 +84,10 @@ impl<F: NodeFile> MiscDevice for OpenNode<F> {
         // SAFETY: By the invariant of `OpenNode`, `target` has been initialized. Nor is it dropped
         // yet: `misc` goes first, and its `misc_deregister` waits until no `open` is running.
         let target = unsafe { &(*node).target };
-        Ok(KBox::new(F::open(target.clone())?, GFP_KERNEL)?)
+        KBox::pin_init(F::open(target.clone()), GFP_KERNEL_ACCOUNT)
     }
 
-    fn ioctl(open: &F, file: &File, command: u32, argument: usize) -> Result<isize> {
+    fn ioctl(open: Pin<&F>, file: &File, command: u32, argument: usize) -> Result<isize> {
         open.ioctl(file, command, UserPtr::from_addr(argument))
     }
 
@@ -94,11 +95,11 @@ impl<F: NodeFile> MiscDevice for OpenNode<F> {
         kiocb.file().read(to)
     }
 
-    fn mmap(open: &F, _file: &File, vma: &VmaNew) -> Result {
+    fn mmap(open: Pin<&F>, _file: &File, vma: &VmaNew) -> Result {
         open.mmap(vma)
     }
 
-    fn show_fdinfo(open: &F, to: &SeqFile, _file: &File) {
+    fn show_fdinfo(open: Pin<&F>, to: &SeqFile, _file: &File) {
         open.show_fdinfo(to);
     }
 }

@@ -2,7 +2,9 @@
 
 //! The memory of a caller, for a device to write to.
 
-use kernel::{bindings, iov::IovIterDest, page::PAGE_SIZE, prelude::*};
+use kernel::{
+    alloc::flags::GFP_KERNEL_ACCOUNT, bindings, iov::IovIterDest, page::PAGE_SIZE, prelude::*,
+};
 
 use super::Table;
 
@@ -19,9 +21,11 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    /// Pins what comes next in `to`, in one piece of the caller's memory and at most `most` bytes, and
-    /// goes past it. Its start and length are multiples of `unit`. None where that is less than `least`
-    /// bytes, or no memory of a program's that can be pinned; `to` is as it was then.
+    /// Pins the next memory of the caller's in `to`, without going forward in it: one piece of at most
+    /// `most` bytes. Its address and its length are multiples of `unit`. Returns `None` if fewer than
+    /// `least` bytes can be pinned.
+    ///
+    /// Sleeps while pages are made, or are under the control of another program (userfaultfd).
     pub(crate) fn take(
         to: &mut IovIterDest<'_>,
         least: usize,
@@ -36,7 +40,8 @@ impl Pinned {
         }
         // It may begin and end within a page.
         let room = most.div_ceil(PAGE_SIZE) + 1;
-        let mut pages = KVec::<*mut bindings::page>::with_capacity(room, GFP_KERNEL).ok()?;
+        let mut pages =
+            KVec::<*mut bindings::page>::with_capacity(room, GFP_KERNEL_ACCOUNT).ok()?;
         let mut array = pages.as_mut_ptr();
         let mut offset = 0;
         // SAFETY: There is room for so many pages in the array, which is ours.
@@ -44,20 +49,17 @@ impl Pinned {
             bindings::iov_iter_extract_pages(iter, &mut array, most, room as c_uint, 0, &mut offset)
         };
         let got = usize::try_from(got).ok().filter(|got| *got > 0)?;
+        // SAFETY: It has just gone forward by so many bytes.
+        unsafe { to.revert(got) };
         // SAFETY: The function has stored as many pages as have `got` bytes from `offset` on.
         unsafe { pages.inc_len((offset + got).div_ceil(PAGE_SIZE)) };
-        let length = got / unit * unit;
-        // INVARIANT: That is what was done above.
+        // INVARIANT: The pages have `got` bytes from `offset` on, and this is no more.
         let pinned = Self {
             pages,
             offset,
-            length,
+            length: got / unit * unit,
         };
-        let fits = length >= least && offset % unit == 0;
-        let back = if fits { got - length } else { got };
-        // SAFETY: It has just gone `got` bytes forward, and that is no less.
-        unsafe { to.revert(back) };
-        fits.then_some(pinned)
+        (pinned.length >= least && offset % unit == 0).then_some(pinned)
     }
 
     /// How many bytes it has.
@@ -70,12 +72,6 @@ impl Pinned {
         // SAFETY: The pages are pinned as long as we live, and have these bytes, by the type's invariant;
         // they are some, as none are taken.
         unsafe { Table::new(&self.pages, self.offset, self.length, most) }
-    }
-
-    /// Goes back in `to`, from which it was taken last, by the last `length` bytes: they were not written to.
-    pub(crate) fn give_back(self, length: usize, to: &mut IovIterDest<'_>) {
-        // SAFETY: `take` has gone forward over as many bytes, and nothing since, by the caller's word.
-        unsafe { to.revert(length.min(self.length)) };
     }
 }
 

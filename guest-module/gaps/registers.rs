@@ -4,7 +4,13 @@
 
 use core::ops::Deref;
 use kernel::{
-    bindings, device::Bound, devres::DevresLt, io::Io, pci, prelude::*, types::CovariantForLt,
+    bindings,
+    device::{self, Bound},
+    devres::DevresLt,
+    io::Io,
+    pci,
+    prelude::*,
+    types::CovariantForLt,
 };
 
 use crate::{abi, MODULE_NAME};
@@ -37,6 +43,11 @@ impl<'a> Registers<'a> {
         // Where no device answers, the ids read as ones.
         config.read32(bindings::PCI_VENDOR_ID as usize) == ids
             && u32::from(command) & bindings::PCI_COMMAND_MEMORY != 0
+    }
+
+    /// The device, which is bound as long as this exists.
+    pub(crate) fn device(&self) -> &device::Device<Bound> {
+        self.pdev.as_ref()
     }
 
     /// Hands the registers to the kernel, which revokes them when the device is unbound.

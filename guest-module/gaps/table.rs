@@ -4,7 +4,12 @@
 
 use core::{marker::PhantomData, mem::MaybeUninit};
 use kernel::{
-    bindings, device, dma::DmaAddress, error::to_result, page::PAGE_SIZE, prelude::*,
+    bindings,
+    device::{self, Bound},
+    dma::DmaAddress,
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*,
     scatterlist::SGTable,
 };
 
@@ -48,7 +53,7 @@ impl Table<'_> {
                 offset as c_uint,
                 length,
                 most,
-                bindings::GFP_KERNEL,
+                bindings::GFP_KERNEL_ACCOUNT,
             )
         })?;
         // SAFETY: It was initialized just now.
@@ -56,15 +61,14 @@ impl Table<'_> {
         Ok(Self(unsafe { table.assume_init() }, PhantomData))
     }
 
-    /// Maps it for a device, while `f` has the device write to it; nothing of that sleeps. For a device
-    /// that is bound, and stays so meanwhile.
+    /// Maps it for a device while `f` has the device write to it. Does not sleep, if `f` does not.
     pub(crate) fn with_device<R>(
         &mut self,
-        device: &device::Device,
+        device: &device::Device<Bound>,
         f: impl FnOnce(&mut Segments<'_>) -> Result<R>,
     ) -> Result<R> {
         let (device, table) = (super::raw_device(device), &raw mut self.0);
-        // SAFETY: The table is valid, and not mapped, by the type's invariant.
+        // SAFETY: The table is valid, and not mapped, by the type's invariant; the device is bound.
         to_result(unsafe { bindings::dma_map_sgtable(device, table, FROM_DEVICE, 0) })?;
         // SAFETY: The table lives through the call, and nobody changes it.
         let entries = unsafe { SGTable::from_raw(table) };

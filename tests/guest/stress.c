@@ -305,7 +305,8 @@ static bool may_fail(struct worker *worker, ssize_t result, const int *errors, c
 static bool check_read(struct worker *worker, ssize_t got, size_t length, const char *what)
 {
     if (got == -1) {
-        CHECK(worker->churn && errno == ENODEV, "%s: %m", what);
+        /* A signal may come while it waits for its turn. */
+        CHECK((worker->churn && errno == ENODEV) || errno == EINTR, "%s: %m", what);
         return false;
     }
     /* The bytes of a number that is not wanted whole come by themselves. */
@@ -464,7 +465,7 @@ static void do_read_bad(struct worker *worker, struct file *file)
         /* This one is bad from its second byte. */
     } while (bad == worker->pages + page - 1);
     length = 1 + choose(worker, 2000);
-    must_fail(worker, read(file->fd, bad, length), ERRORS(EFAULT), "a read to bad memory");
+    must_fail(worker, read(file->fd, bad, length), ERRORS(EFAULT, EINTR), "a read to bad memory");
 }
 
 static void do_read_part(struct worker *worker, struct file *file)
@@ -502,7 +503,7 @@ static void do_read_race(struct worker *worker, struct file *file)
     got = read(file->fd, flapping, length);
     if (file->mode == O_WRONLY) {
         must_fail(worker, got, ERRORS(EBADF), "a read, opened for writing");
-    } else if (may_fail(worker, got, ERRORS(EFAULT), "a read to memory that goes away")) {
+    } else if (may_fail(worker, got, ERRORS(EFAULT, EINTR), "a read to memory that goes away")) {
         CHECK(got > 0 && (size_t)got <= length, "a read to memory that goes away: %zd of %zu", got, length);
     }
 }
@@ -644,8 +645,7 @@ static void do_map(struct worker *worker, struct file *file)
         must_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(EACCES), "mmap, opened for writing");
         return;
     }
-    /* EAGAIN: another thread is about to map the file for the first time. */
-    if (may_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(EAGAIN), "mmap")) {
+    if (may_fail(worker, at == MAP_FAILED ? -1 : 0, ERRORS(0), "mmap")) {
         *mapping = (struct mapping){.at = at, .length = length, .is_writable = file->mode == O_RDWR};
         file->is_mapped = true;
         touch(mapping, next(&worker->state) >> 1);
@@ -737,7 +737,7 @@ static void do_fill(struct worker *worker, struct file *file)
     unsigned int part[2] = {start, length <= RNG_BULK_MAX_BYTES - start ? length : RNG_BULK_MAX_BYTES - start};
 
     /* Another thread that has the file may have mapped it. */
-    may_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, part), file->is_mapped ? ERRORS(0) : ERRORS(EINVAL), "FILL");
+    may_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, part), ERRORS(file->is_mapped ? EINTR : EINVAL), "FILL");
 }
 
 static void do_fill_bad(struct worker *worker, struct file *file)

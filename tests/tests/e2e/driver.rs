@@ -128,3 +128,21 @@ fn what_there_is_to_see_of_a_device() {
          none\n"
     );
 }
+
+/// Enabled once, and able to reach memory, only while the driver is bound to it.
+#[test]
+fn an_unbound_device_is_disabled() {
+    let disabled = Guest::new()
+        .sh("address=$(cat /sys/kernel/debug/my_rng_driver/device)
+             show() {
+                 cd /sys/bus/pci/devices/$address
+                 echo $(cat enable) $(($(od -An -tu1 -j4 -N1 config) & 4))
+             }
+             show
+             for i in 1 2 3; do
+                 echo $address >/sys/bus/pci/drivers/my_rng/unbind; show
+                 echo $address >/sys/bus/pci/drivers/my_rng/bind; show
+             done")
+        .success();
+    assert_eq!(disabled.text(), "1 4\n0 0\n1 4\n0 0\n1 4\n0 0\n1 4\n");
+}

@@ -5,6 +5,7 @@
 //! - `driver`: which PCI devices are ours, and what happens when one comes or goes
 //! - `device`: the registers of one device, and what can be done with them
 //! - `bulk`: its bulk engine: many numbers at once, by DMA
+//! - `pool`: a fixed number of things that callers share: the engine's descriptors
 //! - `identity`: what a device says of itself, and what follows from its generator
 //! - `node`: the nodes under `/dev`: their names, and what they do for open files
 //! - `hwrng`: the device as one of the kernel's own random number generators
@@ -24,6 +25,7 @@ mod gaps;
 mod hwrng;
 mod identity;
 mod node;
+mod pool;
 
 module! {
     type: MyRngModule,

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The memory that the driver reads by way of: who pays for it, who waits for it, and what is left in it.
+
+use std::fs;
+
+use my_rng_dev::generator::{Generator, Kind};
+use my_rng_e2e::{Guest, Machine};
+use serde_json::json;
+
+#[test]
+fn the_memory_of_a_file_is_charged_to_its_user() {
+    let account = Guest::new()
+        .option("--smp", "2")
+        .program("account")
+        .sh("mkdir /cgroup; mount -t cgroup2 none /cgroup
+             echo +memory >/cgroup/cgroup.subtree_control
+             mkdir /cgroup/readers
+             sh -c 'echo $$ >/cgroup/readers/cgroup.procs; exec /account /cgroup/readers'")
+        .success();
+    assert_eq!(account.text(), "done\n");
+}
+
+#[test]
+fn readers_that_stall_keep_nobody_waiting() {
+    let guest = Guest::new();
+    let disk = guest.folder().join("disk");
+    fs::write(&disk, vec![0; 32 << 20]).expect("a disk");
+    let disk = disk.display().to_string().replace(',', ",,");
+    let stall = guest
+        .option("--smp", "2")
+        .option("--qemu-arg", "-drive")
+        .option(
+            "--qemu-arg",
+            format!("file={disk},format=raw,if=none,id=disk"),
+        )
+        .option("--qemu-arg", "-device")
+        .option("--qemu-arg", "virtio-blk-pci,drive=disk")
+        .program("stall")
+        .sh(
+            "mke2fs /dev/vda >/dev/null; mkdir /disk; mount -t ext4 /dev/vda /disk
+             /stall /disk $(cat /sys/kernel/debug/my_rng_driver/device)",
+        )
+        .success();
+    assert_eq!(stall.text(), "done\n");
+}
+
+#[test]
+fn no_number_stays_in_the_kernel_s_memory() {
+    const MEMORY: usize = 128 << 20;
+    const SEED: u32 = 0x1234_5678;
+    let mut guest = Machine::guest("pc")
+        .args(["-m", "128M"])
+        .programs(&["forget"])
+        .device("my_rng,generator=chacha20")
+        .start();
+    guest.console.shell();
+    guest.console.run("tar -xf /dev/vda");
+    guest.console.run(&format!(
+        "mkfifo /taken; ./forget {SEED} >/taken & read _ </taken"
+    ));
+    let dump = guest.folder().join("memory");
+    guest.qmp.execute(
+        "pmemsave",
+        json!({ "val": 0, "size": MEMORY, "filename": dump }),
+    );
+    let memory = fs::read(&dump).expect("a dump");
+    assert_eq!(memory.len(), MEMORY);
+
+    let mut stream = Generator::new(Kind::ChaCha20, SEED);
+    // Two numbers from the middle of each read.
+    let middles = [28, 20000, 20000, 32].map(|length| {
+        let words: Vec<u32> = (0..length / 4)
+            .map(|_| stream.next_u32(|| None).expect("a number"))
+            .collect();
+        let middle = words.len() / 2;
+        u64::from(words[middle + 1]) << 32 | u64::from(words[middle])
+    });
+    let mut found = [false; 4];
+    for bytes in memory.windows(8) {
+        let numbers = u64::from_le_bytes(bytes.try_into().expect("8 bytes"));
+        for (found, middle) in found.iter_mut().zip(&middles) {
+            *found |= numbers == *middle;
+        }
+    }
+    // From the registers, by way of memory of an open file and of a closed one, and what the program kept.
+    assert_eq!(found, [false, false, false, true]);
+}
