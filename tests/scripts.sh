@@ -356,6 +356,34 @@ test_packages_can_be_told_only() {
     [[ ! -e $tmp/called ]]
 }
 
+asks_for() { # asks_for PACKAGES PACKAGE=VERSION...: where no Rust is installed, and apt has these packages
+    local wanted=$1 package
+    shift
+    rm -rf -- "$tmp/has"
+    mkdir -- "$tmp/has"
+    for package; do echo "  Candidate: ${package#*=}" >"$tmp/has/${package%%=*}"; done
+    fails_with "$wanted" lib 'exec "$ROOT/scripts/toolchain.sh"' PATH="$tmp/bin" MY_RNG_PACKAGES=tell
+}
+
+test_the_rust_of_the_distribution_is_found() {
+    mkdir -- "$tmp/bin"
+    ln -s -- /usr/bin/* "$tmp/bin/"
+    rm -f -- "$tmp"/bin/{rust*,cargo*,clippy*,apt-cache,apt-get,dpkg-query}
+    printf '#!/bin/sh\ncat "%s/has/$2"\n' "$tmp" >"$tmp/bin/apt-cache"
+    # As apt-get --simulate --no-remove.
+    printf '#!/bin/sh\n[ ! -e "%s/in_the_way" ]\n' "$tmp" >"$tmp/bin/apt-get"
+    printf '#!/bin/sh\n' >"$tmp/bin/dpkg-query"
+    chmod +x -- "$tmp"/bin/{apt-cache,apt-get,dpkg-query}
+    # Debian 13, Debian 12, Ubuntu 24.04.
+    asks_for ' rustc cargo rust-src rustfmt rust-clippy' rustc=1.85.1+dfsg1-1 rustup=1.27.1-3+b1
+    asks_for ' rustc-web cargo-web rust-web-src rustfmt-web rust-web-clippy' rustc=1.63.0+dfsg1-2 rustc-web=1.96.0+dfsg1-1
+    asks_for ' rustup' rustc=1.75.0+dfsg0ubuntu1-0ubuntu7 rustup=1.26.0-4
+    # An older release, and a machine whose old rustc apt would have to remove.
+    asks_for 'sh.rustup.rs' rustc=1.63.0+dfsg1-2
+    touch -- "$tmp/in_the_way"
+    asks_for 'sh.rustup.rs' rustc=1.75.0+dfsg0ubuntu1-0ubuntu7 rustup=1.26.0-4
+}
+
 built() { # built VERSION: as if all were built
     local file
     for file in qemu/prefix/bin/qemu-system-x86_64 qemu/prefix/share/qemu/bios-256k.bin bin/my-rng share/man/man1/my-rng.1 \
