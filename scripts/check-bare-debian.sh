@@ -66,9 +66,10 @@ run_inside() {
     wait "$!"
 }
 
-mirror='' security_mirror=''
+mirror=${DEBIAN_MIRROR:-} security_mirror=''
 find_debian_mirror
-[[ -n $mirror ]] || die "apt is set up for no mirror of Debian's on this machine: add one to its sources."
+[[ -n $mirror ]] ||
+    die "apt is set up for no mirror of Debian's on this machine: say DEBIAN_MIRROR=URL with one."
 get_admin "to make a Debian in a folder and enter it" ||
     die "making a Debian in a folder and entering it needs root: run this as root or as a user with sudo."
 sub "$ROOT/scripts/packages.sh" install git mmdebstrap debian-archive-keyring
