@@ -25,7 +25,7 @@ pub struct Script {
     steps: Vec<Step>,
 }
 
-/// Of any offset at all, a fuzzer would not find these soon.
+/// The registers by name: among all 2^64 offsets the fuzzer would not find them soon.
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 enum Offset {
     Rng,
@@ -37,7 +37,7 @@ enum Offset {
     Any(u64),
 }
 
-/// As [`Offset`].
+/// Likewise.
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 enum Size {
     Word,
@@ -57,8 +57,8 @@ enum Step {
     Keep,
     /// The snapshot is loaded into the device as it is now.
     Restore,
-    /// A descriptor is written, nearly as it should be, and the doorbell rung. The last segment is there
-    /// so many times more.
+    /// A mostly correct descriptor is written, and the doorbell rung. The number is how often the last
+    /// segment is repeated.
     Transfer(Vec<Segment>, u8, Option<Damage>),
     /// The guest writes to its memory.
     Store(u16, u32),
@@ -66,11 +66,11 @@ enum Step {
     Ring(u8),
 }
 
-/// Of a descriptor: where in memory it starts, in words, and how long it is.
+/// A segment: where it starts, in words from [`START`], and its length.
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 struct Segment(u16, Length);
 
-/// Most of a length that is any number of bytes would be refused, or take long.
+/// The device refuses most lengths that are just any number of bytes, or takes long over them.
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 enum Length {
     Words(u8),
@@ -78,25 +78,25 @@ enum Length {
     Bytes(u16),
 }
 
-/// What is changed of a descriptor: so many words from its start, this.
+/// A wrong word in a descriptor: its index, and its value.
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 struct Damage(u8, u32);
 
-/// How many steps a script may have, and how many numbers they may take in all. More find little that these
-/// do not, and take longer.
+/// How many steps a script may have, and how many numbers they may take in all. More steps or numbers take
+/// longer and find little else.
 const STEPS: usize = 300;
 const NUMBERS: u64 = 3000;
 
-/// One script in so many may take the numbers of the longest transfer, too.
+/// One script in 256 may also take the numbers of the longest transfer.
 const PATIENT: u64 = 256;
 const PATIENT_NUMBERS: u64 = 65536 + NUMBERS;
 
-/// A state that arrives at xoshiro256++ makes the device jump, which takes it as long as some thousand
-/// numbers: for patient scripts, and for the target `vmstate`.
+/// What loading a state costs with xoshiro256++: the device jumps to its position, which takes as long as
+/// thousands of numbers. Only patient scripts do it, and the target `vmstate`.
 const JUMP: u64 = NUMBERS + 1;
 
-/// Which scripts are patient, a hash tells. The fuzzer would keep a part of the script for that in most of
-/// what it makes of a patient one, and would soon make nothing else.
+/// A hash picks the patient scripts. If a field decided, the fuzzer would keep that field when it changes a
+/// script, and soon most scripts would be patient.
 fn is_patient(script: &Script) -> bool {
     let mut hasher = DefaultHasher::new();
     script.hash(&mut hasher);
@@ -110,7 +110,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// Whether it may take so many.
+    /// Whether it may still take so many; if so, they are counted.
     fn may_take(&mut self, numbers: u64) -> bool {
         let rest = self.left.checked_sub(numbers);
         self.left = rest.unwrap_or(self.left);
@@ -237,7 +237,7 @@ pub fn run(script: &Script) {
         }
         guest.pair.check();
     }
-    // What is not seen in a state would be seen here.
+    // Differences that the state does not show would show here.
     guest.pair.take(40);
     guest.pair.read(8, 4);
     guest.pair.check();
