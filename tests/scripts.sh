@@ -431,6 +431,42 @@ test_install_copies_and_uninstall_takes_off_just_that() {
     [[ $(cd -- "$root/usr" && find . -type f | sort | paste -sd ' ') == "./bin/mine ./lib/my_rng/bzImage ./share/qemu/mine" ]]
 }
 
+# ---- measuring ----
+
+test_bench_leaves_the_checkout_as_it_is() {
+    local name checkout=$tmp/my_rng
+    mkdir -p -- "$checkout"/{rust-dev/src,qemu-8.2.9-overlay/hw/misc/my-rng} "$tmp/bin" "$tmp/build/bin" "$tmp/build/guest/x86_64-unknown-linux-gnu/release"
+    cp -R -- Makefile scripts rust-toolchain.toml "$checkout/"
+    echo '// as the user edits it' >"$checkout/rust-dev/src/lib.rs"
+    : >"$checkout/qemu-8.2.9-overlay/hw/misc/my-rng/cargo-staticlib.py"
+    git -C "$checkout" init --quiet
+    # In the place of what takes its time. The demo says what it would have built.
+    for name in build bench-twins; do printf '#!/bin/sh\n' >"$checkout/scripts/$name.sh"; done
+    printf '#!/bin/sh\ncat "${0%%/scripts/*}/rust-dev/src/lib.rs" >"%s"\n' "$tmp/seen" >"$checkout/scripts/demo.sh"
+    printf '#!/bin/sh\n' | tee "$tmp/bin/cargo" >"$tmp/build/guest/x86_64-unknown-linux-gnu/release/my-rng-bench"
+    printf '#!/bin/sh\necho END MY-RNG TEST\n' >"$tmp/build/bin/vm-demo"
+    : >"$tmp/build/.my_rng-build"
+    mkdir -- "$tmp/build/bench"
+    : >"$tmp/build/bench/table.md"
+    chmod +x -- "$tmp"/{bin/cargo,build/bin/vm-demo,build/guest/x86_64-unknown-linux-gnu/release/my-rng-bench}
+    unchanged "$checkout" clean_env PATH="$tmp/bin:$PATH" make -s -C "$checkout" bench BUILD="$tmp/build"
+    grep -q 'as the user edits it' -- "$tmp/seen"
+    grep -q 'static MY_RNG_BENCH' -- "$tmp/seen"
+    grep -qx 'edit [0-9.]*' -- "$tmp/build/bench/times"
+    # One that is ended in the middle of the demo, too.
+    mkfifo -- "$tmp/demo"
+    printf '#!/bin/sh\necho $$ $PPID >"%s"\nexec sleep 1000000\n' "$tmp/demo" >"$checkout/scripts/demo.sh"
+    # shellcheck disable=SC2317  # called below
+    killed_bench() {
+        local demo bench
+        clean_env PATH="$tmp/bin:$PATH" MY_RNG_BUILD="$tmp/build" "$checkout/scripts/bench.sh" &
+        read -r demo bench <"$tmp/demo"
+        kill -KILL "$bench" "$demo"
+        wait "$!" || true
+    }
+    unchanged "$checkout" killed_bench
+}
+
 # ---- all of them ----
 
 (($#)) || mapfile -t < <(declare -F | sed -n 's/^declare -f test_//p')
