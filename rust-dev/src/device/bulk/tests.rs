@@ -113,7 +113,7 @@ impl Host<Event> for Machine {
         };
         let mut length = length.min((next - address) as usize);
         if address != DESCRIPTOR {
-            length = length.min(self.piece - address as usize % self.piece);
+            length = length.min(self.piece - address as usize % self.piece.max(1));
         }
         let mut mapped = self.mapped.borrow_mut();
         mapped.0 += 1;
@@ -368,15 +368,20 @@ fn all_segments_may_lie_across_the_ends_of_pages() {
     assert_eq!(words(&mut device, 5), words(&mut single, 5));
 }
 
+/// The host should give no such piece.
 #[test]
-fn a_piece_that_ends_within_a_word_is_refused() {
-    let mut machine = Machine::new(16);
-    let mut device = make(Kind::Libc);
-    machine.piece = 6;
-    machine.describe(&[(4 * PAGE, 8)]);
-    machine.ring(&mut device).unwrap_err();
-    assert_eq!(machine.outcome(), (abi::BULK_BAD_MEMORY, 0));
-    assert_eq!(machine.load(4 * PAGE, 8), [0xa5; 8]);
+fn a_piece_without_bytes_or_that_ends_within_a_word_is_refused() {
+    for piece in [0, 6] {
+        let mut machine = Machine::new(16);
+        let mut device = make(Kind::Libc);
+        machine.piece = piece;
+        machine.describe(&[(4 * PAGE, 8)]);
+        machine.ring(&mut device).unwrap_err();
+        assert_eq!(machine.outcome(), (abi::BULK_BAD_MEMORY, 0));
+        assert_eq!(machine.load(4 * PAGE, 8), [0xa5; 8]);
+        // It and the descriptor: no other is asked for.
+        assert_eq!(machine.mapped.borrow().1, 2);
+    }
 }
 
 #[test]
