@@ -63,8 +63,8 @@ missing() { # missing PACKAGE...: those that are not installed, one a line
     done
 }
 
-# What root runs to install "$@", not longer than two hours. A run that was ended half-way is put right first; a mirror that
-# fails to answer does not matter if the package comes from another.
+# What root runs to install "$@", for two hours at most. It first repairs what a run that was ended half-way
+# left. A mirror that does not answer does not matter if the package comes from another.
 # shellcheck disable=SC2016  # "$@" is the inner shell's
 as_root='set -e
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1

@@ -81,11 +81,10 @@ test_clean_leaves_what_is_not_the_builds() {
 }
 
 test_clean_knows_all_that_is_built() {
-    local built entry
+    local built name
     built=" $(sed -n '/^built=(/,/)/p' scripts/clean.sh | tr -s '()\n ' ' ')"
-    for entry in "${MY_RNG_BUILD:-build}"/*/; do
-        entry=$(basename -- "$entry")
-        [[ $entry == '*' || $built == *" $entry "* ]] || { echo "clean does not know $entry" && return 1; }
+    for name in $(grep -ohP '\$BUILD/\K[a-z][a-z.-]*' scripts/*.sh); do
+        [[ $built == *" $name "* ]] || { echo "clean does not know $name" && return 1; }
     done
 }
 
