@@ -9,7 +9,8 @@
 
 enum { LARGE = 20000 };
 
-static unsigned char buffer[LARGE + 1], kept[32];
+static unsigned char buffer[LARGE + 1];
+static uint32_t kept[8];
 
 static void forget(int fd, size_t length)
 {
