@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/build-qemu.sh [SERIES]: QEMU with the device in it, from build/qemu/src into
-# build/qemu/prefix. Its source comes from scripts/fetch.sh. QEMU's own build finds out what to do again.
+# scripts/build-qemu.sh [SERIES [OPTION...]]: QEMU with the device in it, from build/qemu/src into
+# build/qemu/prefix; the options are for QEMU's configure. Its source comes from scripts/fetch.sh. QEMU's own
+# build finds out what to do again.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -10,7 +11,7 @@ use_rust
 # Only what the virtual machine uses, and pictures of its screen: this halves the time of the build.
 options=(--prefix="$QEMU_PREFIX" --target-list=x86_64-softmmu --without-default-features
     --enable-system --enable-tcg --enable-kvm --enable-pixman --enable-png --enable-slirp
-    --disable-docs --disable-debug-info)
+    --disable-docs --disable-debug-info "${@:2}")
 # The distribution's Python, which has the venv module and which the packages are for.
 [[ -x /usr/bin/python3 ]] && options+=(--python=/usr/bin/python3)
 
@@ -38,7 +39,7 @@ for target in json.load(open("meson-info/intro-targets.json")):
     find "$QEMU_PREFIX/share/qemu" -type f -size 0 -delete
 }
 
-sub "$ROOT/scripts/fetch.sh" qemu "$@" "$QEMU_TREE"
+sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
 LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang) # for the device's bindings of QEMU's headers
 export LIBCLANG_PATH
 
@@ -47,7 +48,7 @@ if ! lay_on; then
     # One that was laid on by an earlier state of this project; the tree is nobody's but ours.
     say "Taking QEMU's source anew, for the overlay on it is another one"
     rm -rf -- "$QEMU_TREE" "$QEMU_TREE.source"
-    sub "$ROOT/scripts/fetch.sh" qemu "$@" "$QEMU_TREE"
+    sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
     lay_on || die "the overlay cannot be laid on $QEMU_TREE: $(last_line "$LOG/overlay.log")"
 fi
 

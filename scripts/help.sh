@@ -26,6 +26,8 @@ Places:
   PREFIX=DIR            for install and uninstall; DESTDIR=DIR is put in front of it
 Other:
   QEMU_VERSIONS=LIST    the series of QEMU for matrix, also unknown ones (default: $(qemu_series | paste -sd ' '))
+  QEMU_CONFIGURATIONS=LIST  how matrix configures QEMU: plain lto dtrace debug modules targets rust cross
+                        (default: all of them)
   ACCEL=auto|kvm|tcg    what runs the guest (default: KVM if a guest really runs on it, else TCG)
   QUICK=1               for bench: in less than 3 minutes; ROUNDS=N: how often all is measured (default: 15)
   PUBLISH=1             for bench: writes docs/benchmarks.md and its charts anew

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/matrix.sh: builds and tests the device in one QEMU of each series that QEMU_VERSIONS names (by
-# default, those of qemu-8.2.9-overlay/series) and whose source can be had: does QEMU build, does the
-# overlay's qtest pass, do the end-to-end tests? A series that is not on the list is tried as with FORCE=1.
-# Each is built in build/matrix/SERIES, and stays there. Ends with a table and the count; the status is 0
-# if nothing failed and something passed.
+# scripts/matrix.sh: builds QEMU with the device in several ways, and tests it. QEMU_CONFIGURATIONS says how
+# QEMU is configured:
+#   plain     one QEMU of each series that QEMU_VERSIONS names (by default, those of
+#             qemu-8.2.9-overlay/series) and whose source can be had: does it build, does the overlay's qtest
+#             pass, do the end-to-end tests? A series that is not on the list is tried as with FORCE=1.
+#   the rest  see options_of below; each with the first of these series (rust: with 10.2): does it build, does
+#             the qtest pass? With dtrace: does every probe fire? cross is to be refused.
+# Each is built in build/matrix/SERIES or build/matrix/SERIES-CONFIGURATION, and stays there. Ends with a table
+# and the count; the status is 0 if nothing failed and something passed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/series.sh
@@ -22,9 +26,47 @@ in_build() { # in_build FOLDER COMMAND...: with FOLDER as the build folder
     env MY_RNG_BUILD="$1" "${@:2}"
 }
 
-build() { # build FOLDER SERIES
-    in_build "$1" "$ROOT/scripts/build-qemu.sh" "$2"
-    in_build "$1" "$ROOT/scripts/build-guest.sh" where
+options_of() { # options_of CONFIGURATION: what QEMU's configure is given for it, one a line
+    case $1 in
+        plain) ;;
+        lto) echo --enable-lto ;;
+        dtrace) echo --enable-trace-backends=log,dtrace ;;
+        debug) echo --enable-debug ;;
+        modules) echo --enable-modules ;;
+        # One without system devices, and one that has no machine for qtests of PCI devices, among them.
+        targets) printf '%s\n' --enable-linux-user \
+            --target-list=x86_64-softmmu,i386-softmmu,s390x-softmmu,x86_64-linux-user ;;
+        rust) echo --enable-rust ;;
+        # This machine's own compiler, by its full name.
+        cross) echo "--cross-prefix=$(gcc -dumpmachine)-" ;;
+        *) die "QEMU_CONFIGURATIONS has $1, which is none of $all_configurations." ;;
+    esac
+}
+all_configurations="plain lto dtrace debug modules targets rust cross"
+
+build() { # build FOLDER SERIES OPTION...
+    in_build "$1" "$ROOT/scripts/build-qemu.sh" "${@:2}"
+}
+
+refused() { # refused FOLDER SERIES OPTION...: is it, in a sentence that says how to go on?
+    local log=$1/log/qemu-configure.log
+    if build "$@"; then echo "configure should have refused: ${*:3}" && return 1; fi
+    grep -e 'ERROR: .*configure QEMU without --cross-prefix' -- "$log"
+}
+
+probes() { # probes FOLDER: does each of the device's probes (a nop that a debugger may stop at) fire?
+    local name names=(reset write seed read guest_error transfer) commands=()
+    for name in "${names[@]}"; do commands+=(-ex "tbreak -probe-stap qemu:my_rng_$name"); done
+    # Puts the BAR at 0xe0000000, switches memory and DMA on, seeds, reads, reads badly, and has a word filled.
+    printf '%s\n' >"$1/qtest" 'outl 0xcf8 0x80002010' 'outl 0xcfc 0xe0000000' 'outl 0xcf8 0x80002004' \
+        'outw 0xcfc 0x6' 'writel 0xe0000004 0x42' 'readl 0xe0000000' 'readb 0xe0000000' \
+        'writel 0x100004 0x1' 'writeq 0x100010 0x200000' 'writel 0x100018 0x4' 'writel 0xe000000c 0x100'
+    commands+=(-ex "run <'$1/qtest'")
+    for name in "${names[@]:1}"; do commands+=(-ex continue); done
+    timeout 300 gdb -nx -batch -ex 'handle SIGUSR1 nostop noprint' "${commands[@]}" --args \
+        "$1/qemu/src/build/qemu-system-x86_64" -accel qtest -qtest stdio -display none -nodefaults \
+        -device my_rng,addr=4 | tee "$1/probes"
+    (($(grep -c '^Thread .* hit Temporary breakpoint\|^Temporary breakpoint [0-9]*, ' -- "$1/probes") == ${#names[@]}))
 }
 
 qtest() { # qtest FOLDER
@@ -33,57 +75,71 @@ qtest() { # qtest FOLDER
 
 end_to_end() { # end_to_end FOLDER
     cd -- "$ROOT"
+    in_build "$1" "$ROOT/scripts/build-guest.sh" where
     in_build "$1" cargo test --locked --jobs "$JOBS" -p my-rng-e2e
 }
 
-line() { # line SERIES VERSION SOURCE WORD...: adds one to the table
-    local word row
-    printf -v row '%-7s %-8s %-50s' "${@:1:3}"
-    for word in "${@:4}"; do printf -v row '%s %-7s' "$row" "$word"; done
-    table+=("${row%"${row##*[! ]}"}")
+line() { # line NAME VERSION SOURCE WORD...: adds one to the table
+    local row
+    printf -v row '%-12s %-8s %-50s %s' "${@:1:3}" "${*:4}"
+    table+=("$row")
 }
 
-check() { # check SERIES
-    local series=$1 folder=$BUILD/matrix/$1 record=$BUILD/matrix/$1/qemu/src.source
-    local what words=() result=passed status took
+check() { # check SERIES CONFIGURATION: whether its source could be had goes to $had
+    local series=$1 configuration=$2 name=$1 folder record options=()
+    local what steps words=() result=passed status took
+    mapfile -t options < <(options_of "$configuration")
+    [[ $configuration == plain ]] || name+=-$configuration
+    folder=$BUILD/matrix/$name record=$folder/qemu/src.source
+    case $configuration in
+        plain) steps=(build qtest end_to_end) ;;
+        dtrace) steps=(build qtest probes) ;;
+        cross) steps=(refused) ;;
+        *) steps=(build qtest) ;;
+    esac
+    had=
     # A FORCE of the user's is for the QEMU that the others build.
     export MY_RNG_FORCE=
     qemu_is_known "$series" || MY_RNG_FORCE=1
     make_folder "$folder"
-    step_may_fail "matrix-$series-source" "QEMU $series: getting the source" \
+    step_may_fail "matrix-$name-source" "QEMU $name: getting the source" \
         in_build "$folder" "$ROOT/scripts/fetch.sh" qemu "$series" "$folder/qemu/src"
     if ((status)); then
         skipped=$((skipped + 1))
-        notes+=("QEMU $series could not be had: $(last_line "$LOG/matrix-$series-source.log" | sed 's/^error: //')")
-        line "$series" - - skipped
+        notes+=("QEMU $series could not be had: $(last_line "$LOG/matrix-$name-source.log" | sed 's/^error: //')")
+        line "$name" - - skipped
         return
     fi
+    had=yes
     if [[ -n $MY_RNG_FORCE ]]; then
         notes+=("QEMU $series is not on the list of the known (qemu-8.2.9-overlay/series): tried as with FORCE=1.")
     fi
-    for what in build qtest end_to_end; do
+    for what in "${steps[@]}"; do
         case $what in
-            build) step_may_fail "matrix-$series-build" "QEMU $series: building it with the device" \
-                build "$folder" "$series" ;;
-            qtest) step_may_fail "matrix-$series-qtest" "QEMU $series: QEMU's own kind of test" \
+            build) step_may_fail "matrix-$name-build" "QEMU $name: building it with the device" \
+                build "$folder" "$series" "${options[@]}" ;;
+            refused) step_may_fail "matrix-$name-refused" "QEMU $name: is it refused?" \
+                refused "$folder" "$series" "${options[@]}" ;;
+            qtest) step_may_fail "matrix-$name-qtest" "QEMU $name: QEMU's own kind of test" \
                 qtest "$folder" ;;
-            end_to_end) step_may_fail "matrix-$series-end_to_end" "QEMU $series: the end-to-end tests" \
+            probes) step_may_fail "matrix-$name-probes" "QEMU $name: the probes" probes "$folder" ;;
+            end_to_end) step_may_fail "matrix-$name-end_to_end" "QEMU $name: the end-to-end tests" \
                 end_to_end "$folder" ;;
         esac
         if ((status == 0)); then
-            words+=(ok)
+            words+=("$what")
             continue
         fi
-        words+=(FAILED)
+        words+=("$what:FAILED")
         result=failed
-        tail -n 20 -- "$LOG/matrix-$series-$what.log" | sed 's/^/    /' >&2
-        say "   The whole log: $LOG/matrix-$series-$what.log"
-        disk_full_sentence "$LOG/matrix-$series-$what.log"
+        tail -n 20 -- "$LOG/matrix-$name-$what.log" | sed 's/^/    /' >&2
+        say "   The whole log: $LOG/matrix-$name-$what.log"
+        disk_full_sentence "$LOG/matrix-$name-$what.log"
         # Without a QEMU there is nothing to test.
         [[ $what != build ]] || break
     done
     if [[ $result == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    line "$series" "$(sed -n 's/^version=//p' -- "$record")" "$(sed -n 's/^source=//p' -- "$record")" "${words[@]}"
+    line "$name" "$(sed -n 's/^version=//p' -- "$record")" "$(sed -n 's/^source=//p' -- "$record")" "${words[@]}"
 }
 
 versions=${QEMU_VERSIONS:-$(qemu_series)}
@@ -93,12 +149,28 @@ for series; do
     [[ $series =~ ^[0-9]+\.[0-9]+$ ]] ||
         die "QEMU_VERSIONS has $series: give series of QEMU, such as QEMU_VERSIONS='8.2 10.0'."
 done
+configurations=${QEMU_CONFIGURATIONS:-$all_configurations}
+for configuration in $configurations; do options_of "$configuration" >/dev/null; done
 lock_build
-sub "$ROOT/scripts/build.sh" packages toolchain programs linux module initramfs
+parts=(packages toolchain programs)
+case " $configurations " in *" plain "*) parts+=(linux module initramfs) ;; esac
+sub "$ROOT/scripts/build.sh" "${parts[@]}"
+case " $configurations " in *" dtrace "*) sub "$ROOT/scripts/packages.sh" install gdb systemtap-sdt-dev ;; esac
+# For QEMU's own Rust code.
+case " $configurations " in *" rust "*) use_bindgen ;; esac
 
 passed=0 failed=0 skipped=0 notes=() table=()
-line series version source builds qtest e2e
-for series; do check "$series"; done
+line name version source passed
+for configuration in $configurations; do
+    case $configuration in
+        plain) for series; do check "$series" plain; done ;;
+        rust) check 10.2 rust ;;
+        *) for series; do
+            check "$series" "$configuration"
+            if [[ -n $had ]]; then break; fi
+        done ;;
+    esac
+done
 stop_ticker
 
 printf '%s\n' "${table[@]}" ${notes[@]+"${notes[@]}"}

@@ -23,11 +23,20 @@ def dependencies(cargo_depfile):
     return ""
 
 
+def output(command, folder, env):
+    """What a command that has to work prints."""
+    done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} does not work here: {done.stderr.strip()}")
+    return done.stdout
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("cargo", "manifest", "qemu-build-dir", "target-dir", "output", "depfile"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--feature", action="append", default=[], help="one beside qemu")
+    parser.add_argument("--rustc", help="the compiler of QEMU's own Rust code")
     args = parser.parse_args()
 
     # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
@@ -42,13 +51,15 @@ def main():
             ("CARGO_BUILD_", "CARGO_MAKEFLAGS", "CARGO_PROFILE_", "CARGO_TARGET_")
         ):
             del env[name]
-    # In the crate, so that rustup sees the repository's rust-toolchain.toml.
-    about = subprocess.run(
-        [args.cargo, "-vV"], cwd=crate, env=env, check=False, capture_output=True, text=True
-    )
-    host = re.search(r"^host: (\S+)$", about.stdout, re.MULTILINE)
-    if not host:
-        sys.exit(f"{args.cargo} does not work here: {about.stderr.strip()}")
+    if args.rustc:
+        # What is called rustc may be rustup, which would choose another one in the crate's folder.
+        sysroot = output([args.rustc, "--print", "sysroot"], args.qemu_build_dir, env)
+        env["RUSTC"] = os.path.join(sysroot.strip(), "bin", "rustc")
+        about = output([env["RUSTC"], "-vV"], crate, env)
+    else:
+        # In the crate, so that rustup sees the repository's rust-toolchain.toml.
+        about = output([args.cargo, "-vV"], crate, env)
+    host = re.search(r"^host: (\S+)$", about, re.MULTILINE)
     command = [args.cargo, "build", "--quiet", "--release", "--locked"]
     command += ["--features", ",".join(["qemu", *args.feature])]
     # The target is named, or the user's own configuration might name another.
