@@ -83,9 +83,9 @@ test_clean_leaves_what_is_not_the_builds() {
 test_clean_knows_all_that_is_built() {
     local built name
     built=" $(sed -n '/^built=(/,/)/p' scripts/clean.sh | tr -s '()\n ' ' ')"
-    for name in $(grep -ohP '\$BUILD/\K[a-z][a-z.-]*' scripts/*.sh); do
+    while read -r name; do
         [[ $built == *" $name "* ]] || { echo "clean does not know $name" && return 1; }
-    done
+    done < <(grep -ohP '\$BUILD/\K[a-z][a-z.-]*' scripts/*.sh)
 }
 
 test_distclean_leaves_what_is_not_the_caches() {
