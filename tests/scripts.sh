@@ -185,9 +185,10 @@ test_a_script_has_the_locks_of_the_one_that_started_it() {
 
 test_what_a_script_becomes_holds_no_lock() {
     start_holder
-    echo 'lock_cache debian; become cat' >&7
-    # The first waits until it is cat.
-    flock "$tmp/build/.my_rng-build" true
+    echo 'lock_cache debian; become sh -c "echo became; exec cat"' >&7
+    read -r line <&8
+    [[ $line == became ]]
+    flock -n "$tmp/build/.my_rng-build" true
     flock -n "$tmp/home/.cache/my_rng/lock" true
     flock -n "$tmp/home/.cache/my_rng/lock-debian" true
     exec 7>&-
