@@ -85,6 +85,8 @@ overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
     listing "$tree" | diff -- "$1/before" - || { echo "taking it off left this difference" && return 1; }
     if "$overlay" status "$tree"; then echo "the overlay is said to be on a tree that it was taken off" && return 1; fi
     # Copies, in a tree that then needs nothing of this checkout; and the patch that makes just them.
+    # patch gives files the modes that the patch names, and the copies get what the umask leaves.
+    umask 022
     "$overlay" patch "$tree" >"$1/qemu.patch"
     "$overlay" apply --copy "$tree"
     listing "$tree" >"$1/on"
