@@ -135,8 +135,8 @@ impl Device {
 
     /// Takes numbers from the stream, as the little-endian bytes that [`read_bytes`](Self::read_bytes) gives,
     /// and lends them where the device has written them. It is always all of `length` bytes, of which there
-    /// can be [`FILL_MAX`](Self::FILL_MAX); where the length is no multiple of four, the rest of the last
-    /// number is dropped.
+    /// can be [`FILL_MAX`](Self::FILL_MAX), whatever signals arrive meanwhile; where the length is no multiple
+    /// of four, the rest of the last number is dropped.
     ///
     /// This saves the copy that a read makes. The first call maps memory, which takes as long as to read some
     /// hundred kilobytes, so it is for whoever wants much: from a megabyte on it pays. Each `Device` has its

@@ -83,7 +83,14 @@ impl OpenFile {
         // SAFETY: `part` is valid for the two u32 that the command reads, and outlives the call. The command
         // writes to the file's memory, which is mapped nowhere but in `memory` (by the type's invariant);
         // there nobody looks at it now, for it is borrowed exclusively.
-        checked(unsafe { libc::ioctl(node, IOCTL_FILL as libc::Ioctl, &raw const part) })?;
+        let fill =
+            || checked(unsafe { libc::ioctl(node, IOCTL_FILL as libc::Ioctl, &raw const part) });
+        // A signal that came before it was our turn: nothing was taken yet.
+        while let Err(error) = fill() {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
         // INVARIANT: The driver has taken the length, so no more than the memory has.
         memory.filled = length.min(BULK_MAX_BYTES);
         Ok(())
