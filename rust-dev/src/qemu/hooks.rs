@@ -4,13 +4,14 @@
 //!
 //! No panic crosses into C: every profile of the workspace aborts on one.
 
-/// Makes a QEMU device of a model: writes the C functions that its shim (`hw/misc/NAME.c`) names, with
-/// the prototypes of its header, and ties its trace events (`hw/misc/trace-events`) to what happens.
+/// Makes a QEMU device of a model: writes the C functions that its shim (`hw/misc/NAME.c`) names, with the
+/// prototypes of its header, and connects its trace events (`hw/misc/trace-events`).
 ///
-/// Beside the five events that every device has come those of the model itself, each as
-/// `PATTERN => EVENT(NAMES)`, where the pattern is of the model's `Event`, the names are of what it binds,
-/// and the event's first argument, the device's path, is left out. An event is one of `trace_*`, which
-/// copy what they are given.
+/// Every device has the four events `read`, `write`, `reset` and `guest_error`; the last one comes with a
+/// function of the header that tells whether somebody traces it. The events of the model itself follow, each
+/// as `PATTERN => EVENT(NAMES)`: the pattern is of the model's `Event`, and the names are bound by it. The
+/// first argument of an event, the device's path, is left out. Events are functions `trace_*`, which copy what
+/// they are given.
 macro_rules! pci_device {
     (
         $model:ty {
