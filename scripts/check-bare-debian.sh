@@ -25,7 +25,16 @@ folder=$BUILD/bare-debian
 root=$folder/root
 
 remove_root() { # its files belong to root
-    [[ ! -e $root ]] || ${admin[@]+"${admin[@]}"} rm -rf --one-file-system -- "$root"
+    [[ -e $root ]] || return 0
+    get_admin "to remove $root" && ${admin[@]+"${admin[@]}"} rm -rf --one-file-system -- "$root" && return 0
+    say "$root stays: remove it as root"
+    return 1
+}
+
+# sudo may have forgotten the password since the last step, and a step cannot ask for it.
+need_admin() {
+    get_admin "to make a Debian in a folder and enter it" ||
+        die "making a Debian in a folder and entering it needs root: run this as root or as a user with sudo."
 }
 
 # shellcheck disable=SC2016  # $1 is the hooks'
@@ -70,19 +79,20 @@ mirror=${DEBIAN_MIRROR:-} security_mirror=''
 find_debian_mirror
 [[ -n $mirror ]] ||
     die "apt is set up for no mirror of Debian's on this machine: say DEBIAN_MIRROR=URL with one."
-get_admin "to make a Debian in a folder and enter it" ||
-    die "making a Debian in a folder and entering it needs root: run this as root or as a user with sudo."
+need_admin
 sub "$ROOT/scripts/packages.sh" install git mmdebstrap debian-archive-keyring
 lock_build
 need_space "$BUILD" 9000 "building everything in a bare Debian"
 [[ -z $(git -C "$ROOT" status --porcelain) ]] || loudly "only what is committed is tested"
 at_end() { remove_root; } # lib.sh calls it, once all that was started has ended
 mkdir -p -- "$folder"
-remove_root
+remove_root || die "the Debian of an earlier run is in the way: remove $root as root."
+need_admin
 step bare-debian "Making a bare Debian ($suite) in $root" make_root
 number=0
 for command; do
     number=$((number + 1))
+    need_admin
     step "bare-$suite-$number" "Running '$command' in it, as a plain user" run_inside \
         "cd my_rng 2>/dev/null || { git -c advice.detachedHead=false clone --quiet my_rng.bundle my_rng && cd my_rng; }; $command"
     grep -E -e '^PASS' -e '^(FAILED|skipped|parts): ' -- "$LOG/bare-$suite-$number.log" || true

@@ -13,7 +13,7 @@ check() { # check SCRIPT [ARG...]
     running=("$!")
     wait_for "$!"
     running=()
-    if ((status == 0)); then passed=$((passed + 1)); else failures+=("$1"); fi
+    if ((status == 0)); then passed=$((passed + 1)); else failures+=("$*"); fi
 }
 
 lock_build
@@ -29,6 +29,6 @@ check check-kernels.sh
 check check-bare-debian.sh trixie
 check check-bare-debian.sh bookworm
 stop_ticker
-((${#failures[@]} == 0)) || printf 'FAILED: %s\n' "${failures[*]}"
+((${#failures[@]} == 0)) || printf 'FAILED: %s\n' "${failures[@]}"
 printf 'checks: %d passed, %d failed\n' "$passed" "${#failures[@]}"
 ((${#failures[@]} == 0))

@@ -4,20 +4,17 @@
 # scripts/clean.sh        removes what was built (in the folder build/, or BUILD's)
 # scripts/clean.sh all    removes the downloads in the cache as well, and cargo's target/
 #
-# Only what is on these lists goes, and a folder only if that leaves nothing in it: there may be files of the
-# user's beside it.
+# Only what is on lib.sh's lists goes (built, cached), and a folder only if that leaves nothing in it: there may be
+# files of the user's beside it.
 looks_only=1
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-built=(bare-debian bench bin debian fuzz guest initramfs.cpio linux linux-debug log matrix module module-clippy new-device
-    qemu share stamp test-qemu where)
-cached=(accel debian distribution pypi tools upstream)
-
 remove() { # remove FOLDER LOCK NAME...: its entries NAME..., what scripts that were killed left, and LOCK last
     local folder=$1 lock=$2 left
     shift 2
-    rm -rf -- "${@/#/$folder/}"
+    rm -rf -- "${@/#/$folder/}" 2>/dev/null ||
+        die "not all that was built in $folder can be removed: some of it is another user's, so remove it as root."
     sweep "$folder"
     left=$(find "$folder" -mindepth 1 -maxdepth 1 ! -name "$lock" ! -name "$lock-*" -printf '%f ')
     if [[ -n $left ]]; then

@@ -69,7 +69,7 @@ debian() { # the tarball in the cache, made anew if other packages are asked for
     [[ -n $mode ]] || choose_mode
     need_space "${TMPDIR:-/tmp}" 800 "unpacking Debian's packages"
     need_space "$CACHE" 300 "keeping Debian's packages, installed,"
-    new_tmp "$CACHE"
+    new_tmp "$cache_tmp"
     step_may_fail debian "Installing Debian ($suite) into a folder" bootstrap "$tmp/tar"
     if ((status)); then
         disk_full_sentence "$LOG/debian.log"

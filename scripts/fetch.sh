@@ -241,8 +241,26 @@ verify() {
     esac
 }
 
+# The checksums that lie in the cache beside a tarball tell what is damaged, and not who put it there.
 from_upstream_cache() {
-    if is_cached "$upstream" && [[ -e $upstream/${signature##*/} ]]; then unpack_upstream; fi
+    local tmp status
+    is_cached "$upstream" && can_verify || return 0
+    new_tmp "$cache_tmp"
+    step_may_fail "$what-verify" "Verifying who signed ${url##*/}, which the cache has" \
+        verify "$upstream/${url##*/}" "$upstream/${signature##*/}" "$tmp/keyring"
+    rm -rf -- "$tmp"
+    if ((status)); then
+        rm -rf -- "$upstream"
+        loudly "What the cache had in $upstream is not what $name's developers have signed: it is not used"
+        return 0
+    fi
+    unpack_upstream
+}
+
+can_verify() {
+    command -v gpgv >/dev/null && return 0
+    loudly "Without gpgv no release of $name can be verified: not looking for one"
+    return 1
 }
 
 unpack_upstream() {
@@ -262,16 +280,16 @@ unpack_upstream() {
 from_upstream() {
     local tmp status resumed=1 part=$CACHE/upstream/${url##*/}.part
     command -v curl >/dev/null || return 0
-    if ! command -v gpgv >/dev/null; then
-        loudly "Without gpgv no release of $name can be verified: not looking for one"
-        return 0
-    fi
+    can_verify || return 0
     mkdir -p -- "${part%/*}"
     need_space "$CACHE" 400 "downloading $name"
-    new_tmp "$CACHE"
+    new_tmp "$cache_tmp"
     mkdir -- "$tmp/got"
     step_may_fail "$what-download" "Downloading $signature" download "$signature" "$tmp/got/${signature##*/}"
-    if ((status)); then no_release && return 0; fi
+    if ((status)); then
+        no_release
+        return 0
+    fi
     while [[ -n $resumed ]]; do
         resumed=
         if [[ -e $part ]]; then resumed=1; fi
@@ -450,7 +468,7 @@ from_distribution() {
         return 0
     fi
     need_space "$CACHE" 700 "downloading $name"
-    new_tmp "$CACHE"
+    new_tmp "$cache_tmp"
     apt=$tmp
     case $distribution:$what in
         # Debian 13 has a QEMU series that we know and the newer Linux, Debian 12 the older.
@@ -570,7 +588,7 @@ complete_qemu() { # complete_qemu TREE
     ((${#requirements[@]})) || die "$1/pythondeps.toml names no meson: give a release tarball as QEMU_TARBALL=."
     wheels=$CACHE/pypi/$(IFS=+ && printf %s "${requirements[*]}")
     if ! is_cached "$wheels"; then
-        new_tmp "$CACHE"
+        new_tmp "$cache_tmp"
         step_may_fail "$what-wheels" "Downloading Python packages with which QEMU is built: ${requirements[*]}" \
             get_wheels "$tmp" "${requirements[@]}"
         if ((status)); then

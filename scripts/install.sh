@@ -9,7 +9,8 @@
 #   lib/udev/ lib/sysusers.d/  who may open a device's node
 # scripts/install.sh uninstall  removes what is on that list, but for what was changed since
 #
-# Builds nothing, and writes nothing to the build folder: root may run it, with another user's build.
+# Builds nothing, and writes nothing to the build folder: root may run it, with another user's build, and while
+# no make is at work there.
 looks_only=1
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,26 +20,43 @@ prefix=${MY_RNG_PREFIX:-}
 [[ -n $prefix ]] || die "no place is given: say make ${1:-install} PREFIX=/usr/local, for example."
 [[ $prefix == /* ]] || die "PREFIX=$prefix is no absolute path: give one."
 target=${MY_RNG_DESTDIR:-}$prefix
-# On each line the SHA-256 of a file, or the word folder, and its path in $target. Folders: those that were made.
-list=lib/my_rng/installed
+while [[ $target == */ ]]; do target=${target%/}; done
+[[ -n $target ]] || die "PREFIX=/ is where the system keeps its own files: say PREFIX=/usr/local, for example."
+# On each line the SHA-256 of a file and its path in $target; or the word folder and the path of one that was made
+# there; or the word above and how many of $target itself and the folders above it were made.
+own=lib/my_rng
+list=$own/installed
 
+is_there() { [[ -e $1 || -L $1 ]]; }               # is_there PATH: a link that leads nowhere is, too
 hash_of() { sha256sum -- "$1" | cut -d ' ' -f 1; } # hash_of FILE
 
+# Folders, links and what cannot be read are not as install made them, whatever their hash would be.
+is_unchanged() { # is_unchanged FILE HASH
+    [[ -f $1 && ! -L $1 && -r $1 && $2 == "$(hash_of "$1")" ]]
+}
+
 uninstall() {
-    local hash path index folders=()
+    local hash path index folders=() folder=$target above=0
     while read -r hash path; do
         if [[ $hash == folder ]]; then
             folders+=("$target/$path")
-        elif [[ -f $target/$path && $(hash_of "$target/$path") == "$hash" ]]; then
+        elif [[ $hash == above ]]; then
+            above=$path
+        elif is_unchanged "$target/$path" "$hash"; then
             rm -f -- "$target/$path"
-        elif [[ -e $target/$path ]]; then
+        elif is_there "$target/$path"; then
             say "$target/$path stays, for it was changed since it was installed"
         fi
     done <"$target/$list"
     rm -f -- "$target/$list"
+    sweep "$target/$own"
     # The innermost first; one with something of the user's in it stays.
     for ((index = ${#folders[@]} - 1; index >= 0; index--)); do
         rmdir -- "${folders[index]}" 2>/dev/null || true
+    done
+    for ((; above > 0; above--)); do
+        rmdir -- "$folder" 2>/dev/null || return 0
+        folder=$(dirname -- "$folder")
     done
 }
 
@@ -48,6 +66,11 @@ if [[ ${1:-} == uninstall ]]; then
     uninstall
     say "Uninstalled from $target"
     exit 0
+fi
+
+# A file that a build is just writing must not be installed. Without the file, nothing was built.
+if [[ -e $MARKER ]]; then
+    take_lock MY_RNG_LOCK "$MARKER" '' -s || die "another make is at work in $BUILD: wait for it to end, or stop it."
 fi
 
 declare -A source_of=() installed=()
@@ -72,33 +95,49 @@ done < <(find "$QEMU_PREFIX" "$BUILD/share" ! -type d)
 if [[ -e $target/$list ]]; then
     while read -r hash path; do installed[$path]=$hash; done <"$target/$list"
 fi
+# All that may be in the way is looked at before anything is made.
 for path in "${!source_of[@]}"; do
-    if [[ -e $target/$path || -L $target/$path ]] && [[ ${installed[$path]:-} != "$(hash_of "$target/$path")" ]]; then
+    is_there "$target/$path" || continue
+    is_unchanged "$target/$path" "${installed[$path]:-}" ||
         die "$target/$path is not from an earlier make install, so nothing is installed: move it away, or choose" \
             "another PREFIX."
-    fi
 done
-{ mkdir -p -- "${target%/*}" && [[ -w $target || (! -e $target && -w ${target%/*}) ]]; } 2>/dev/null ||
-    die "$target cannot be written: run this as root once all is built, or choose another PREFIX."
+for path in "${!source_of[@]}" "$list"; do
+    path=$target/$path
+    # Up to the innermost folder that is there.
+    until path=$(dirname -- "$path") && [[ -d $path ]]; do
+        ! is_there "$path" || die "$path is no folder, so nothing is installed: move it away, or choose another PREFIX."
+    done
+    [[ -w $path ]] || die "$path cannot be written: run this as root once all is built, or choose another PREFIX."
+done
 [[ ! -e $target/$list ]] || uninstall
 need_space "$target" 150 "installing"
 
-lines=()
+lines=() above=0
 make_folder() { # make_folder PATH: in $target
     [[ ! -d $target/$1 ]] || return 0
-    [[ -z $1 ]] || make_folder "$(dirname -- "/$1" | cut -c 2-)"
+    [[ $1 != */* ]] || make_folder "${1%/*}"
     mkdir -- "$target/$1"
     lines+=("folder $1")
 }
+path=$target
+until [[ -d $path ]]; do
+    above=$((above + 1))
+    path=$(dirname -- "$path")
+done
+mkdir -p -- "$target"
+lines+=("above $above")
 for path in "${!source_of[@]}" "$list"; do make_folder "${path%/*}"; done
 for path in "${!source_of[@]}"; do lines+=("$(hash_of "${source_of[$path]}") $path"); done
 # Before the files are: what is cut off in the middle can be uninstalled.
 put "$target/$list" printf '%s\n' "${lines[@]}"
+# Each is written in a folder of ours and then renamed, so that one that is cut off is in nobody's way.
+new_tmp "$target/$own"
 for path in "${!source_of[@]}"; do
     mode=644
     [[ ! -x ${source_of[$path]} ]] || mode=755
-    put "$target/$path" cat -- "${source_of[$path]}"
-    chmod "$mode" -- "$target/$path"
+    { install -m "$mode" -- "${source_of[$path]}" "$tmp/file" && mv -fT -- "$tmp/file" "$target/$path"; } ||
+        die "$target/$path could not be made: is the disk full?"
 done
 say "Installed: $prefix/bin/qemu-system-x86_64 -device my_rng, $prefix/bin/my-rng (man my-rng)," \
     "$prefix/include/my_rng.h, and $prefix/lib/my_rng/"

@@ -31,6 +31,11 @@ STAMPS=$BUILD/stamp
 QEMU_TREE=$BUILD/qemu/src QEMU_PREFIX=$BUILD/qemu/prefix \
     LINUX_TREE=$BUILD/linux/src LINUX_OUT=$BUILD/linux/out
 export MY_RNG_BUILD=$BUILD MY_RNG_JOBS=$JOBS
+# All that the scripts make in the build folder, and in the cache. Anything else there is the user's.
+# shellcheck disable=SC2034  # for the scripts that source this file
+built=(bare-debian bench bin debian fuzz guest initramfs.cpio linux linux-debug log matrix module module-clippy new-device
+    qemu share stamp test-qemu where) \
+    cached=(accel debian distribution pypi tmp tools upstream)
 
 # rustup's installer puts its folder into PATH only for shells that are started later.
 if [[ -x ${CARGO_HOME:-${HOME:-}/.cargo}/bin/rustup ]] && ! command -v rustup >/dev/null; then
@@ -108,6 +113,7 @@ NOW=$MY_RNG_NOW                 # a file for each step under way
 running=()                      # process ids of what this script is waiting for
 groups=()                       # process groups of the steps among them
 temporary=()                    # files and folders to remove at the end
+locks=()                        # open files, the locks on which this script took itself
 ticker=
 
 alive() { [[ -e /proc/$1/exe ]]; } # alive PID: a zombie is not
@@ -135,6 +141,7 @@ at_exit() {
     for pid in ${running[@]+"${running[@]}"}; do kill -TERM "$pid" 2>/dev/null; done
     for pid in ${running[@]+"${running[@]}"}; do wait "$pid" 2>/dev/null; done
     ((${#temporary[@]})) && rm -rf -- "${temporary[@]}"
+    unlock
     # A script may define this function, to undo what else it did.
     if declare -F at_end >/dev/null; then at_end; fi
     rm -f -- "$NOW/$$"
@@ -170,7 +177,10 @@ sub() { # sub SCRIPT [ARG...]: another script as a part of this one; ends this o
 become() { # become COMMAND [ARG...]: instead of this script, which leaves nothing behind
     local fd
     stop_ticker
-    rm -rf -- "$NOW" ${temporary[@]+"${temporary[@]}"}
+    rm -rf -- "${NOW:?}/$$" ${temporary[@]+"${temporary[@]}"}
+    # Otherwise it is the top's, which still shows its steps there.
+    [[ $MY_RNG_TOP != "$$" ]] || rm -rf -- "$NOW"
+    unlock
     for fd in ${MY_RNG_LOCK:-} ${MY_RNG_CACHE_LOCK:-} ${MY_RNG_CACHED_LOCK:-}; do exec {fd}>&-; done
     exec "$@"
 }
@@ -232,6 +242,7 @@ tick() { # shows that the steps under way are alive, and ends one that takes too
                 if read_step "$file"; then end_group "$group"; fi
             done
             rm -rf -- "$NOW"
+            alive "$MY_RNG_TOP" || unlock
             exit 0
         fi
         for file in "$NOW"/*; do
@@ -393,9 +404,12 @@ sweep() { # sweep FOLDER...: removes what scripts that were killed left behind t
 # put FILE [COMMAND...]: what COMMAND prints (without one, standard input) into FILE, all of it or nothing.
 # Not behind a pipe: when what is before it fails, put sees the end of its input and no more.
 put() {
-    local part=$1.part.$$
+    local part
+    # A name that sweep knows.
+    part=$(dirname -- "$1")/.tmp.$BASHPID
+    temporary+=("$part")
     (($# > 1)) || set -- "$1" cat
-    if ! { "${@:2}" >"$part" && mv -f -- "$part" "$1"; }; then
+    if ! { "${@:2}" >"$part" && mv -fT -- "$part" "$1"; }; then
         rm -f -- "$part"
         die "$1 could not be made with $2: is the disk full?"
     fi
@@ -419,7 +433,12 @@ take_lock() {
     until [[ -n ${!1:-} && /proc/self/fd/${!1} -ef $2 ]]; do
         # Not the file that had the name when it was opened: whoever held the lock (clean) has removed that.
         if [[ -n ${fd:-} ]]; then exec {fd}>&-; fi
-        { mkdir -p -- "${2%/*}" && exec {fd}>>"$2"; } || die "$2 cannot be written: is it yours, and is there room?"
+        if [[ ${4:-} == -s && -e $2 ]]; then
+            # Nothing is written to what others only read.
+            exec {fd}<"$2" || die "$2 cannot be read: give the command as the user who made it, or as root."
+        else
+            { mkdir -p -- "${2%/*}" && exec {fd}>>"$2"; } || die "$2 cannot be written: is it yours, and is there room?"
+        fi
         status=0
         flock -n "${@:4}" "$fd" || status=$?
         if ((status == 1)); then
@@ -432,7 +451,16 @@ take_lock() {
         fi
         ((status == 0)) || die "$2 could not be locked (flock's status: $status): use a file system that has locks."
         export "$1=$fd"
+        locks+=("$fd")
     done
+}
+
+# A daemon that a step started (a compiler cache, for example) has our open files for as long as it lives. So the
+# locks are taken off them, and do not wait until the last of these files is closed.
+unlock() {
+    local fd
+    for fd in ${locks[@]+"${locks[@]}"}; do flock -u "$fd" 2>/dev/null || true; done
+    locks=()
 }
 
 lock_build() { # one at a time in a build folder
@@ -440,17 +468,21 @@ lock_build() { # one at a time in a build folder
     # make clean may have removed the folder meanwhile.
     make_build_folder
     share_cache
-    sweep "$BUILD" "$BUILD"/*
+    sweep "$BUILD" "${built[@]/#/$BUILD/}"
 }
 
 share_cache() { # nobody removes the cache while this script is at work
     take_lock MY_RNG_CACHE_LOCK "$CACHE/lock" "make distclean is removing $CACHE" -s
 }
 
-lock_cache() { # lock_cache WHAT: one at a time puts WHAT into the cache, which checkouts may share
+# lock_cache WHAT: one at a time puts WHAT into the cache, which checkouts may share; the folder for what is
+# not finished yet goes to $cache_tmp
+lock_cache() {
     share_cache
     take_lock MY_RNG_CACHED_LOCK "$CACHE/lock-$1" "Another make is putting $1 into $CACHE"
-    sweep "$CACHE" "$CACHE"/*
+    # What others left is not swept: they may be at work on a machine whose processes are not seen here.
+    cache_tmp=$CACHE/tmp/$1
+    sweep "$cache_tmp"
 }
 
 digest() { # digest PATH...: one hash over the contents of files, and of the files in folders

@@ -7,6 +7,8 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/relink-qemu.sh
 . "$ROOT/scripts/relink-qemu.sh"
+# make test has the lock already, and what it starts has it with it. Tests that are started by hand have none.
+lock_build
 
 folder=$BUILD/test-qemu source=$ROOT/tests/qemu/test-devices.c
 inputs=$(relink_inputs "$folder" "$source")

@@ -51,7 +51,7 @@ rust_version() { # of the rustc that would be used here; nothing if there is non
 }
 
 complete() { # is there a rustc new enough, with all that goes with it?
-    local version sysroot
+    local version sysroot program
     version=$(rust_version) || return 1
     [[ -n $version ]] && at_least "$version" "$rust_wanted" || return 1
     sysroot=$(rustc --print sysroot)
@@ -60,7 +60,10 @@ complete() { # is there a rustc new enough, with all that goes with it?
         # rustup's: its proxies are there even for what is not.
         [[ -x $sysroot/bin/cargo && -x $sysroot/bin/rustfmt && -x $sysroot/bin/cargo-clippy ]]
     else
-        command -v cargo rustfmt cargo-clippy >/dev/null
+        # One at a time: command -v succeeds if it finds any of them.
+        for program in cargo rustfmt cargo-clippy; do
+            command -v "$program" >/dev/null || return 1
+        done
     fi
 }
 
@@ -143,12 +146,13 @@ build_tool() { # build_tool NAME CRATE VERSION WHAT: into the cache, without opt
     lock_cache tools
     # Another checkout may have built it meanwhile.
     [[ ! -d $home ]] || return 0
-    new_tmp "$CACHE/tools"
+    new_tmp "$cache_tmp"
     step "$1" "Building $1 $3, $4" \
         env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=debuginfo \
         cargo install "$2" --locked --version "$3" --root "$tmp" --target-dir "$tmp/target" --jobs "$JOBS"
     rm -rf -- "$home" "$tmp/target"
+    mkdir -p -- "$CACHE/tools"
     mv -- "$tmp" "$home"
 }
 

@@ -82,7 +82,7 @@ test_clean_leaves_what_is_not_the_builds() {
 
 test_clean_knows_all_that_is_built() {
     local built name
-    built=" $(sed -n '/^built=(/,/)/p' scripts/clean.sh | tr -s '()\n ' ' ')"
+    built=" $(lib 'echo "${built[*]}"') "
     while read -r name; do
         [[ $built == *" $name "* ]] || { echo "clean does not know $name" && return 1; }
     done < <(grep -ohP '\$BUILD/\K[a-z][a-z.-]*' scripts/*.sh)
@@ -201,9 +201,38 @@ test_the_cache_is_locked_for_each_kind_of_thing() {
     [[ $(<"$tmp/said") == $'one\ntwo\nthree' ]]
 }
 
+test_a_daemon_of_a_step_keeps_no_lock() {
+    lib 'lock_build; lock_cache tools
+        daemon() { setsid sleep 1000000 & echo "$!" >"$BUILD/daemon"; }
+        step daemon "Starting a daemon" daemon
+        flock -n "$MARKER" true || echo locked' >"$tmp/said"
+    trap 'kill "$(<"$tmp/build/daemon")"' EXIT
+    kill -0 "$(<"$tmp/build/daemon")"
+    [[ $(<"$tmp/said") == locked ]]
+    flock -n "$tmp/build/.my_rng-build" true
+    flock -n "$tmp/home/.cache/my_rng/lock" true
+    flock -n "$tmp/home/.cache/my_rng/lock-tools" true
+}
+
+test_a_script_keeps_the_lock_that_it_was_given() {
+    # The end of the inner script takes no lock from the outer.
+    lib 'lock_build; bash -c ". $ROOT/scripts/lib.sh; lock_build"; flock -n "$MARKER" true || echo locked' >"$tmp/said"
+    [[ $(<"$tmp/said") == locked ]]
+    lib 'lock_build; (bash -c ". $ROOT/scripts/lib.sh; lock_build; become true"); flock -n "$MARKER" true || echo locked' >"$tmp/said"
+    [[ $(<"$tmp/said") == locked ]]
+}
+
+test_becoming_leaves_what_the_top_shows() {
+    lib 'mkdir -p "$NOW"; : >"$NOW/1"; bash -c ". $ROOT/scripts/lib.sh; become true"; ls "$NOW"' >"$tmp/said"
+    [[ $(<"$tmp/said") == 1 ]]
+    lib 'mkdir -p "$NOW"; : >"$NOW/1"; become ls -A "$LOG"' >"$tmp/said"
+    [[ -z $(<"$tmp/said") ]]
+}
+
 test_every_front_door_locks() {
     local script
-    for script in build test bench matrix fuzz check-long check-kernels check-new-device check-debug-kernel check-libvirt debian-vm; do
+    for script in build test bench matrix fuzz check-long check-kernels check-new-device check-debug-kernel check-libvirt \
+        check-bare-debian debian-vm test-qemu; do
         grep -q '^lock_build$' "scripts/$script.sh" || { echo "$script.sh takes no lock" && return 1; }
     done
     # Nobody else calls flock, so its status is looked at in one place.
@@ -216,6 +245,29 @@ test_sweep_removes_only_what_killed_scripts_left() {
     lib 'cd "$BUILD"; mkdir .tmp.4194305.aB3 .tmp.$$.aB3 .tmp.notes .tmp.12x .now.4194305 .now.$$ .tmp.4194305.a.b
         sweep "$BUILD"; rm -rf .now.$$ .tmp.$$.aB3 || exit; ls -A' >"$tmp/said"
     [[ $(paste -sd ' ' "$tmp/said") == ".my_rng-build .tmp.12x .tmp.4194305.a.b .tmp.notes log stamp" ]]
+}
+
+test_only_what_the_scripts_made_is_swept() {
+    mkdir -p -- "$tmp/home/.cache/my_rng/tmp"/{tools,qemu}/.tmp.4194305.aB3 "$tmp/build"/{mine,bin,stamp}/.tmp.4194305.aB3
+    : >"$tmp/build/.my_rng-build"
+    : >"$tmp/build/stamp/.tmp.4194305"
+    lib 'lock_build; lock_cache tools'
+    [[ $(cd -- "$tmp" && find . -name '.tmp.*' | sort | paste -sd ' ') == \
+        "./build/mine/.tmp.4194305.aB3 ./home/.cache/my_rng/tmp/qemu/.tmp.4194305.aB3" ]]
+}
+
+test_what_was_cut_off_in_put_is_swept() {
+    # Killed, so it cannot remove anything itself.
+    lib 'put "$STAMPS/a" sh -c "echo half; kill -KILL \$PPID"' && return 1
+    [[ -n $(ls -A -- "$tmp/build/stamp") ]]
+    lib 'lock_build; ls -A "$STAMPS"' >"$tmp/said"
+    [[ -z $(<"$tmp/said") ]]
+}
+
+test_put_writes_into_no_folder_that_has_the_name() {
+    lib 'mkdir "$BUILD/a"; put "$BUILD/a" <<<text' 2>"$tmp/said" && return 1
+    grep -q 'a could not be made' -- "$tmp/said"
+    [[ -z $(ls -A -- "$tmp/build/a") ]]
 }
 
 test_put_installs_all_or_nothing() {
@@ -262,14 +314,19 @@ release() { # release qemu|linux NAME FILE...: a tarball of a tree with the file
 }
 
 fetch() { # fetch WHAT SERIES: from a site of ours only
-    rm -rf -- "$tmp/home/.cache" "$tmp/build"
+    rm -rf -- "$tmp/home/.cache"
+    fetch_cached "$@"
+}
+
+fetch_cached() { # fetch_cached WHAT SERIES: with the cache as it is
+    rm -rf -- "$tmp/build"
     clean_env PATH="$tmp/bin:$PATH" MY_RNG_BUILD="$tmp/build" MY_RNG_UPSTREAM="file://$tmp/site" MY_RNG_KEYS="$tmp/keys" \
         scripts/fetch.sh "$1" "$2" "$tmp/build/source" 2>&1
 }
 
 test_a_release_is_taken_only_if_its_developers_signed_it() {
-    local what series name file signed signature wrong
-    if ! command -v gpg gpg-agent >/dev/null; then
+    local what series name file signed signature cached wrong
+    if ! command -v gpg >/dev/null || ! command -v gpg-agent >/dev/null; then
         echo "SKIPPED: there is no gpg to sign with"
         return
     fi
@@ -296,8 +353,17 @@ test_a_release_is_taken_only_if_its_developers_signed_it() {
         [[ $(<"$tmp/build/source.source") == *"id=upstream:"* && -e $tmp/build/source ]]
         # From the cache.
         rm -rf -- "$tmp/build"
-        clean_env PATH="$tmp/bin:$PATH" MY_RNG_BUILD="$tmp/build" scripts/fetch.sh "$what" "$series" "$tmp/build/source" 2>"$tmp/said"
+        fetch_cached "$what" "$series"
         [[ -e $tmp/build/source ]]
+        # What somebody else put there and signed is not used, and the release is got anew.
+        cached=$tmp/home/.cache/my_rng/upstream/$name
+        cp -- "$signature" "$tmp/right"
+        sign stranger "$signed" "$cached/${signature##*/}"
+        (cd -- "$cached" && sha256sum "$name" "${signature##*/}" >SHA256SUMS)
+        fetch_cached "$what" "$series" >"$tmp/said"
+        grep -q "What the cache had in .* developers have signed: it is not used" -- "$tmp/said"
+        [[ -e $tmp/build/source ]]
+        cmp -- "$tmp/right" "$cached/${signature##*/}"
         for wrong in tampered stranger nonsense unsigned; do
             case $wrong in
                 tampered) # whole, but another
@@ -384,6 +450,24 @@ test_the_rust_of_the_distribution_is_found() {
     asks_for 'sh.rustup.rs' rustc=1.75.0+dfsg0ubuntu1-0ubuntu7 rustup=1.26.0-4
 }
 
+test_a_rust_without_all_its_programs_is_not_complete() {
+    local program
+    mkdir -p -- "$tmp/bin" "$tmp/usr/lib/rustlib/src/rust/library/core/src"
+    ln -s -- /usr/bin/* "$tmp/bin/"
+    rm -f -- "$tmp"/bin/{rust*,cargo*,clippy*,apt-cache}
+    : >"$tmp/usr/lib/rustlib/src/rust/library/core/src/lib.rs"
+    printf '#!/bin/sh\ncase $1 in --version) echo rustc 1.90.0 ;; *) echo "%s/usr" ;; esac\n' "$tmp" >"$tmp/bin/rustc"
+    printf '#!/bin/sh\n' | tee "$tmp"/bin/{cargo,rustfmt,cargo-clippy,apt-cache} >/dev/null
+    chmod +x -- "$tmp"/bin/{rustc,cargo,rustfmt,cargo-clippy,apt-cache}
+    lib 'exec "$ROOT/scripts/toolchain.sh"' PATH="$tmp/bin"
+    for program in cargo rustfmt cargo-clippy; do
+        mv -- "$tmp/bin/$program" "$tmp/$program"
+        fails_with 'not complete' lib 'exec "$ROOT/scripts/toolchain.sh"' PATH="$tmp/bin" MY_RNG_PACKAGES=tell
+        mv -- "$tmp/$program" "$tmp/bin/$program"
+    done
+    not grep -nE '^[^#]*command -v [^ |&;)]+ [^|&;)>2]' scripts/*.sh
+}
+
 built() { # built VERSION: as if all were built
     local file
     for file in qemu/prefix/bin/qemu-system-x86_64 qemu/prefix/share/qemu/bios-256k.bin bin/my-rng share/man/man1/my-rng.1 \
@@ -429,6 +513,71 @@ test_install_copies_and_uninstall_takes_off_just_that() {
     echo mine >"$root/usr/share/qemu/mine"
     install uninstall
     [[ $(cd -- "$root/usr" && find . -type f | sort | paste -sd ' ') == "./bin/mine ./lib/my_rng/bzImage ./share/qemu/mine" ]]
+}
+
+install_fails_with() { # install_fails_with PATTERN [VARIABLE=VALUE...]: and changes nothing
+    unchanged "$tmp/root" fails_with "$1" clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root" PREFIX=/usr "${@:2}"
+}
+
+test_install_writes_over_nothing_of_the_users() {
+    local bin=$tmp/root/usr/bin
+    built 1
+    mkdir -p -- "$bin/my-rng"
+    install_fails_with 'my-rng is not from an earlier make install'
+    rmdir -- "$bin/my-rng"
+    ln -s -- nowhere "$bin/my-rng"
+    install_fails_with 'my-rng is not from an earlier make install'
+    rm -- "$bin/my-rng"
+    if ((EUID)); then
+        echo mine >"$bin/my-rng"
+        chmod 000 -- "$bin/my-rng"
+        fails_with 'my-rng is not from' clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root" PREFIX=/usr
+        rm -f -- "$bin/my-rng"
+    fi
+    # In the place of a folder.
+    echo mine >"$tmp/root/usr/share"
+    install_fails_with 'share is no folder'
+    rm -- "$tmp/root/usr/share"
+    ln -s -- nowhere "$tmp/root/usr/lib"
+    install_fails_with 'lib is no folder'
+    rm -- "$tmp/root/usr/lib"
+    # A link that leads to what was installed is no file of ours, either.
+    clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root" PREFIX=/usr
+    mv -- "$bin/my-rng" "$tmp/kept"
+    ln -s -- "$tmp/kept" "$bin/my-rng"
+    install_fails_with 'my-rng is not from an earlier make install'
+    clean_env make -s uninstall DESTDIR="$tmp/root" PREFIX=/usr 2>/dev/null
+    [[ $(cd -- "$tmp/root" && find . -type f -o -type l) == ./usr/bin/my-rng && -f $tmp/kept ]]
+}
+
+test_uninstall_removes_the_folders_that_install_made() {
+    built 1
+    mkdir -- "$tmp/root"
+    clean_env make -s install BUILD="$tmp/build" PREFIX="$tmp/root/opt/my/rng/" 2>/dev/null
+    # By what was killed in the middle.
+    mkdir -- "$tmp/root/opt/my/rng/lib/my_rng/.tmp.4194305.aB3"
+    clean_env make -s install BUILD="$tmp/build" PREFIX="$tmp/root/opt/my/rng" 2>/dev/null
+    clean_env make -s uninstall PREFIX="$tmp/root/opt/my/rng" 2>/dev/null
+    [[ -d $tmp/root && -z $(ls -A -- "$tmp/root") ]]
+    # One with something else in it stays.
+    clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root/a/b" PREFIX=/ 2>/dev/null
+    echo mine >"$tmp/root/a/mine"
+    clean_env make -s uninstall DESTDIR="$tmp/root/a/b" PREFIX=/ 2>/dev/null
+    [[ $(cd -- "$tmp/root" && find . | sort | paste -sd ' ') == ". ./a ./a/mine" ]]
+    fails_with 'PREFIX=/ is where the system' clean_env make -s install BUILD="$tmp/build" PREFIX=/
+}
+
+test_install_refuses_while_a_build_is_at_work() {
+    start_holder
+    built 1
+    mkdir -- "$tmp/root"
+    install_fails_with 'another make is at work'
+    echo true >&7
+    wait "$!"
+    # Others that only read are not in the way.
+    exec 5<"$tmp/build/.my_rng-build"
+    flock -s 5
+    clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root" PREFIX=/usr
 }
 
 # ---- measuring ----
