@@ -61,7 +61,7 @@ fn run(filter: &str) -> (Vec<String>, usize) {
 #[test]
 fn the_module_s_unit_tests_pass() {
     let (suites, tests) = run("my_rng*");
-    assert_eq!(suites, ["my_rng_identity", "my_rng_node"]);
+    assert_eq!(suites, ["my_rng_identity", "my_rng_node", "my_rng_pool"]);
     assert!(tests > suites.len());
 }
 
