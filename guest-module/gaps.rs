@@ -2,12 +2,12 @@
 
 //! What Linux 7.3's Rust abstractions leave out, behind safe interfaces.
 //!
-//! The only `unsafe` code of the module. Whatever a later kernel offers goes from here.
+//! The only `unsafe` code of the module. What a later kernel offers goes from here.
 //!
 //! - `buffer`: memory for DMA that programs can map
 //! - `pinned`: the memory of a caller, for DMA
 //! - `registers`: a device's registers and its configuration space
-//! - `table`: pages as a device finds them
+//! - `table`: a scatter-gather table mapped for DMA
 //! - `node`: a misc device that knows what it is the node of
 
 use crate::abi;
@@ -121,11 +121,8 @@ impl DmaLimits {
                 c::my_rng_dma_alignment(raw),
             )
         };
-        let max_segment = match max_segment {
-            // No limit is known.
-            0 => u32::MAX,
-            bytes => u32::try_from(bytes).unwrap_or(u32::MAX),
-        };
+        // 0 if nothing can be mapped.
+        let max_segment = u32::try_from(max_segment).unwrap_or(u32::MAX);
         if (max_segment as usize) < PAGE_SIZE {
             return Err(EIO);
         }

@@ -13,7 +13,7 @@ use super::Table;
 /// # Invariants
 ///
 /// `pages` were pinned by `iov_iter_extract_pages`, to be written to, and `length` bytes from `offset`
-/// in the first of them on are within them.
+/// in the first of them on are within them. `length` is not 0.
 pub(crate) struct Pinned {
     pages: KVec<*mut bindings::page>,
     offset: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Pinned {
 impl Pinned {
     /// Pins the next memory of the caller's in `to`, without going forward in it: one piece of at most
     /// `most` bytes. Its address and its length are multiples of `unit`. Returns `None` if fewer than
-    /// `least` bytes can be pinned.
+    /// `least` bytes, or none, can be pinned.
     ///
     /// Sleeps while pages are made, or are under the control of another program (userfaultfd).
     pub(crate) fn take(
@@ -53,13 +53,14 @@ impl Pinned {
         unsafe { to.revert(got) };
         // SAFETY: The function has stored as many pages as have `got` bytes from `offset` on.
         unsafe { pages.inc_len((offset + got).div_ceil(PAGE_SIZE)) };
-        // INVARIANT: The pages have `got` bytes from `offset` on, and this is no more.
+        // INVARIANT: The pages have `got` bytes from `offset` on, and this is no more. If it is 0, the value
+        // is dropped here.
         let pinned = Self {
             pages,
             offset,
             length: got / unit * unit,
         };
-        (pinned.length >= least && offset % unit == 0).then_some(pinned)
+        (pinned.length >= least.max(1) && offset % unit == 0).then_some(pinned)
     }
 
     /// How many bytes it has.
@@ -69,8 +70,8 @@ impl Pinned {
 
     /// All of it, for a device. A device takes no piece that is longer than `most`.
     pub(crate) fn table(&self, most: u32) -> Result<Table<'_>> {
-        // SAFETY: The pages are pinned as long as we live, and have these bytes, by the type's invariant;
-        // they are some, as none are taken.
+        // SAFETY: By the type's invariant the pages are pinned as long as this value lives and have these
+        // bytes, and there is at least one.
         unsafe { Table::new(&self.pages, self.offset, self.length, most) }
     }
 }

@@ -38,7 +38,7 @@ impl<'a> Registers<'a> {
     pub(crate) fn are_present(&self) -> bool {
         let config = self.pdev.config_space();
         let ids =
-            u32::from(self.pdev.device_id()) << 16 | u32::from(self.pdev.vendor_id().as_raw());
+            (u32::from(self.pdev.device_id()) << 16) | u32::from(self.pdev.vendor_id().as_raw());
         let command = config.read16(bindings::PCI_COMMAND as usize);
         // Where no device answers, the ids read as ones.
         config.read32(bindings::PCI_VENDOR_ID as usize) == ids

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Pages as a device finds them.
+//! A scatter-gather table mapped for DMA.
 
 use core::{marker::PhantomData, mem::MaybeUninit};
 use kernel::{
@@ -34,7 +34,7 @@ impl Table<'_> {
     ///
     /// # Safety
     ///
-    /// The pages are there as long as the result, and they have so many bytes, which are some.
+    /// The pages are there as long as the result, and they have so many bytes. `length` is not 0.
     pub(super) unsafe fn new(
         pages: &[*mut bindings::page],
         offset: usize,
@@ -44,7 +44,7 @@ impl Table<'_> {
         // What is beyond the last byte would make an empty piece.
         let count = (offset + length).div_ceil(PAGE_SIZE);
         let mut table = MaybeUninit::<bindings::sg_table>::zeroed();
-        // SAFETY: The caller vouches for the pages. The list of them is only read.
+        // SAFETY: The caller guarantees the pages. The list of them is only read.
         to_result(unsafe {
             bindings::sg_alloc_table_from_pages_segment(
                 table.as_mut_ptr(),
@@ -57,7 +57,7 @@ impl Table<'_> {
             )
         })?;
         // SAFETY: It was initialized just now.
-        // INVARIANT: And it was by the pages, for which the caller vouches.
+        // INVARIANT: The caller guarantees the pages.
         Ok(Self(unsafe { table.assume_init() }, PhantomData))
     }
 
