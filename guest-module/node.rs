@@ -130,9 +130,9 @@ pub(crate) struct OpenFile {
     device: Arc<Device>,
     /// What programs map, made when one does so first. A mapping keeps the file open.
     memory: SetOnce<Buffer>,
-    /// Held while `memory` is made.
+    /// Held while `memory` is stored, so that a caller that comes second finds it whole.
     #[pin]
-    making: Mutex<()>,
+    storing: Mutex<()>,
     /// A buffer for reads, all 0, which the next one uses. Only this file's readers do: one whose copy to
     /// the caller stalls keeps nobody else from reading.
     #[pin]
@@ -142,9 +142,14 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// The file's own memory, which is made when it is first mapped.
     fn memory(&self) -> Result<&Buffer> {
-        let _making = self.making.lock();
-        if self.memory.as_ref().is_none() {
-            self.memory.populate(Buffer::new(abi::BULK_MAX_BYTES)?);
+        if let Some(memory) = self.memory.as_ref() {
+            return Ok(memory);
+        }
+        let made = Buffer::new(abi::BULK_MAX_BYTES)?;
+        {
+            let _storing = self.storing.lock();
+            // If another caller was first, its memory stays and this one is dropped.
+            self.memory.populate(made);
         }
         self.memory.as_ref().ok_or(ENOMEM)
     }
@@ -177,18 +182,16 @@ impl OpenFile {
         // A path that failed is not tried again in this read. The registers may still work, and they tell
         // if the device is gone.
         if ways.direct && to.len() >= DIRECT_FROM {
-            match self.device.read_direct(to) {
-                Ok(Some(piece)) => return piece,
-                Err(ERESTARTSYS) => return Piece::failed(ERESTARTSYS),
-                Ok(None) | Err(_) => ways.direct = false,
+            if let Some(piece) = outcome(self.device.read_direct(to)) {
+                return piece;
             }
+            ways.direct = false;
         }
         if ways.bulk && to.len() >= BULK_FROM {
-            match self.device.read_bulk(to, &self.spare) {
-                Ok(piece) => return piece,
-                Err(ERESTARTSYS) => return Piece::failed(ERESTARTSYS),
-                Err(_) => ways.bulk = false,
+            if let Some(piece) = outcome(self.device.read_bulk(to, &self.spare).map(Some)) {
+                return piece;
             }
+            ways.bulk = false;
         }
         let piece = &mut buffer[..PIECE.min(to.len())];
         if let Err(error) = self.device.fill(piece) {
@@ -207,7 +210,17 @@ fn is_open_for_writing(file: &File) -> bool {
     matches!(file.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
 }
 
-/// In which ways a read may still be tried to be done.
+/// What a path made of a piece; `None` if the next path is to be tried.
+fn outcome(result: Result<Option<Piece>>) -> Option<Piece> {
+    match result {
+        Ok(piece) => piece,
+        // A signal ends the read.
+        Err(ERESTARTSYS) => Some(Piece::failed(ERESTARTSYS)),
+        Err(_) => None,
+    }
+}
+
+/// Which paths this read may still try.
 struct Ways {
     /// Into the caller's memory.
     direct: bool,
@@ -222,7 +235,7 @@ impl NodeFile for OpenFile {
         try_pin_init!(Self {
             device,
             memory: SetOnce::new(),
-            making <- new_mutex!((), "my_rng::OpenFile::making"),
+            storing <- new_mutex!((), "my_rng::OpenFile::storing"),
             spare <- new_spinlock!(None, "my_rng::OpenFile::spare"),
         })
     }
