@@ -21,8 +21,8 @@ use kernel::{
 /// and what a reader may have to wait for before a signal is seen.
 pub(crate) const READ_SIZE: usize = 64 << 10;
 
-/// From how many bytes on a caller's own memory is filled, without a copy: for fewer it takes longer to have
-/// it stay where it is. Measured under TCG.
+/// From how many bytes on a caller's own memory is filled, without a copy: for fewer, pinning costs more than
+/// the copy. Measured under TCG.
 pub(crate) const DIRECT_FROM: usize = 32 << 10;
 
 /// How many descriptors a device has, each a page. The device carries out one at a time; the others let
@@ -112,7 +112,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Makes the device ready to write to memory. To be ended by [`Self::stop`] before the device is unbound.
+    /// Makes the device ready to write to memory. Call [`Self::stop`] before the device is unbound.
     pub(crate) fn new(pdev: &pci::Device<Core<'_>>, _masks: DmaMasks) -> Result<Pin<KBox<Self>>> {
         let limits = DmaLimits::new(pdev.as_ref())?;
         let mut descriptors = KVec::with_capacity(DESCRIPTORS, GFP_KERNEL)?;
@@ -126,6 +126,8 @@ impl Engine {
             }),
             GFP_KERNEL,
         )?;
+        // If a later step of the probe fails, the engine is dropped without `stop`. No transfer can be under
+        // way then: only open files ring DOORBELL, and the node is registered last.
         pdev.set_master();
         Ok(engine)
     }

@@ -66,11 +66,11 @@ const _: () = {
 /// A device, shared between its node, the files that are open on it, and whatever else reads from it.
 ///
 /// It can outlive the binding of the driver to the PCI device, by way of the open files: from then
-/// on the registers are gone, and whoever asks for them gets `ENODEV`.
+/// on the registers are gone, and each use of them fails with `ENODEV`.
 ///
 /// There is no lock: each number, or each transfer of many, is one access to one register, and the
-/// device answers those one after the other. So no number is ever given twice or in pieces, whoever
-/// else is reading.
+/// device answers those one after the other. So no number is ever given twice or in pieces, however
+/// many callers read at a time.
 pub(crate) struct Device {
     registers: RevocableRegisters,
     address: CString,
@@ -80,7 +80,7 @@ pub(crate) struct Device {
     engine: Option<Pin<KBox<Engine>>>,
 }
 
-/// What a piece of a read came to.
+/// The result of one piece of a read.
 pub(crate) struct Piece {
     /// How many bytes were stored.
     pub(crate) stored: usize,

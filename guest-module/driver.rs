@@ -26,7 +26,7 @@ kernel::pci_device_table!(
 /// What the driver holds of a device that it is bound to.
 #[pin_data]
 pub(crate) struct Binding {
-    // Dropped in this order: the name, which all of them go by, must not be free before they are gone.
+    // Fields drop in order; `name` must outlive its users.
     hwrng: hwrng::Registered,
     #[pin]
     node: Node<OpenFile>,
@@ -65,7 +65,7 @@ impl pci::Driver for MyRngDriver {
 
             Ok(try_pin_init!(Binding {
                 debugfs <- debugfs::folder(name.as_cstr(), device.clone()),
-                hwrng: hwrng::register(name.as_cstr(), &device)
+                hwrng: hwrng::register(name.as_cstr(), &device, quality)
                     .inspect(|_| {
                         if quality.is_some() {
                             device.set_offered();
@@ -73,7 +73,7 @@ impl pci::Driver for MyRngDriver {
                     })
                     .inspect_err(|error| dev_warn!(pdev, "not offered to hw_random: {error:?}\n"))
                     .unwrap_or_default(),
-                // The last step that can fail: whoever opens the node relies on `unbind`.
+                // The last step that can fail: a file that is open on the node relies on `unbind`.
                 node <- Node::register(name.as_cstr(), device.clone()),
                 device,
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
@@ -81,8 +81,8 @@ impl pci::Driver for MyRngDriver {
                     if quality == Some(SEEDED_QUALITY) && device.is_offered() {
                         dev_warn!(
                             pdev,
-                            "hw_random credits some of a stream that its seed foretells (seeded_hwrng=1): \
-                             keep no secrets here\n"
+                            "hw_random credits some of a stream that can be computed from its seed \
+                             (seeded_hwrng=1): keep no secrets here\n"
                         );
                     }
                 },

@@ -41,9 +41,13 @@ mod registration {
     /// Ends the registration, if there is one, when it is dropped.
     pub(crate) type Registered = Option<Pin<KBox<Registration<Source>>>>;
 
-    /// Registers the device under this name, if it is one to be registered.
-    pub(crate) fn register(name: &'static CStr, device: &Arc<Device>) -> Result<Registered> {
-        let Some(quality) = quality(device) else {
+    /// Registers the device under this name, if it has a [`quality`].
+    pub(crate) fn register(
+        name: &'static CStr,
+        device: &Arc<Device>,
+        quality: Option<u16>,
+    ) -> Result<Registered> {
+        let Some(quality) = quality else {
             return Ok(None);
         };
         let registration =
@@ -63,7 +67,11 @@ mod without_core {
     pub(crate) type Registered = ();
 
     /// There is nothing to register the device with.
-    pub(crate) fn register(_name: &'static CStr, _device: &Arc<Device>) -> Result<Registered> {
+    pub(crate) fn register(
+        _name: &'static CStr,
+        _device: &Arc<Device>,
+        _quality: Option<u16>,
+    ) -> Result<Registered> {
         Ok(())
     }
 }
