@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # check-kernel.sh KDIR: prints the Rust compiler with which the kernel built in KDIR was built, for the module
-# has to be built with the same one. If the module cannot be built for that kernel, says in one sentence why.
+# has to be built with the same one: RUSTC, if that is set, or one that is found. If the module cannot be built for
+# that kernel, says in one sentence why.
 set -eu
 
 oldest=7.3
@@ -40,13 +41,20 @@ number=${number%% *}
 
 # rustup's rustc stands for another compiler in each folder; it must not install one.
 export RUSTUP_AUTO_INSTALL=0
+of_the_kernel() { # of_the_kernel RUSTC: prints it, or the one that it stands for, if it is the kernel's
+    [ "$("$1" --version 2>/dev/null)" = "$version" ] || return 1
+    real=$("$1" --print sysroot)/bin/rustc
+    if [ -x "$real" ]; then printf '%s\n' "$real"; else printf '%s\n' "$1"; fi
+}
+
+if [ -n "${RUSTC:-}" ]; then
+    of_the_kernel "$RUSTC" ||
+        fail "the kernel in $kdir was built by \"$version\", which RUSTC=$RUSTC is not: set RUSTC= to the path of" \
+            "that compiler, or leave it unset to have one looked for."
+    exit
+fi
 compilers | while read -r rustc; do
-    if [ -x "$rustc" ] && [ "$("$rustc" --version 2>/dev/null)" = "$version" ]; then
-        real=$("$rustc" --print sysroot)/bin/rustc
-        if [ -x "$real" ]; then rustc=$real; fi
-        printf '%s\n' "$rustc"
-        break
-    fi
+    if [ -x "$rustc" ] && of_the_kernel "$rustc"; then break; fi
 done | grep . ||
     fail "the kernel in $kdir was built by \"$version\", which was not found: install that compiler" \
         "(\`rustup toolchain install $number\`, or the distribution's package), or set RUSTC= to its path."

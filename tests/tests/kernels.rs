@@ -233,8 +233,40 @@ fn it_is_built_by_the_compiler_of_the_kernel() {
 
 #[test]
 fn a_compiler_that_is_given_is_taken() {
-    let said = Kernel::good().built(&["RUSTC=/my/rustc"]);
-    assert!(said.contains("modules RUSTC=/my/rustc "), "{said}");
+    let kernel = Kernel::good();
+    let mine = kernel.compiler("elsewhere", VERSION, &kernel.path("nowhere"));
+    let mine = format!("RUSTC={}", mine.display());
+    let said = kernel.built(&[&mine]);
+    assert!(said.contains(&format!("modules {mine} ")), "{said}");
+}
+
+#[test]
+fn a_compiler_that_is_given_and_is_not_the_kernel_s_is_refused() {
+    let kernel = Kernel::good();
+    // The right one is there, but another was asked for.
+    kernel.compiler("bin/rustc", VERSION, &kernel.path("nowhere"));
+    let other = kernel.compiler(
+        "other",
+        "rustc 1.95.0 (59807616e 2026-04-14)",
+        &kernel.path("nowhere"),
+    );
+    for given in [other.as_path(), Path::new("/nonexistent/rustc")] {
+        let given = format!("RUSTC={}", given.display());
+        let said = kernel.refused(&[&given]);
+        assert!(said.contains(&format!("{given} is not: ")), "{said}");
+        assert!(said.contains(VERSION), "{said}");
+    }
+}
+
+#[test]
+fn a_compiler_that_is_given_does_not_keep_the_kernel_from_being_checked() {
+    let kernel = Kernel::new(
+        "7.2.9\n",
+        &format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT={VERSION}\n"),
+    );
+    let mine = kernel.compiler("elsewhere", VERSION, &kernel.path("nowhere"));
+    let said = kernel.refused(&[&format!("RUSTC={}", mine.display())]);
+    assert!(said.contains("Linux 7.2.9"), "{said}");
 }
 
 #[test]
