@@ -99,23 +99,28 @@ fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     nodes::number(name)?;
     let misc = sysfs.join("class/misc");
-    let (problem, first) = match fs::read_to_string(misc.join(name).join("dev")) {
+    let (problem, then) = match fs::read_to_string(misc.join(name).join("dev")) {
         Ok(current) if current.trim() == number => return None,
+        // Where a file of that name exists already, the kernel does not make the node.
         Ok(current) => (
             format!(
                 "with the number {number}, and the driver's has {}",
                 current.trim()
             ),
-            format!("unload the driver (`sudo rmmod {DRIVER}`) and "),
+            format!(
+                "unload the driver (`sudo rmmod {DRIVER}`) and load it (`sudo modprobe {DRIVER}`, or \
+                 `sudo insmod {DRIVER}.ko`), which makes its own"
+            ),
         ),
         // The kernel removes its own node when the driver goes.
-        Err(_) if misc.is_dir() => ("and no driver is behind it".to_owned(), String::new()),
+        Err(_) if misc.is_dir() => (
+            "and no driver is behind it".to_owned(),
+            Diagnosis::read(sysfs).advice(),
+        ),
         Err(_) => return None,
     };
-    // Where a file of that name exists already, the kernel does not make the node.
     Some(format!(
-        "this node was made by hand (`mknod`), {problem}; remove it (`sudo rm {}`), then {first}load the driver \
-         (`sudo modprobe {DRIVER}`, or `sudo insmod {DRIVER}.ko`), which makes its own",
+        "this node was made by hand (`mknod`), {problem}; first remove it (`sudo rm {}`), then: {then}",
         path.display()
     ))
 }
@@ -206,7 +211,7 @@ mod tests {
         let advice = stale(node, "250:0", root.path()).expect("no driver");
         assert!(advice.contains("no driver is behind it; "), "{advice}");
         assert!(
-            advice.contains("`sudo rm /dev/my_rng_driver1`), then load"),
+            advice.contains("`sudo rm /dev/my_rng_driver1`), then: there is no such node; load"),
             "{advice}"
         );
 
@@ -219,12 +224,36 @@ mod tests {
             "{advice}"
         );
         assert!(
-            advice.contains("`sudo rm /dev/my_rng_driver1`), then unload"),
+            advice.contains("`sudo rm /dev/my_rng_driver1`), then: unload"),
             "{advice}"
         );
 
         // What has another name is none of the driver's.
         assert_eq!(stale(Path::new("/dev/null"), "1:3", root.path()), None);
+    }
+
+    #[test]
+    fn a_node_without_a_driver_behind_it_is_told_what_else_is_missing() {
+        let stale = |root: &tempfile::TempDir| {
+            fs::create_dir_all(root.path().join("class/misc")).expect("a folder");
+            let node = Path::new("/dev/my_rng_driver");
+            stale(node, "250:0", root.path()).expect("no driver is behind it")
+        };
+        let advice = stale(&sysfs(&[OTHER]));
+        assert!(advice.contains("start QEMU with"), "{advice}");
+        assert!(!advice.contains("modprobe"), "{advice}");
+
+        let root = sysfs(&[OURS]);
+        let advice = stale(&root);
+        assert!(advice.contains("`modprobe my_rng`"), "{advice}");
+
+        fs::create_dir(root.path().join("bus/pci/drivers").join(DRIVER)).expect("driver");
+        let advice = stale(&root);
+        assert!(
+            advice.contains("echo 0000:00:04.0 > /sys/bus/pci/drivers/my_rng/bind"),
+            "{advice}"
+        );
+        assert!(!advice.contains("modprobe"), "{advice}");
     }
 
     #[test]

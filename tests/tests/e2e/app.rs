@@ -190,7 +190,7 @@ fn a_node_made_by_hand_is_told_from_the_driver_s() {
     let unloaded = section(&said, "unloaded");
     assert!(
         unloaded[0].contains(
-            "no driver is behind it; remove it (`sudo rm /dev/my_rng_driver`), then load"
+            "no driver is behind it; first remove it (`sudo rm /dev/my_rng_driver`), then: the driver is not loaded"
         ),
         "{unloaded:#?}"
     );
