@@ -737,7 +737,7 @@ static void do_fill(struct worker *worker, struct file *file)
     unsigned int part[2] = {start, length <= RNG_BULK_MAX_BYTES - start ? length : RNG_BULK_MAX_BYTES - start};
 
     /* Another thread that has the file may have mapped it. */
-    may_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, part), ERRORS(file->is_mapped ? EINTR : EINVAL), "FILL");
+    may_fail(worker, ioctl(file->fd, RNG_IOCTL_FILL, part), file->is_mapped ? ERRORS(EINTR) : ERRORS(EINVAL, EINTR), "FILL");
 }
 
 static void do_fill_bad(struct worker *worker, struct file *file)
