@@ -43,7 +43,7 @@ pub const INFO_SIGNATURE: u16 = 0x524e;
 pub const GENERATOR_LIBC: u8 = 0;
 /// The id of ChaCha20: words of 32 bits, from a seed.
 pub const GENERATOR_CHACHA20: u8 = 1;
-/// The id of the host's own source: words of 32 bits, which nothing foretells; it takes no seed.
+/// The id of the host's own source: words of 32 bits that nobody can predict; it takes no seed.
 pub const GENERATOR_HOST: u8 = 2;
 /// The id of ChaCha8: words of 32 bits, from a seed.
 pub const GENERATOR_CHACHA8: u8 = 3;

@@ -65,7 +65,7 @@
 /* The id of ChaCha20: words of 32 bits, from a seed. */
 #define MY_RNG_GENERATOR_CHACHA20 1
 
-/* The id of the host's own source: words of 32 bits, which nothing foretells; it takes no seed. */
+/* The id of the host's own source: words of 32 bits that nobody can predict; it takes no seed. */
 #define MY_RNG_GENERATOR_HOST 2
 
 /* The id of ChaCha8: words of 32 bits, from a seed. */

@@ -159,8 +159,8 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
         // An open node whose device has left; a node whose driver has.
         Some(libc::ENODEV | libc::ENXIO) => match operation {
             Operation::Map => "it has no bulk engine (or is gone), or its driver is older than this program \
-                               and knows of none; leave `bulk=off` away where QEMU is started and load the \
-                               my_rng.ko of the same release, or use read()"
+                               and knows of none; start QEMU without `bulk=off` and load the my_rng.ko of \
+                               the same release, or use read()"
                 .to_owned(),
             Operation::Open => "no driver stands behind this node; load it as root with \
                                 `modprobe my_rng` or `insmod my_rng.ko`"
@@ -243,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn messages_name_the_mend() {
-        for (operation, errno, mend) in [
+    fn messages_say_how_to_fix_it() {
+        for (operation, errno, fix) in [
             (Operation::Open, libc::EACCES, "sudo"),
             (Operation::Open, libc::EPERM, "udev"),
             (Operation::Open, libc::ENODEV, "modprobe my_rng"),
@@ -254,7 +254,11 @@ mod tests {
             (Operation::Open, libc::EISDIR, "/dev/my_rng_driver"),
             (Operation::Read, libc::EIO, "the host has no entropy"),
             (Operation::Seed, libc::EIO, "dmesg"),
-            (Operation::Map, libc::ENODEV, "leave `bulk=off` away"),
+            (
+                Operation::Map,
+                libc::ENODEV,
+                "start QEMU without `bulk=off`",
+            ),
             (Operation::Map, libc::ENODEV, "or use read()"),
             (Operation::Map, libc::ENOMEM, "dmesg"),
             (Operation::Fill, libc::ENODEV, "the device is gone"),
@@ -273,7 +277,7 @@ mod tests {
             (Operation::Info, libc::ENOENT, "mount -t proc"),
         ] {
             let message = message(operation, errno);
-            assert!(message.contains(mend), "{message} lacks {mend}");
+            assert!(message.contains(fix), "{message} lacks {fix}");
         }
     }
 

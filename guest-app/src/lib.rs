@@ -94,9 +94,10 @@ impl Device {
     }
 
     /// Takes numbers from the stream, as little-endian bytes, into `buffer`; returns how many bytes. Those
-    /// are fewer than there is room for if a signal arrived, the device went away, or its host ran out of entropy
-    /// ([`Generator::Host`]); what was taken is never lost. Only where the length of `buffer` is no multiple of four, the rest of its last number
-    /// is dropped.
+    /// are fewer than there is room for if a signal arrived, the device went away, or its host ran out of
+    /// entropy ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 256 bytes of good
+    /// numbers, those taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of
+    /// its last number is lost.
     ///
     /// This is one `read()` of the node, for many numbers at the price of one system call. A driver that has
     /// none fails with an error that [is unsupported](Error::is_unsupported); any other file than the
