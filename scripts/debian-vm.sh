@@ -161,5 +161,4 @@ if ! is_made debian-disk "$inputs" || [[ ! -e $disk ]]; then
     made debian-disk "$inputs"
 fi
 [[ $1 == boot ]] || exit 0
-# Its disk, and not what somebody's environment has by such names.
-become env -u IMAGE -u KERNEL -u ROOT -u FORMAT "$ROOT/vm/run-ubuntu.sh"
+become "$ROOT/vm/run-ubuntu.sh"

@@ -4,8 +4,8 @@
 # Boots a disk with Ubuntu, or another distribution, in the QEMU that has the device. Change the lines below,
 # or say the same before the command:
 #
-#   IMAGE=~/ubuntu.img vm/run-ubuntu.sh                              with the kernel that is on the disk
-#   IMAGE=~/ubuntu.img KERNEL=~/linux/arch/x86/boot/bzImage vm/run-ubuntu.sh     with one of your own
+#   MY_RNG_IMAGE=~/ubuntu.img vm/run-ubuntu.sh     with the kernel that is on the disk
+#   MY_RNG_IMAGE=~/ubuntu.img MY_RNG_KERNEL=~/linux/arch/x86/boot/bzImage vm/run-ubuntu.sh     with one of your own
 #
 # What comes after the command is more options for QEMU. Ctrl-A X ends a QEMU without a window.
 
@@ -15,10 +15,10 @@ BUILD=${MY_RNG_BUILD:-$HERE/build}
 # QEMU, as `make` has built it, or yours: ~/hw8/qemu-8.2.9/prefix/bin/qemu-system-x86_64
 QEMU_BIN=${QEMU_BIN:-$BUILD/qemu/prefix/bin/qemu-system-x86_64}
 # The disk: that of `make debian-vm`, or yours.
-IMAGE=${IMAGE:-$BUILD/debian/debian.img}
+IMAGE=${MY_RNG_IMAGE:-$BUILD/debian/debian.img}
 # A kernel that QEMU starts by itself, and the partition that is its root; without, the disk starts its own.
-KERNEL=${KERNEL:-}
-ROOT=${ROOT:-/dev/vda1}
+KERNEL=${MY_RNG_KERNEL:-}
+ROOT=${MY_RNG_ROOT:-/dev/vda1}
 
 die() {
     echo "run-ubuntu.sh: $*" >&2
@@ -34,11 +34,11 @@ if [ "$IMAGE" -ef "$BUILD/debian/debian.img" ]; then
     writable=no
 fi
 [ -x "$QEMU_BIN" ] || die "there is no QEMU at $QEMU_BIN: run make, or say QEMU_BIN= with yours."
-[ -f "$IMAGE" ] || [ -b "$IMAGE" ] || die "there is no disk at $IMAGE: run make debian-vm, or say IMAGE= with yours."
+[ -f "$IMAGE" ] || [ -b "$IMAGE" ] || die "there is no disk at $IMAGE: run make debian-vm, or say MY_RNG_IMAGE= with yours."
 if [ ! -r "$IMAGE" ] || { [ ! -w "$IMAGE" ] && [ "${writable:-}" != no ]; }; then
-    die "you may not read and write the disk $IMAGE: give it to yourself (chown), or say IMAGE= with another."
+    die "you may not read and write the disk $IMAGE: give it to yourself (chown), or say MY_RNG_IMAGE= with another."
 fi
-[ -z "$KERNEL" ] || [ -r "$KERNEL" ] || die "there is no kernel at $KERNEL: run make, or say KERNEL= with yours."
+[ -z "$KERNEL" ] || [ -r "$KERNEL" ] || die "there is no kernel at $KERNEL: run make, or say MY_RNG_KERNEL= with yours."
 
 # KVM, where a guest really gets through its firmware on it; that /dev/kvm is there says little. One with
 # nothing to boot restarts, and that ends this QEMU. If it crashes, that is for nobody to see.
@@ -66,9 +66,10 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && "$QEMU_BIN" -display help | grep
     screen=(-serial mon:stdio)
 fi
 
-# How a disk is stored, QEMU had better be told: FORMAT=vdi, vmdk and so on, if it is none of these two.
-if [ "$(head -c 3 -- "$IMAGE" | tr -d '\0')" = QFI ]; then FORMAT=${FORMAT:-qcow2}; fi
-FORMAT=${FORMAT:-raw}
+# The disk's format. These two are recognized; for another, say MY_RNG_FORMAT=vdi, vmdk and so on.
+FORMAT=raw
+if [ "$(head -c 3 -- "$IMAGE" | tr -d '\0')" = QFI ]; then FORMAT=qcow2; fi
+FORMAT=${MY_RNG_FORMAT:-$FORMAT}
 
 kernel=()
 if [ -n "$KERNEL" ]; then

@@ -38,12 +38,12 @@ impl Place {
     fn run(&self, environment: &[(&str, &str)]) -> Output {
         Command::new(root().join("vm/run-ubuntu.sh"))
             .env("QEMU_BIN", self.path("qemu"))
-            .env("IMAGE", self.path("disk"))
+            .env("MY_RNG_IMAGE", self.path("disk"))
             .env("MY_RNG_KVM", self.path("kvm"))
             .env("MY_RNG_BUILD", self.0.path())
             .env_remove("ACCEL")
-            .env_remove("FORMAT")
-            .env_remove("KERNEL")
+            .env_remove("MY_RNG_FORMAT")
+            .env_remove("MY_RNG_KERNEL")
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .envs(environment.iter().copied())
@@ -124,7 +124,7 @@ fn the_format_of_the_disk_is_told() {
     assert_eq!(format(&[]), "format=raw");
     place.write("disk", b"QFI\xfb\0\0\0\x03");
     assert_eq!(format(&[]), "format=qcow2");
-    assert_eq!(format(&[("FORMAT", "vdi")]), "format=vdi");
+    assert_eq!(format(&[("MY_RNG_FORMAT", "vdi")]), "format=vdi");
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn what_is_missing_is_named() {
     let place = Place::new(WORKS);
     for (name, mend) in [
         ("QEMU_BIN", "QEMU_BIN= with yours"),
-        ("IMAGE", "IMAGE= with yours"),
-        ("KERNEL", "KERNEL= with yours"),
+        ("MY_RNG_IMAGE", "MY_RNG_IMAGE= with yours"),
+        ("MY_RNG_KERNEL", "MY_RNG_KERNEL= with yours"),
     ] {
         let error = place.error(&[(name, "/nonexistent")]);
         assert!(
