@@ -588,6 +588,8 @@ complete_qemu() { # complete_qemu TREE
     ((${#requirements[@]})) || die "$1/pythondeps.toml names no meson: give a release tarball as QEMU_TARBALL=."
     wheels=$CACHE/pypi/$(IFS=+ && printf %s "${requirements[*]}")
     if ! is_cached "$wheels"; then
+        list_wheels "${requirements[@]}" >/dev/null ||
+            loudly "Of ${requirements[*]} not all hashes are known here: what PyPI gives is trusted"
         new_tmp "$cache_tmp"
         step_may_fail "$what-wheels" "Downloading Python packages with which QEMU is built: ${requirements[*]}" \
             get_wheels "$tmp" "${requirements[@]}"
@@ -603,12 +605,33 @@ complete_qemu() { # complete_qemu TREE
         die "$1 cannot be written: is the disk full?"
 }
 
+# The wheels that the releases of the known series name, as PyPI has them.
+declare -A wheel_sha256=(
+    [meson==0.63.3]=d677b809c4895dcbaac9bf6c43703fcb3609a4b24c6057c78f828590049cf43a
+    [meson==1.5.0]=52b34f4903b882df52ad0d533146d4b992c018ea77399f825579737672ae7b20
+    [meson==1.9.0]=45e51ddc41e37d961582d06e78c48e0f9039011587f3495c4d6b0781dad92357
+    [pycotap==1.3.1]=1c3a25b3ff89e48f4e00f1f71dbbc1642b4f65c65d416524d07e73492fff25ea
+)
+
+list_wheels() { # list_wheels NAME==VERSION...: for pip, with their hashes; fails if one has none here
+    local requirement
+    for requirement; do
+        [[ -n ${wheel_sha256[$requirement]:-} ]] || return 1
+        echo "$requirement --hash=sha256:${wheel_sha256[$requirement]}"
+    done
+}
+
 get_wheels() { # get_wheels FOLDER NAME==VERSION...: into FOLDER/got
-    local folder=$1
+    local folder=$1 hashes=()
     shift
+    if list_wheels "$@" >"$folder/requirements"; then
+        hashes=(--require-hashes)
+    else
+        printf '%s\n' "$@" >"$folder/requirements"
+    fi
     /usr/bin/python3 -m venv "$folder/venv"
     "$folder/venv/bin/python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
-        --dest "$folder/got" "$@"
+        --dest "$folder/got" ${hashes[@]+"${hashes[@]}"} --requirement "$folder/requirements"
 }
 
 # ---- which of all these ----
