@@ -36,7 +36,9 @@ def main():
     for name in ("cargo", "manifest", "qemu-build-dir", "target-dir", "output", "depfile"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--feature", action="append", default=[], help="one beside qemu")
-    parser.add_argument("--rustc", help="the compiler of QEMU's own Rust code")
+    parser.add_argument(
+        "--rustc", action="append", default=[], help="the compiler of QEMU's own Rust code, a word at a time"
+    )
     args = parser.parse_args()
 
     # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
@@ -53,13 +55,15 @@ def main():
             del env[name]
     if args.rustc:
         # What is called rustc may be rustup, which would choose another one in the crate's folder.
-        sysroot = output([args.rustc, "--print", "sysroot"], args.qemu_build_dir, env)
+        sysroot = output([*args.rustc, "--print", "sysroot"], args.qemu_build_dir, env)
         env["RUSTC"] = os.path.join(sysroot.strip(), "bin", "rustc")
         about = output([env["RUSTC"], "-vV"], crate, env)
     else:
         # In the crate, so that rustup sees the repository's rust-toolchain.toml.
         about = output([args.cargo, "-vV"], crate, env)
     host = re.search(r"^host: (\S+)$", about, re.MULTILINE)
+    if not host:
+        sys.exit(f"no line of what cargo or rustc says of itself (-vV) names the host: {about.strip()}")
     command = [args.cargo, "build", "--quiet", "--release", "--locked"]
     command += ["--features", ",".join(["qemu", *args.feature])]
     # The target is named, or the user's own configuration might name another.
