@@ -73,7 +73,7 @@ listing() { # listing TREE: every file, with its mode and contents
 }
 
 overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
-    local tree=$1/tree overlay=$BUILD/bin/qemu-overlay
+    local tree=$1/tree overlay=$BUILD/bin/qemu-overlay libclang
     listing "$tree" >"$1/before"
     "$overlay" apply "$tree"
     "$overlay" status "$tree"
@@ -93,6 +93,10 @@ overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
     if grep -F -e "$ROOT" -- "$1/on"; then echo "this leads into the checkout" && return 1; fi
     # Its lock file fits, and apply got the crates.
     (cd -- "$tree/hw/misc/my-rng/rust-dev" && cargo fetch --offline --locked --target x86_64-unknown-linux-gnu)
+    # They are complete: a compiler takes them, with the headers of the QEMU that was built.
+    libclang=$("$ROOT/scripts/toolchain.sh" libclang)
+    (cd -- "$tree/hw/misc/my-rng/rust-dev" && QEMU_BUILD_DIR=$QEMU_TREE/build LIBCLANG_PATH=$libclang \
+        cargo check --offline --locked --features qemu --target-dir "$1/target")
     CARGO_HOME=$1/no-crates CARGO_NET_OFFLINE=true "$overlay" apply "$tree" 2>&1 | grep 'could not all be fetched'
     "$overlay" remove "$tree"
     listing "$tree" | diff -- "$1/before" - || { echo "taking the copies off left this difference" && return 1; }

@@ -77,6 +77,13 @@ pub fn files(root: &Path, links: &[&str]) -> Result<BTreeMap<String, File>> {
     Ok(files)
 }
 
+/// Whether editors, patch or cargo leave files of this name.
+fn is_leftover(name: &str) -> bool {
+    name == "target"
+        || name.starts_with('.')
+        || ["~", ".orig", ".rej"].iter().any(|end| name.ends_with(end))
+}
+
 /// Adds the file at `from`, or all files in the folder there, as what has the path `to` in the tree.
 fn collect(from: &Path, to: &str, files: &mut BTreeMap<String, File>) -> Result<()> {
     let metadata = fs::symlink_metadata(from)
@@ -91,8 +98,7 @@ fn collect(from: &Path, to: &str, files: &mut BTreeMap<String, File>) -> Result<
             let name = name
                 .to_str()
                 .ok_or_else(|| anyhow!("{} has a file with an odd name", from.display()))?;
-            // What editors and cargo leave.
-            if !name.starts_with('.') && name != "target" {
+            if !is_leftover(name) {
                 collect(&from.join(name), &format!("{to}/{name}"), files)?;
             }
         }
@@ -232,4 +238,31 @@ pub fn checksum(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::collect;
+
+    #[test]
+    fn leftovers_are_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "lib.rs",
+            "lib.rs~",
+            "lib.rs.orig",
+            "lib.rs.rej",
+            ".lib.rs.swp",
+        ] {
+            fs::write(folder.path().join(name), "text").unwrap();
+        }
+        fs::create_dir(folder.path().join("target")).unwrap();
+        fs::write(folder.path().join("target/built"), "text").unwrap();
+        let mut files = BTreeMap::new();
+        collect(folder.path(), "src", &mut files).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["src/lib.rs"]);
+    }
 }
