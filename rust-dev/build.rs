@@ -121,7 +121,7 @@ mod qemu {
     }
 
     /// The devices beside the first, by what the names of their hooks begin with: the features of this
-    /// crate, but for the one that is none.
+    /// crate, except the one that names no device.
     fn other_devices() -> Vec<String> {
         let mut devices: Vec<_> = env::vars_os()
             .filter_map(|(name, _)| {

@@ -48,7 +48,7 @@ patch_tree() { # takes off the patches that have changed, and those after them; 
         if ! patch -d "$LINUX_TREE" -p1 -F0 -f --dry-run <"$patch"; then
             # All that was done until here is whole.
             rm -f -- "$applied/busy"
-            echo "${patch##*/} does not apply to this source: mend it, or give another source"
+            echo "${patch##*/} does not apply to this source: fix the patch, or give another source"
             return 1
         fi
         patch -d "$LINUX_TREE" -p1 -F0 -f --no-backup-if-mismatch <"$patch"

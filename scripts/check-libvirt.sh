@@ -173,7 +173,7 @@ for _ in range(int(sys.argv[2])):
     ((${#stream[@]} == $1)) || die "the stream of $generator could not be computed: are python3 and openssl whole?"
     # They are of the table of known answers, or something is wrong here.
     grep -qF "first: [${stream[0]}, ${stream[1]}, ${stream[2]}, ${stream[3]}, ${stream[4]}]" "$ROOT/abi/known_answers.rs" ||
-        die "what was computed of $generator with seed $seed is not in abi/known_answers.rs: mend compute_stream."
+        die "what was computed of $generator with seed $seed is not in abi/known_answers.rs: fix compute_stream."
 }
 
 # In the place where a checkout's files are, so that the page's commands find them as they stand.

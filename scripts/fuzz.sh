@@ -25,7 +25,7 @@ cargo_fuzz() { # cargo_fuzz COMMAND [ARG...]
 }
 
 build() {
-    # cargo-fuzz would mend a Cargo.lock that does not fit.
+    # cargo-fuzz would rewrite a Cargo.lock that does not fit.
     cargo fetch --locked --manifest-path fuzz/Cargo.toml
     cargo_fuzz build
 }
@@ -110,5 +110,5 @@ printf '%s\n' "${table[@]}"
 if ((${#findings[@]})); then
     printf 'FOUND: %s\n' "${findings[@]}"
     die "the fuzzer found ${#findings[@]} input(s) on which the device and its oracle differ, or one panics:" \
-        "mend what is wrong, and see with: $binaries/TARGET FILE"
+        "fix what is wrong, and see with: $binaries/TARGET FILE"
 fi

@@ -415,7 +415,8 @@ put() {
     fi
 }
 
-pack_checkout() { # a tar of all that git knows or would add, with its times, by which builds tell what is new
+# A tar of all files that git tracks or would add. It keeps their times, by which builds see what changed.
+pack_checkout() {
     git -C "$ROOT" ls-files -z --cached --others --exclude-standard | sort -zu |
         while IFS= read -rd '' file; do
             # Not what was removed and not yet committed.

@@ -465,7 +465,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// When the access is none.
+    /// When the device defines no such access.
     pub fn read(
         &mut self,
         offset: u64,
@@ -504,11 +504,11 @@ impl Model {
         Err(format!("{size}-byte read at offset 0x{offset:x}: {why}"))
     }
 
-    /// A write: the line that `-d guest_errors` shows, if it is none.
+    /// A write: the line that `-d guest_errors` shows, if the device defines no such access.
     ///
     /// # Errors
     ///
-    /// When the access is none.
+    /// When the device defines no such access.
     pub fn write(
         &mut self,
         offset: u64,

@@ -51,7 +51,7 @@ impl Drop for Progress {
 }
 
 fn bar(length: u64, target: ProgressDrawTarget) -> ProgressBar {
-    // A template that is none shows in the tests.
+    // The tests would show an invalid template.
     let style = ProgressStyle::with_template(TEMPLATE)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=>.");

@@ -129,7 +129,7 @@ endif
     },
 ];
 
-/// What inserted lines are told by, even those of another version of the overlay.
+/// The marks around inserted lines, by which those of another version of the overlay are found, too.
 const MARKS: [&str; 2] = ["my_rng: begin", "my_rng: end"];
 
 /// How much of the overlay a tree has.
@@ -516,7 +516,7 @@ fn carry_out(changes: &[Change]) -> Result<bool> {
         };
         if let Err((at, error)) = outcome {
             let half = if done > 0 {
-                "; the tree is changed in part: once that is mended, the same command goes on, or \
+                "; the tree is changed in part: once the cause is removed, the same command goes on, or \
                  `remove` takes all off"
             } else {
                 ""

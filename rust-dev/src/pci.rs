@@ -182,7 +182,7 @@ pub trait PciModel: Send + Sized + 'static {
     type State: State;
     /// What the user did wrong.
     type PropertyError: fmt::Display;
-    /// Why a state that arrived is none for this device.
+    /// Why this device cannot load a saved state.
     type StateError: fmt::Display;
     /// What the guest did wrong, for people who read `-d guest_errors`. Its text is made only if somebody
     /// reads it: let the error itself be cheap, for a guest can cause as many as it likes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What can go wrong, each as one sentence that names the mend, and as an exit status.
+//! What can go wrong, each as one sentence that says how to fix it, and as an exit status.
 
 use crate::console::Tail;
 use crate::protocol::Stream;

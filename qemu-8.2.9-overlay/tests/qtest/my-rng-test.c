@@ -759,7 +759,7 @@ static void test_accesses_log(void)
     folder_remove(folder);
 }
 
-/* From the first event that is none of a reset, with which QEMU starts. */
+/* The events after those of the reset with which QEMU starts. */
 static void test_trace(void)
 {
 #ifdef CONFIG_TRACE_LOG

@@ -57,7 +57,7 @@ pub enum Reason {
     WriteOnly(Register),
     /// A write to SEED, of a generator without a seed.
     NotSeedable,
-    /// A write to DOORBELL, of a transfer that is none.
+    /// A write to DOORBELL that starts no transfer.
     Transfer(Refusal),
 }
 

@@ -37,7 +37,7 @@ impl State for SavedState {
     }
 }
 
-/// Why a state that arrived is none for this device.
+/// Why this device cannot load a saved state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateError {
     /// It names a generator that this version does not know.

@@ -363,8 +363,9 @@ impl<M: Declared> Device<M> {
 
     /// The same, without looking for its end, which every traced access would pay for.
     fn path_pointer(&self) -> *const c_char {
-        // SAFETY: the field is within the live instance; QEMU sets it while it realizes the device,
-        // and frees it when it takes the device out of its tree, both with the big lock held.
+        // SAFETY: the field is within the live instance. QEMU sets it at the end of realize; frees it when the
+        // device is realized again, fails to realize, or is finalized, always with the big lock held; none of
+        // that happens during a callback.
         let path = unsafe { (*self.instance.as_ptr()).parent.qdev.canonical_path };
         if path.is_null() {
             c"(not realized)".as_ptr()

@@ -121,7 +121,7 @@ fn formats_errors_and_full_disks_in_the_guest() {
         assert!(lines[0].contains("make room"), "{lines:#?}");
         assert_eq!(lines[1..], ["status 1"]);
     }
-    // A seed that is none has changed nothing.
+    // An invalid seed has changed nothing.
     assert_eq!(
         section(&said, "stream"),
         ["status 2", &words[0].to_string()]
