@@ -57,16 +57,20 @@ refused() { # refused FOLDER SERIES OPTION...: is it, in a sentence that says ho
 probes() { # probes FOLDER: does each of the device's probes (a nop that a debugger may stop at) fire?
     local name names=(reset write seed read guest_error transfer) commands=()
     for name in "${names[@]}"; do commands+=(-ex "tbreak -probe-stap qemu:my_rng_$name"); done
-    # Puts the BAR at 0xe0000000, switches memory and DMA on, seeds, reads, reads badly, and has a word filled.
-    printf '%s\n' >"$1/qtest" 'outl 0xcf8 0x80002010' 'outl 0xcfc 0xe0000000' 'outl 0xcf8 0x80002004' \
+    commands+=(-ex run)
+    for name in "${names[@]}"; do commands+=(-ex continue); done
+    # Puts the BAR at 0xe0000000, switches memory and DMA on, seeds, reads, reads badly, has a word filled, and
+    # ends QEMU, so that a probe that does not fire keeps nobody waiting.
+    printf '%s\n' >"$1/probes.qtest" 'outl 0xcf8 0x80002010' 'outl 0xcfc 0xe0000000' 'outl 0xcf8 0x80002004' \
         'outw 0xcfc 0x6' 'writel 0xe0000004 0x42' 'readl 0xe0000000' 'readb 0xe0000000' \
-        'writel 0x100004 0x1' 'writeq 0x100010 0x200000' 'writel 0x100018 0x4' 'writel 0xe000000c 0x100'
-    commands+=(-ex "run <'$1/qtest'")
-    for name in "${names[@]:1}"; do commands+=(-ex continue); done
-    timeout 300 gdb -nx -batch -ex 'handle SIGUSR1 nostop noprint' "${commands[@]}" --args \
-        "$1/qemu/src/build/qemu-system-x86_64" -accel qtest -qtest stdio -display none -nodefaults \
-        -device my_rng,addr=4 | tee "$1/probes"
-    (($(grep -c '^Thread .* hit Temporary breakpoint\|^Temporary breakpoint [0-9]*, ' -- "$1/probes") == ${#names[@]}))
+        'writel 0x100004 0x1' 'writeq 0x100010 0x200000' 'writel 0x100018 0x4' 'writel 0xe000000c 0x100' \
+        'outb 0x501 0x0'
+    # The test comes through a chardev: gdb's "run <FILE" would drop the arguments that --args gave.
+    timeout --foreground --kill-after=10 300 gdb -nx -batch -ex 'handle SIGUSR1 nostop noprint' "${commands[@]}" \
+        --args "$1/qemu/src/build/qemu-system-x86_64" -display none -nodefaults -accel qtest \
+        -chardev "file,id=qtest,path=$1/probes.answers,input-path=$1/probes.qtest" -qtest chardev:qtest \
+        -device isa-debug-exit -device my_rng,addr=4 </dev/null 2>&1 | tee "$1/probes.log"
+    (($(grep -c '^Thread .* hit Temporary breakpoint' -- "$1/probes.log") == ${#names[@]}))
 }
 
 qtest() { # qtest FOLDER
