@@ -607,10 +607,11 @@ complete_qemu() { # complete_qemu TREE
 
 # The wheels that the releases of the known series name, as PyPI has them.
 declare -A wheel_sha256=(
-    [meson==0.63.3]=d677b809c4895dcbaac9bf6c43703fcb3609a4b24c6057c78f828590049cf43a
+    [meson==1.2.3]=17d9124ffad38f5bbb6b198a8de5ecc55ebcd164d35a1d9dae06b8de0605a252
     [meson==1.5.0]=52b34f4903b882df52ad0d533146d4b992c018ea77399f825579737672ae7b20
     [meson==1.9.0]=45e51ddc41e37d961582d06e78c48e0f9039011587f3495c4d6b0781dad92357
     [pycotap==1.3.1]=1c3a25b3ff89e48f4e00f1f71dbbc1642b4f65c65d416524d07e73492fff25ea
+    [tomli==2.0.1]=939de3e7a6161af0c887ef91b7d41a53e7c5a1ca976325f429cb46ea9bc30ecc
 )
 
 list_wheels() { # list_wheels NAME==VERSION...: for pip, with their hashes; fails if one has none here
