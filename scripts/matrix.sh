@@ -89,6 +89,10 @@ line() { # line NAME VERSION SOURCE WORD...: adds one to the table
     table+=("$row")
 }
 
+recorded() { # recorded KEY: what $record says of the source
+    sed -n "s/^$1=//p" -- "$record"
+}
+
 check() { # check SERIES CONFIGURATION: whether its source could be had goes to $had
     local series=$1 configuration=$2 name=$1 folder record options=()
     local what steps words=() result=passed status took
@@ -115,6 +119,14 @@ check() { # check SERIES CONFIGURATION: whether its source could be had goes to 
         return
     fi
     had=yes
+    # QEMU's releases have these crates, packed, and git checkouts unpacked. A distribution's source has none.
+    if [[ $configuration == rust && -z $(find "$folder/qemu/src/subprojects" -maxdepth 2 \
+        \( -path '*/packagecache/syn-*' -o -path '*/syn-*/meson.build' \) -print -quit) ]]; then
+        skipped=$((skipped + 1))
+        notes+=("QEMU $series: no crates for --enable-rust in this source; give the release with QEMU_TARBALL=FILE")
+        line "$name" "$(recorded version)" "$(recorded source)" skipped
+        return
+    fi
     if [[ -n $MY_RNG_FORCE ]]; then
         notes+=("QEMU $series is not on the list of the known (qemu-8.2.9-overlay/series): tried as with FORCE=1.")
     fi
@@ -143,7 +155,7 @@ check() { # check SERIES CONFIGURATION: whether its source could be had goes to 
         [[ $what != build ]] || break
     done
     if [[ $result == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    line "$name" "$(sed -n 's/^version=//p' -- "$record")" "$(sed -n 's/^source=//p' -- "$record")" "${words[@]}"
+    line "$name" "$(recorded version)" "$(recorded source)" "${words[@]}"
 }
 
 versions=${QEMU_VERSIONS:-$(qemu_series)}
