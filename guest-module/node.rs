@@ -210,7 +210,7 @@ fn is_open_for_writing(file: &File) -> bool {
     matches!(file.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
 }
 
-/// What a path made of a piece; `None` if the next path is to be tried.
+/// What a path made of a piece; `None` if the caller should try the next path.
 fn outcome(result: Result<Option<Piece>>) -> Option<Piece> {
     match result {
         Ok(piece) => piece,

@@ -7,7 +7,7 @@
 #   include/my_rng.h        the header for programs in C
 #   lib/my_rng/             kernel, module and initramfs for a guest; the list of all that was installed
 #   lib/udev/ lib/sysusers.d/  who may open a device's node
-# scripts/install.sh uninstall  removes what is on that list, but for what was changed since
+# scripts/install.sh uninstall  removes what is on that list, except what was changed since
 #
 # Builds nothing, and writes nothing to the build folder: root may run it, with another user's build, and while
 # no make is at work there.

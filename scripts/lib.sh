@@ -432,7 +432,7 @@ pack_checkout() {
 take_lock() {
     local fd status
     until [[ -n ${!1:-} && /proc/self/fd/${!1} -ef $2 ]]; do
-        # Not the file that had the name when it was opened: whoever held the lock (clean) has removed that.
+        # clean, which held the lock, may have removed the file that we opened: open the new one.
         if [[ -n ${fd:-} ]]; then exec {fd}>&-; fi
         if [[ ${4:-} == -s && -e $2 ]]; then
             # Nothing is written to what others only read.

@@ -7,7 +7,7 @@
 #             qemu-8.2.9-overlay/series) and whose source can be had: does it build, does the overlay's qtest
 #             pass, do the end-to-end tests? A series that is not on the list is tried as with FORCE=1.
 #   the rest  see options_of below; each with the first of these series (rust: with 10.2): does it build, does
-#             the qtest pass? With dtrace: does every probe fire? cross is to be refused.
+#             the qtest pass? With dtrace: does every probe fire? cross must be refused.
 # Each is built in build/matrix/SERIES or build/matrix/SERIES-CONFIGURATION, and stays there. Ends with a table
 # and the count; the status is 0 if nothing failed and something passed.
 # shellcheck source=scripts/lib.sh
@@ -39,7 +39,7 @@ options_of() { # options_of CONFIGURATION: what QEMU's configure is given for it
         rust) echo --enable-rust ;;
         # This machine's own compiler, by its full name.
         cross) echo "--cross-prefix=$(gcc -dumpmachine)-" ;;
-        *) die "QEMU_CONFIGURATIONS has $1, which is none of $all_configurations." ;;
+        *) die "QEMU_CONFIGURATIONS=$1 is unknown: use some of $all_configurations." ;;
     esac
 }
 all_configurations="plain lto dtrace debug modules targets rust cross"

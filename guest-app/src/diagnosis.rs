@@ -228,7 +228,7 @@ mod tests {
             "{advice}"
         );
 
-        // What has another name is none of the driver's.
+        // The driver makes nodes with this name only.
         assert_eq!(stale(Path::new("/dev/null"), "1:3", root.path()), None);
     }
 

@@ -974,7 +974,7 @@ mod tests {
             let mut child = Command::new(command[0])
                 .arg(command[1])
                 .current_dir(dir.path())
-                // A repository around the folder is none of git's business.
+                // Keep git from finding a repository around the folder.
                 .env("GIT_CEILING_DIRECTORIES", dir.path().parent().unwrap())
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
