@@ -84,7 +84,7 @@ fn is_leftover(name: &str) -> bool {
         || ["~", ".orig", ".rej"].iter().any(|end| name.ends_with(end))
 }
 
-/// Adds the file at `from`, or all files in the folder there, as what has the path `to` in the tree.
+/// Adds the file at `from`, or all files in that folder, under the path `to` in the tree.
 fn collect(from: &Path, to: &str, files: &mut BTreeMap<String, File>) -> Result<()> {
     let metadata = fs::symlink_metadata(from)
         .with_context(|| format!("{} could not be read", from.display()))?;

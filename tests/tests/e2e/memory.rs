@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The memory that the driver reads by way of: who pays for it, who waits for it, and what is left in it.
+//! The buffers of reads: which cgroup is charged for them, who waits for them, and whether they are wiped.
 
 use std::fs;
 
