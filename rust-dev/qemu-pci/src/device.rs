@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What a PCI device is.
+
+use core::ffi::CStr;
+use core::fmt::Display;
+
+use crate::event::TraceEvents;
+use crate::host::Host;
+use crate::property::Properties;
+use crate::register::GuestError;
+use crate::state::State;
+
+/// How a device presents itself in PCI configuration space. [`Identity::NEW`] has the fields that a device
+/// may leave out.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// Vendor id.
+    pub vendor_id: u16,
+    /// Device id.
+    pub device_id: u16,
+    /// Revision id.
+    pub revision: u8,
+    /// Class code: class in the high byte, subclass in the low byte.
+    pub class: u16,
+    /// Programming interface, the lowest byte of the class code.
+    pub prog_if: u8,
+    /// Subsystem vendor id and subsystem id; `None` for QEMU's own.
+    pub subsystem: Option<(u16, u16)>,
+    /// The bytes of a vendor-specific capability, after its header of 3 bytes; none if empty.
+    pub vendor_capability: &'static [u8],
+    /// The serial number of a PCIe device.
+    pub serial: Option<u64>,
+}
+
+impl Identity {
+    /// A device of class 0x00ff (fits no other class), revision 0, with QEMU's own vendor id 0x1234, and with
+    /// nothing optional.
+    pub const NEW: Self = Self {
+        vendor_id: 0x1234,
+        device_id: 0,
+        revision: 0,
+        class: 0x00ff,
+        prog_if: 0,
+        subsystem: None,
+        vendor_capability: &[],
+        serial: None,
+    };
+}
+
+/// The address space that a BAR maps into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BarKind {
+    /// Memory with 32-bit addresses.
+    Memory32,
+    /// Memory with 64-bit addresses; takes the next BAR's register too.
+    Memory64,
+    /// I/O ports.
+    Io,
+}
+
+/// A base address register, and the region behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    /// Which of the six base address registers: 0 to 5.
+    pub index: u8,
+    /// The address space.
+    pub kind: BarKind,
+    /// Whether the guest may prefetch: reads have no side effect, and writes may be merged. Not for I/O.
+    pub prefetchable: bool,
+    /// Size in bytes, a power of two: from 16 bytes for memory, and 4 to 256 for I/O.
+    pub size: u64,
+    /// Which accesses reach the model.
+    pub rules: Rules,
+}
+
+impl Bar {
+    /// 32-bit, non-prefetchable memory, for aligned accesses of 4 bytes.
+    #[must_use]
+    pub const fn memory(index: u8, size: u64) -> Self {
+        Self {
+            index,
+            kind: BarKind::Memory32,
+            prefetchable: false,
+            size,
+            rules: Rules::WORDS,
+        }
+    }
+
+    /// I/O ports, for accesses of one byte.
+    #[must_use]
+    pub const fn io(index: u8, size: u64) -> Self {
+        Self {
+            kind: BarKind::Io,
+            rules: Rules::BYTES,
+            ..Self::memory(index, size)
+        }
+    }
+
+    /// The same BAR with 64-bit addresses.
+    #[must_use]
+    pub const fn wide(self) -> Self {
+        Self {
+            kind: BarKind::Memory64,
+            ..self
+        }
+    }
+
+    /// The same BAR, with other rules.
+    #[must_use]
+    pub const fn with(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    const fn is_possible(&self) -> bool {
+        self.size.is_power_of_two()
+            && match self.kind {
+                BarKind::Memory32 => self.index < 6 && self.size >= 16 && self.size <= 1 << 31,
+                BarKind::Memory64 => self.index < 5 && self.size >= 16 && self.size <= 1 << 62,
+                BarKind::Io => {
+                    self.index < 6 && self.size >= 4 && self.size <= 256 && !self.prefetchable
+                }
+            }
+    }
+
+    /// The registers that it takes, a bit each.
+    const fn registers(&self) -> u8 {
+        match self.kind {
+            BarKind::Memory64 => 0b11 << self.index,
+            _ => 1 << self.index,
+        }
+    }
+}
+
+/// Which accesses to a BAR reach the model. The kit refuses and logs the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The sizes in bytes that the model takes: the sum of 1, 2, 4 and 8.
+    pub sizes: u8,
+    /// Whether it takes accesses that are not at a multiple of their size.
+    pub unaligned: bool,
+    /// The largest piece in bytes, 1, 2, 4 or 8: a longer access arrives as several of this size, from the low
+    /// address up.
+    pub largest: u8,
+    /// What the guest reads where a read is refused, by the kit or by the model: cut to the access's size.
+    pub refused: u64,
+}
+
+impl Rules {
+    /// Aligned accesses of 4 bytes; an access of 8 arrives as two. A refused read gives 0.
+    pub const WORDS: Self = Self {
+        sizes: 4,
+        unaligned: false,
+        largest: 4,
+        refused: 0,
+    };
+
+    /// Accesses of 1 byte; longer ones arrive byte by byte. A refused read gives 0.
+    pub const BYTES: Self = Self {
+        sizes: 1,
+        largest: 1,
+        ..Self::WORDS
+    };
+
+    /// What is wrong with an access by these rules.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not take its size or alignment.
+    pub const fn check<E>(&self, access: Access) -> Result<(), GuestError<E>> {
+        if access.size > 8 || !access.size.is_power_of_two() || access.size & self.sizes as u32 == 0
+        {
+            return Err(GuestError::Size(self.sizes));
+        }
+        if !self.unaligned && access.offset % access.size as u64 != 0 {
+            return Err(GuestError::Unaligned);
+        }
+        Ok(())
+    }
+
+    const fn is_possible(&self) -> bool {
+        self.sizes > 0
+            && self.sizes < 16
+            && self.largest.is_power_of_two()
+            && self.largest <= 8
+            // A larger size would never arrive.
+            && self.sizes < self.largest * 2
+    }
+}
+
+/// One access to a BAR, as it came from the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The BAR.
+    pub bar: u8,
+    /// Where in the BAR, in bytes.
+    pub offset: u64,
+    /// How many bytes: 1 to 8.
+    pub size: u32,
+}
+
+/// MSI-X: its table takes a memory BAR of its own, of 4096 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MsiX {
+    /// How many vectors: 1 to 64.
+    pub vectors: u16,
+    /// The BAR of the table.
+    pub bar: u8,
+}
+
+/// Which interrupts a device can send. The guest chooses one kind of those that it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupts {
+    /// Whether it has an interrupt pin (INTA).
+    pub pin: bool,
+    /// How many MSI vectors: 0, 1, 2, 4, 8, 16 or 32.
+    pub msi: u8,
+    /// MSI-X.
+    pub msix: Option<MsiX>,
+    /// What to do on a machine without MSI: refuse the device, or go on with the pin.
+    pub msi_required: bool,
+}
+
+impl Interrupts {
+    /// None.
+    pub const NONE: Self = Self {
+        pin: false,
+        msi: 0,
+        msix: None,
+        msi_required: false,
+    };
+
+    /// The pin only.
+    pub const PIN: Self = Self {
+        pin: true,
+        ..Self::NONE
+    };
+
+    /// Whether a device can have them.
+    #[must_use]
+    pub const fn is_possible(&self) -> bool {
+        let msi = self.msi > 0 || self.msix.is_some();
+        (self.msi == 0 || self.msi.is_power_of_two() && self.msi <= 32)
+            && match self.msix {
+                Some(MsiX { vectors, bar }) => vectors >= 1 && vectors <= 64 && bar < 6,
+                None => true,
+            }
+            && (!self.msi_required || msi)
+            // What would a device without pin do on a machine without MSI?
+            && (!msi || self.pin || self.msi_required)
+    }
+
+    /// How many vectors [`Host::interrupt`] takes.
+    #[must_use]
+    pub const fn vectors(&self) -> u16 {
+        let mut most = if self.pin { 1 } else { 0 };
+        if self.msi as u16 > most {
+            most = self.msi as u16;
+        }
+        if let Some(MsiX { vectors, .. }) = self.msix {
+            if vectors > most {
+                most = vectors;
+            }
+        }
+        most
+    }
+}
+
+/// A read-only number of a device, for people who look into QEMU (`qom-get`). It belongs to the QEMU
+/// process: it does not travel, and a reset leaves it.
+#[derive(Debug)]
+pub struct Counter<D> {
+    /// The property's name.
+    pub name: &'static CStr,
+    /// One line for `-device NAME,help`.
+    pub help: &'static CStr,
+    /// Its value.
+    pub get: fn(&D) -> u64,
+}
+
+/// What [`device!`](crate::device!) states of a device: its name, and the types that belong to it.
+pub trait Declare: Send + Sized + 'static {
+    /// The name of QOM's type, with which the log's lines and the trace events begin.
+    const NAME: &'static CStr;
+    /// What the user sets.
+    type Properties: Properties;
+    /// What travels.
+    type State: State;
+    /// What of it can be traced, beside what every device has.
+    type Event: TraceEvents;
+    /// What the guest can do wrong, beside what the kit finds. A guest can cause as many as it likes, so it is
+    /// made into text only if somebody reads it.
+    type Error: Display;
+}
+
+/// A PCI device.
+///
+/// QEMU calls all methods with its big lock (BQL) held, so never two at a time, but from several threads: those
+/// of the virtual CPUs, the main loop, and the one that frees what is unplugged. So a device is `Send`. A virtual
+/// CPU waits while they run: they must end soon, whatever the guest asks for.
+pub trait PciDevice: Declare {
+    /// One line for `-device help`.
+    const DESCRIPTION: &'static CStr;
+    /// The ids in configuration space.
+    const IDENTITY: Identity;
+    /// The BARs.
+    const BARS: &'static [Bar];
+    /// The most interrupts that a device of this type can have; see [`interrupts`](Self::interrupts).
+    const INTERRUPTS: Interrupts = Interrupts::NONE;
+    /// How many timers it has, 8 at the most.
+    const TIMERS: usize = 0;
+    /// The longest delay of a timer, in nanoseconds: a saved state with a later one is refused.
+    const LONGEST_DELAY: u64 = 3600 * 1_000_000_000;
+    /// What can be counted from outside.
+    const COUNTERS: &'static [Counter<Self>] = &[];
+
+    /// The device as it is when power comes on.
+    ///
+    /// # Errors
+    ///
+    /// When a property has a value that is not allowed; `realize` fails with this text then.
+    fn new(properties: Self::Properties) -> Result<Self, String>;
+
+    /// Takes the device back to its state at power-on (the enter phase of a reset). Timers are stopped and the
+    /// interrupt pin is lowered by then.
+    fn reset(&mut self);
+
+    /// What a reset does to the machine around it (the hold phase).
+    fn reset_hold(&mut self, _host: &mut impl Host<Self>) {}
+
+    /// Which of [`INTERRUPTS`](Self::INTERRUPTS) this device has, if that depends on a property.
+    fn interrupts(&self) -> Interrupts {
+        Self::INTERRUPTS
+    }
+
+    /// The guest reads, by the rules of the BAR.
+    ///
+    /// # Errors
+    ///
+    /// When no such read is defined. It is logged, and the guest reads the rules' `refused`.
+    fn read(
+        &mut self,
+        host: &mut impl Host<Self>,
+        access: Access,
+    ) -> Result<u64, GuestError<Self::Error>>;
+
+    /// The guest writes, by the rules of the BAR. What is above the access's size in `value` is 0.
+    ///
+    /// # Errors
+    ///
+    /// When no such write is defined. It is logged.
+    fn write(
+        &mut self,
+        _host: &mut impl Host<Self>,
+        _access: Access,
+        _value: u64,
+    ) -> Result<(), GuestError<Self::Error>> {
+        Err(GuestError::ReadOnly("the BAR"))
+    }
+
+    /// A timer is due.
+    ///
+    /// # Errors
+    ///
+    /// When the guest has asked for something that is not possible. It is logged.
+    fn timer(
+        &mut self,
+        _host: &mut impl Host<Self>,
+        _timer: usize,
+    ) -> Result<(), GuestError<Self::Error>> {
+        Ok(())
+    }
+
+    /// All that has to travel for the device to go on elsewhere as if nothing had happened. The kit adds PCI
+    /// configuration space, interrupts and timers.
+    fn save(&self) -> Self::State {
+        const { assert!(size_of::<Self::State>() == 0, "a device with a state needs save()") };
+        Self::State::default()
+    }
+
+    /// Goes on from `state`, which comes from outside and is not to be trusted. It has all default values where
+    /// an older device had no such field.
+    ///
+    /// # Errors
+    ///
+    /// When the state is impossible, or of a device with other properties; the device must be as it was then.
+    fn load(&mut self, _state: &Self::State) -> Result<(), String> {
+        const { assert!(size_of::<Self::State>() == 0, "a device with a state needs load()") };
+        Ok(())
+    }
+}
+
+/// The most timers a device can have.
+pub const MAX_TIMERS: usize = 8;
+
+/// The shortest delay of a timer, in nanoseconds. A timer that is armed anew for the present would hang QEMU
+/// under `-icount`, where time stands still while timers run.
+pub const SHORTEST_DELAY: u64 = 10_000;
+
+/// The deadline of a timer that is not running.
+pub(crate) const NOT_RUNNING: u64 = u64::MAX;
+
+/// A delay as a timer can have it.
+pub(crate) fn delay<D: PciDevice>(asked: u64) -> u64 {
+    asked.clamp(SHORTEST_DELAY, D::LONGEST_DELAY)
+}
+
+/// Whether a device's timers can have these deadlines, which a state brought.
+pub(crate) fn check_deadlines<D: PciDevice>(now: u64, deadlines: &[u64]) -> Result<(), String> {
+    for (timer, deadline) in deadlines.iter().enumerate() {
+        if *deadline != NOT_RUNNING && deadline.saturating_sub(now) > D::LONGEST_DELAY {
+            return Err(format!("its timer {timer} is due later than any timer can be"));
+        }
+    }
+    Ok(())
+}
+
+/// The rules of one of a device's BARs.
+fn rules<D: PciDevice>(bar: u8) -> Rules {
+    let bar = D::BARS.iter().find(|it| it.index == bar);
+    bar.map_or(Rules::WORDS, |bar| bar.rules)
+}
+
+/// What the guest reads, by the BAR's rules; and what is wrong with the access.
+pub(crate) fn read<D: PciDevice>(
+    device: &mut D,
+    host: &mut impl Host<D>,
+    access: Access,
+) -> Result<u64, GuestError<D::Error>> {
+    rules::<D>(access.bar).check(access)?;
+    device.read(host, access)
+}
+
+/// The value for an access of `size` bytes.
+pub(crate) const fn cut(value: u64, size: u32) -> u64 {
+    if size < 8 { value & ((1 << (size * 8)) - 1) } else { value }
+}
+
+/// What a read gives that is refused.
+pub(crate) fn refused<D: PciDevice>(access: Access) -> u64 {
+    cut(rules::<D>(access.bar).refused, access.size)
+}
+
+/// The guest writes, by the BAR's rules.
+pub(crate) fn write<D: PciDevice>(
+    device: &mut D,
+    host: &mut impl Host<D>,
+    access: Access,
+    value: u64,
+) -> Result<(), GuestError<D::Error>> {
+    rules::<D>(access.bar).check(access)?;
+    device.write(host, access, cut(value, access.size))
+}
+
+/// Fails to compile if no PCI device can be as `D` says.
+pub(crate) const fn check<D: PciDevice>() {
+    let mut taken = match D::INTERRUPTS.msix {
+        Some(MsiX { bar, .. }) => 1_u8 << bar,
+        None => 0,
+    };
+    let mut i = 0;
+    while i < D::BARS.len() {
+        let bar = &D::BARS[i];
+        assert!(bar.is_possible(), "PCI allows no BAR of this index, kind and size");
+        assert!(bar.rules.is_possible(), "a BAR's rules have a size that never arrives");
+        assert!(taken & bar.registers() == 0, "two BARs share a base address register");
+        taken |= bar.registers();
+        i += 1;
+    }
+    assert!(D::INTERRUPTS.is_possible(), "a device cannot have these interrupts");
+    assert!(D::TIMERS <= MAX_TIMERS, "a device has at most 8 timers");
+    assert!(D::LONGEST_DELAY >= SHORTEST_DELAY, "no timer has so short a delay");
+    assert!(D::IDENTITY.vendor_capability.len() <= 128, "a capability has at most 128 bytes");
+}
+
+/// Declares a device: its name, its type, and the types that belong to it.
+///
+/// ```ignore
+/// qemu_pci::device! {
+///     my_rng: MyRng {
+///         properties: Properties,
+///         state: SavedState,
+///         events: Event,
+///         errors: Reason,
+///     }
+/// }
+/// ```
+///
+/// Each of the four lines may be left out, in this order. The C functions that the device's shim names begin
+/// with the name.
+#[macro_export]
+macro_rules! device {
+    ($name:ident: $device:ty $({
+        $(properties: $properties:ty,)?
+        $(state: $state:ty,)?
+        $(events: $event:ty,)?
+        $(errors: $error:ty,)?
+    })?) => {
+        impl $crate::Declare for $device {
+            const NAME: &'static ::core::ffi::CStr = $crate::c_name!($name);
+            type Properties = $crate::or!([$($($properties)?)?] ());
+            type State = $crate::or!([$($($state)?)?] ());
+            type Event = $crate::or!([$($($event)?)?] ::core::convert::Infallible);
+            type Error = $crate::or!([$($($error)?)?] ::core::convert::Infallible);
+        }
+
+        #[cfg(feature = "qemu")]
+        $crate::hooks!($name, $device);
+    };
+}
+
+/// The first, or the second where that is left out.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! or {
+    ([] $default:ty) => { $default };
+    ([$given:ty] $default:ty) => { $given };
+}
+
+/// A name as C wants it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! c_name {
+    ($name:ident) => {
+        const {
+            match ::core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => unreachable!(),
+            }
+        }
+    };
+}

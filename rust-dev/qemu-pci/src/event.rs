@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Trace events.
+//!
+//! Every device has four: `NAME_read`, `NAME_write`, `NAME_reset` and `NAME_guest_error`. Those of its own are
+//! declared with [`trace_events!`](crate::trace_events!). QEMU reads both from a text file,
+//! `hw/misc/NAME/trace-events`, which a test of the device compares with [`file`].
+
+use core::convert::Infallible;
+use core::fmt::Write;
+
+use crate::device::PciDevice;
+
+/// A trace event of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared {
+    /// Its name, without the device's.
+    pub name: &'static str,
+    /// Name and type of each argument.
+    pub arguments: &'static [(&'static str, &'static str)],
+    /// The text, with `%x` or `%u` for each argument.
+    pub format: &'static str,
+}
+
+/// The events of a device's own, made by [`trace_events!`](crate::trace_events!).
+pub trait TraceEvents: Copy + core::fmt::Debug {
+    /// All of them.
+    const DECLARED: &'static [Declared];
+
+    /// Which of them this is, and its arguments.
+    fn parts(&self) -> (usize, [u64; MAX_ARGUMENTS]);
+}
+
+/// The most arguments that an event can have.
+pub const MAX_ARGUMENTS: usize = 6;
+
+/// For a device without events of its own.
+impl TraceEvents for Infallible {
+    const DECLARED: &'static [Declared] = &[];
+
+    fn parts(&self) -> (usize, [u64; MAX_ARGUMENTS]) {
+        match *self {}
+    }
+}
+
+/// Declares a device's own trace events: an enum that implements [`TraceEvents`].
+///
+/// ```
+/// qemu_pci::trace_events! {
+///     /// What of the device can be traced.
+///     pub enum Event {
+///         /// The guest seeded it.
+///         seed(seed: u32) = "seed 0x%x";
+///     }
+/// }
+/// assert_eq!(Event::seed(5), Event::seed(5));
+/// ```
+///
+/// The types of arguments are u8 to u64, i8 to i64 and bool. The text has `%x` or `%u` for each of them.
+#[macro_export]
+macro_rules! trace_events {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $events:ident {
+            $(
+                $(#[$doc:meta])*
+                $event:ident($($argument:ident: $type:ident),* $(,)?) = $format:literal;
+            )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $events {
+            $($(#[$doc])* $event($($type),*),)*
+        }
+
+        impl $crate::event::TraceEvents for $events {
+            const DECLARED: &'static [$crate::event::Declared] = &[
+                $($crate::event::Declared {
+                    name: stringify!($event),
+                    arguments: &[$((stringify!($argument), stringify!($type))),*],
+                    format: $format,
+                },)*
+            ];
+
+            fn parts(&self) -> (usize, [u64; $crate::event::MAX_ARGUMENTS]) {
+                #[allow(non_camel_case_types)]
+                enum Index {
+                    $($event,)*
+                }
+                match *self {
+                    $(Self::$event($($argument),*) => {
+                        let mut arguments = [0; $crate::event::MAX_ARGUMENTS];
+                        let given = [$($argument as u64),*];
+                        const { assert!(
+                            [$(stringify!($argument)),*].len() <= $crate::event::MAX_ARGUMENTS,
+                            "an event has at most 6 arguments",
+                        ) };
+                        for (place, value) in arguments.iter_mut().zip(given) {
+                            *place = value;
+                        }
+                        (Index::$event as usize, arguments)
+                    })*
+                }
+            }
+        }
+    };
+}
+
+/// The text of `trace-events` for a device, as it should be.
+#[must_use]
+pub fn file<D: PciDevice>() -> String {
+    let device = D::NAME.to_string_lossy();
+    let standard = [
+        Declared {
+            name: "read",
+            arguments: &[("bar", "unsigned"), ("offset", "u64"), ("size", "unsigned"), ("value", "u64")],
+            format: "bar %u offset 0x%x size %u value 0x%x",
+        },
+        Declared {
+            name: "write",
+            arguments: &[("bar", "unsigned"), ("offset", "u64"), ("size", "unsigned"), ("value", "u64")],
+            format: "bar %u offset 0x%x size %u value 0x%x",
+        },
+        Declared {
+            name: "reset",
+            arguments: &[],
+            format: "",
+        },
+        Declared {
+            name: "guest_error",
+            arguments: &[("what", "text")],
+            format: "%s",
+        },
+    ];
+    let mut text = "# SPDX-License-Identifier: GPL-2.0-or-later\n\n".to_owned();
+    for event in standard.iter().chain(D::Event::DECLARED) {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{device}_{}", line(event));
+    }
+    text
+}
+
+/// An event in QEMU's notation, without the device's name in front.
+fn line(event: &Declared) -> String {
+    let mut prototype = format!("{}(const char *path", event.name);
+    let mut pieces = event.format.split('%');
+    let mut text = format!("\"%s {}", pieces.next().unwrap_or_default());
+    for ((name, kind), piece) in event.arguments.iter().zip(pieces) {
+        let (c, width) = match *kind {
+            "u8" => ("uint8_t ", "8"),
+            "u16" => ("uint16_t ", "16"),
+            "u32" => ("uint32_t ", "32"),
+            "u64" => ("uint64_t ", "64"),
+            "i8" => ("int8_t ", "8"),
+            "i16" => ("int16_t ", "16"),
+            "i32" => ("int32_t ", "32"),
+            "i64" => ("int64_t ", "64"),
+            "bool" => ("bool ", ""),
+            "text" => ("const char *", ""),
+            other => (other, ""),
+        };
+        let space = if c == *kind { " " } else { "" };
+        let _ = write!(prototype, ", {c}{space}{name}");
+        let (conversion, rest) = piece.split_at(piece.len().min(1));
+        let _ = match width {
+            "" => write!(text, "%{conversion}{rest}"),
+            width => write!(text, "%\" PRI{conversion}{width} \"{rest}"),
+        };
+    }
+    // Nothing between two pieces of text.
+    format!("{prototype}) {}\"", text.trim_end()).replace(" \"\"", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Declared, TraceEvents, line};
+
+    crate::trace_events! {
+        /// Two.
+        pub enum Event {
+            /// One.
+            seed(seed: u32) = "seed 0x%x";
+            /// Another.
+            transfer(descriptor: u64, status: i8, whole: bool) = "at 0x%x: %d, %d bytes";
+        }
+    }
+
+    #[test]
+    fn events_are_written_as_qemu_reads_them() {
+        let lines: Vec<_> = Event::DECLARED.iter().map(line).collect();
+        assert_eq!(
+            lines,
+            [
+                r#"seed(const char *path, uint32_t seed) "%s seed 0x%" PRIx32"#,
+                r#"transfer(const char *path, uint64_t descriptor, int8_t status, bool whole) "%s at 0x%" PRIx64 ": %" PRId8 ", %d bytes""#,
+            ]
+        );
+        let reset = Declared {
+            name: "reset",
+            arguments: &[],
+            format: "",
+        };
+        assert_eq!(line(&reset), r#"reset(const char *path) "%s""#);
+    }
+
+    #[test]
+    fn an_event_gives_its_place_and_arguments() {
+        assert_eq!(Event::seed(5).parts(), (0, [5, 0, 0, 0, 0, 0]));
+        let parts = Event::transfer(7, -1, true).parts();
+        assert_eq!(parts, (1, [7, u64::MAX, 1, 0, 0, 0]));
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A kit for PCI devices of QEMU, written in Rust.
+//!
+//! A device is a struct that implements [`PciDevice`]. [`device!`] gives it its name, and the C functions
+//! that its shim in QEMU's tree names. What a device states about itself, it states once:
+//!
+//! - [`device`]: what a PCI device is: identity, BARs, interrupts, timers, and what it does on an access.
+//! - [`register`]: the registers of a BAR, and what is wrong with an access ([`GuestError`]).
+//! - [`property`]: what the user sets with `-device NAME,PROPERTY=VALUE`.
+//! - [`state`]: what migrations and snapshots carry.
+//! - [`event`]: trace events.
+//! - [`host`]: what a device may ask of the machine around it: DMA, interrupts, time, entropy.
+//! - [`testing`]: a machine for unit tests.
+//!
+//! None of these needs QEMU or has unsafe code. `glue` (feature `qemu`) connects them to QEMU; it is the only
+//! place with `unsafe`.
+
+pub mod device;
+pub mod event;
+#[cfg(feature = "qemu")]
+pub mod glue;
+pub mod host;
+pub mod property;
+pub mod register;
+pub mod state;
+pub mod testing;
+
+pub use device::{
+    Access, Bar, BarKind, Counter, Declare, Identity, Interrupts, MsiX, PciDevice, Rules,
+};
+pub use host::{Host, ReadMemory, WriteMemory};
+pub use register::{GuestError, Mode};
+pub use state::Bounded;
