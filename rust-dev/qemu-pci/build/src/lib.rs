@@ -1,1 +1,149 @@
-//! x
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What the build scripts of the kit and of device crates share: how QEMU's build compiles C, and the trace
+//! events of the devices.
+
+mod trace;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Why a build script cannot go on, in one sentence.
+pub type Result<T> = std::result::Result<T, String>;
+
+/// The directory in which QEMU is being built.
+const BUILD_DIR: &str = "QEMU_BUILD_DIR";
+/// A file that every QEMU with PCI compiles, with all that a device needs too.
+const MODEL: &str = "hw/pci/pci.c";
+
+/// A configured QEMU tree, and how it compiles the C code of a device.
+#[derive(Debug)]
+pub struct Qemu {
+    /// The root of its source.
+    pub source: PathBuf,
+    /// Include paths, defines and language standard, which bindgen needs too.
+    pub flags: Vec<String>,
+    compiler: String,
+    /// What only a compiler that generates code is told.
+    code_generation: Vec<String>,
+}
+
+/// An entry of `compile_commands.json`, which meson writes.
+#[derive(Deserialize)]
+struct CompileCommand {
+    directory: PathBuf,
+    command: String,
+    file: PathBuf,
+}
+
+impl Qemu {
+    /// The tree that the environment variable `QEMU_BUILD_DIR` leads to.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is not as QEMU's build makes it.
+    pub fn find() -> Result<Self> {
+        println!("cargo::rerun-if-env-changed={BUILD_DIR}");
+        let build_dir = env::var_os(BUILD_DIR).ok_or_else(|| {
+            format!(
+                "the feature `qemu` needs {BUILD_DIR}: set it to the build directory of a configured \
+                 QEMU tree with the overlay on it"
+            )
+        })?;
+        let path = Path::new(&build_dir).join("compile_commands.json");
+        println!("cargo::rerun-if-changed={}", path.display());
+        let text = std::fs::read(&path)
+            .map_err(|error| format!("{} could not be read: {error}", path.display()))?;
+        let commands: Vec<CompileCommand> = serde_json::from_slice(&text)
+            .map_err(|error| format!("{} is not as meson writes it: {error}", path.display()))?;
+        let command = commands.iter().find(|command| command.file.ends_with(MODEL));
+        let command = command.ok_or_else(|| {
+            format!("{} does not compile {MODEL}: configure QEMU for a target with PCI", path.display())
+        })?;
+        let words = shlex::split(&command.command).ok_or_else(|| {
+            format!("{}: the command for {MODEL} has a loose quote", path.display())
+        })?;
+        let mut source = command.directory.join(&command.file);
+        for _ in Path::new(MODEL).components() {
+            source.pop();
+        }
+        Self::from_command(source, &command.directory, &words)
+            .ok_or_else(|| format!("{}: the command for {MODEL} is incomplete", path.display()))
+    }
+
+    fn from_command(source: PathBuf, directory: &Path, words: &[String]) -> Option<Self> {
+        let absolute = |path: &str| directory.join(path).display().to_string();
+        // There may be a cache's name in front.
+        let compiler = words.iter().take_while(|word| !word.starts_with('-')).last()?;
+        let (mut flags, mut code_generation) = (Vec::new(), Vec::new());
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "-isystem" | "-iquote" | "-I" => {
+                    flags.extend([word.clone(), absolute(words.next()?)]);
+                }
+                word if word.starts_with("-I") => {
+                    flags.push(format!("-I{}", absolute(word.strip_prefix("-I")?)));
+                }
+                word if word.starts_with("-D") || word.starts_with("-std=") => {
+                    flags.push(word.to_owned());
+                }
+                // Sanitizers have files of their own, at places that are not ours to know. And cargo takes plain
+                // object files only, not the intermediate code of a compiler's LTO.
+                word if word.starts_with("-fsanitize") || word.starts_with("-flto") => {}
+                word if word.starts_with("-f") || word.starts_with("-m") => {
+                    code_generation.push(word.to_owned());
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            source,
+            flags,
+            compiler: compiler.clone(),
+            code_generation,
+        })
+    }
+
+    /// Compiles C files into a library that the crate links.
+    ///
+    /// # Errors
+    ///
+    /// When the compiler refuses them.
+    pub fn compile(&self, library: &str, files: &[PathBuf]) -> Result<()> {
+        let mut build = cc::Build::new();
+        build.compiler(&self.compiler).warnings(false);
+        for flag in self.flags.iter().chain(&self.code_generation) {
+            build.flag(flag);
+        }
+        build
+            .files(files)
+            .try_compile(library)
+            .map_err(|error| format!("{library} could not be compiled: {error}"))
+    }
+}
+
+/// The folder for what a build script makes.
+///
+/// # Errors
+///
+/// Outside of a build script.
+pub fn out_dir() -> Result<PathBuf> {
+    let folder = env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// Ends a build script with an error of one sentence, which a panic would bury.
+pub fn report(result: Result<()>) {
+    if let Err(error) = result {
+        println!("cargo::error={error}");
+    }
+}
+
+/// The build script of a device crate with the feature `qemu`: compiles what calls the trace events of all devices
+/// that `src/devices.rs` lists.
+pub fn devices() {
+    report(trace::compile());
+}
