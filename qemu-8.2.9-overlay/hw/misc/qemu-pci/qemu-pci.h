@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * PCI devices in Rust: the shim of a device, and all that the Rust side sees of
+ * QEMU. Where the versions of QEMU differ is in this file alone.
+ */
+
+#ifndef HW_MISC_QEMU_PCI_H
+#define HW_MISC_QEMU_PCI_H
+
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/error-report.h"
+#include "qemu/guest-random.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/timer.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "hw/pci/msi.h"
+#include "hw/pci/msix.h"
+/* Brings memory regions, qdev and reset, whose own headers have moved. */
+#include "hw/pci/pci_device.h"
+#if __has_include("hw/core/qdev-properties.h")
+#include "hw/core/qdev-properties.h"
+#else
+#include "hw/qdev-properties.h"
+#endif
+#include "migration/qemu-file-types.h"
+#include "migration/vmstate.h"
+
+#define SEAM_QEMU_AT_LEAST(major, minor)                            \
+    (QEMU_VERSION_MAJOR > (major) ||                                \
+     (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
+
+/*
+ * What changed: a class_init's second parameter and a list of interfaces
+ * became const, and the hold phase of a reset is told its type.
+ */
+#if SEAM_QEMU_AT_LEAST(10, 1)
+#define SEAM_CLASS_DATA const void
+#define SEAM_INTERFACE_INFO const InterfaceInfo
+#else
+#define SEAM_CLASS_DATA void
+#define SEAM_INTERFACE_INFO InterfaceInfo
+#endif
+#if SEAM_QEMU_AT_LEAST(9, 1)
+#define SEAM_HOLD_TYPE , ResetType type
+#else
+#define SEAM_HOLD_TYPE
+#endif
+
+/*
+ * The shim of a device: registers its type. The functions are those that
+ * device! makes in Rust for a device of the same name.
+ */
+#define QEMU_PCI_DEVICE(name)                                               \
+    QEMU_PCI_DEVICE_ON(name, INTERFACE_CONVENTIONAL_PCI_DEVICE)
+#define QEMU_PCIE_DEVICE(name)                                              \
+    QEMU_PCI_DEVICE_ON(name, INTERFACE_PCIE_DEVICE)
+
+#define QEMU_PCI_DEVICE_ON(name, bus)                                       \
+    size_t name##_instance_size(void);                                      \
+    size_t name##_instance_align(void);                                     \
+    void name##_instance_init(Object *obj);                                 \
+    void name##_instance_finalize(Object *obj);                             \
+    void name##_class_init(ObjectClass *klass);                             \
+    void name##_reset_hold(Object *obj);                                    \
+                                                                            \
+    static void name##_hold(Object *obj SEAM_HOLD_TYPE)                     \
+    {                                                                       \
+        name##_reset_hold(obj);                                             \
+    }                                                                       \
+                                                                            \
+    static void name##_class(ObjectClass *klass, SEAM_CLASS_DATA *data)     \
+    {                                                                       \
+        name##_class_init(klass);                                           \
+        RESETTABLE_CLASS(klass)->phases.hold = name##_hold;                 \
+    }                                                                       \
+                                                                            \
+    static void name##_register_types(void)                                 \
+    {                                                                       \
+        static SEAM_INTERFACE_INFO interfaces[] = { { bus }, { } };         \
+        /* Not static: only Rust knows the size. QEMU copies it. */         \
+        const TypeInfo info = {                                             \
+            .name = #name,                                                  \
+            .parent = TYPE_PCI_DEVICE,                                      \
+            .instance_size = name##_instance_size(),                        \
+            .instance_align = name##_instance_align(),                      \
+            .instance_init = name##_instance_init,                          \
+            .instance_finalize = name##_instance_finalize,                  \
+            .class_init = name##_class,                                     \
+            .interfaces = interfaces,                                       \
+        };                                                                  \
+                                                                            \
+        type_register_static(&info);                                        \
+    }                                                                       \
+                                                                            \
+    type_init(name##_register_types)
+
+/*
+ * A list of properties ended with an empty one, and is now counted. Here it
+ * does both: n properties and an empty one.
+ */
+static inline void seam_set_props(DeviceClass *dc, Property *props, size_t n)
+{
+#if SEAM_QEMU_AT_LEAST(10, 0)
+    device_class_set_props_n(dc, props, n);
+#else
+    device_class_set_props(dc, props);
+#endif
+}
+
+/* Does this thread hold QEMU's big lock? */
+static inline bool seam_bql_locked(void)
+{
+#if SEAM_QEMU_AT_LEAST(9, 0)
+    return bql_locked();
+#else
+    return qemu_mutex_iothread_locked();
+#endif
+}
+
+/* Can the device read, or write, this region as memory? */
+static inline bool seam_is_direct(MemoryRegion *mr, bool is_write)
+{
+#if SEAM_QEMU_AT_LEAST(10, 0)
+    return memory_access_is_direct(mr, is_write, MEMTXATTRS_UNSPECIFIED);
+#else
+    return memory_access_is_direct(mr, is_write);
+#endif
+}
+
+/* What ends the list of a VMStateDescription's fields. */
+static inline VMStateField seam_end_of_vmstate(void)
+{
+    return (VMStateField) VMSTATE_END_OF_LIST();
+}
+
+/*
+ * DMA to and from plain memory and nothing else. QEMU's own functions would not do:
+ * pci_dma_read reads the registers of other devices too, and pci_dma_map
+ * gives a bounce buffer where there is no memory, to write it to registers
+ * afterwards.
+ */
+typedef struct SeamMapping {
+    AddressSpace *as;
+    void *host;         /* NULL if there is no memory */
+    hwaddr size;
+} SeamMapping;
+
+/*
+ * Looks up, for the direction wanted, where an address of @as leads. Returns
+ * how many of @len bytes lie there in one piece of memory, and changes @as and
+ * @addr to where they lie; returns 0 if it is not memory, or not for the
+ * device. To be called in an RCU critical section, with the big lock held.
+ *
+ * An IOMMU is asked here, and only here: its entries may change at any time.
+ * All else that decides where an address leads changes with the big lock held,
+ * so what is done at once with the result goes to this memory, and never by
+ * way of a bounce buffer.
+ */
+static inline hwaddr seam_dma_find(AddressSpace **as, hwaddr *addr, hwaddr len,
+                                   bool is_write)
+{
+    IOMMUTLBEntry entry = address_space_get_iotlb_entry(*as, *addr, is_write,
+                                                        MEMTXATTRS_UNSPECIFIED);
+    MemoryRegion *mr;
+    hwaddr xlat;
+
+    if (entry.perm == IOMMU_NONE || !len) {
+        return 0;
+    }
+    if (entry.target_as != *as) {
+        hwaddr offset = *addr & entry.addr_mask;
+
+        len = MIN(len - 1, entry.addr_mask - offset) + 1;
+        *as = entry.target_as;
+        *addr = entry.translated_addr | offset;
+    }
+    mr = address_space_translate(*as, *addr, &xlat, &len, is_write,
+                                 MEMTXATTRS_UNSPECIFIED);
+    return seam_is_direct(mr, is_write) ? len : 0;
+}
+
+/* Copies all of it from, or to, memory, or returns false. */
+static inline bool seam_dma_copy(PCIDevice *dev, hwaddr addr, void *buf,
+                                 hwaddr len, bool is_write)
+{
+    const MemTxAttrs attrs = { .memory = 1 };
+
+    RCU_READ_LOCK_GUARD();
+    while (len) {
+        AddressSpace *as = pci_get_address_space(dev);
+        hwaddr at = addr;
+        hwaddr size = seam_dma_find(&as, &at, len, is_write);
+
+        if (!size ||
+            address_space_rw(as, at, attrs, buf, size, is_write) != MEMTX_OK) {
+            return false;
+        }
+        addr += size;
+        buf += size;
+        len -= size;
+    }
+    return true;
+}
+
+/* Maps memory to read or write: up to @len bytes of it, in one piece. */
+static inline SeamMapping seam_dma_map(PCIDevice *dev, hwaddr addr, hwaddr len,
+                                       bool is_write)
+{
+    SeamMapping mapping = { .as = pci_get_address_space(dev) };
+
+    RCU_READ_LOCK_GUARD();
+    mapping.size = seam_dma_find(&mapping.as, &addr, len, is_write);
+    if (mapping.size) {
+        mapping.host = address_space_map(mapping.as, addr, &mapping.size,
+                                         is_write, MEMTXATTRS_UNSPECIFIED);
+    }
+    return mapping;
+}
+
+/* The first @used bytes may have been read, or written. */
+static inline void seam_dma_unmap(const SeamMapping *mapping, bool is_write,
+                                  hwaddr used)
+{
+    address_space_unmap(mapping->as, mapping->host, mapping->size, is_write,
+                        used);
+}
+
+#endif
