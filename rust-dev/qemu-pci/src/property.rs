@@ -229,7 +229,8 @@ macro_rules! property_name {
     };
 }
 
-/// Makes a type of property of an enum: its values are known to the user by these names.
+/// Makes a type of property of an enum: its values are known to the user by these names, with which they are
+/// displayed too.
 ///
 /// ```
 /// #[derive(Clone, Copy)]
@@ -238,15 +239,22 @@ macro_rules! property_name {
 ///     Fast,
 /// }
 /// qemu_pci::property_enum! { Speed: "slow" = Slow, "fast" = Fast }
+/// assert_eq!(Speed::Slow.to_string(), "slow");
 /// ```
 #[macro_export]
 macro_rules! property_enum {
     ($type:ty: $($name:literal = $variant:ident),* $(,)?) => {
+        impl ::core::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$variant => $name,)*
+                })
+            }
+        }
+
         impl $crate::property::Property for $type {
             fn to_value(&self) -> $crate::property::Value {
-                $crate::property::Value::Text(match self {
-                    $(Self::$variant => $name.to_owned(),)*
-                })
+                $crate::property::Value::Text(self.to_string())
             }
 
             fn from_value(value: $crate::property::Value) -> Result<Self, String> {
