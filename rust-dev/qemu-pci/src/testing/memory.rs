@@ -41,8 +41,8 @@ impl Page {
 pub struct Memory {
     start: u64,
     pages: Arc<[Page]>,
-    /// Whether each page is mapped by itself, as behind an IOMMU.
-    scattered: bool,
+    /// The addresses over which nothing is mapped in one piece, in order.
+    cuts: Arc<[u64]>,
     bytes: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -54,18 +54,24 @@ impl Memory {
         Self {
             start,
             pages: pages.into(),
-            scattered: false,
+            cuts: Arc::default(),
             bytes: Arc::new(Mutex::new(vec![0; pages.len() * PAGE as usize])),
         }
     }
 
-    /// The same memory, of which a device can map no more than a page at a time.
+    /// The same memory, of which a device can map no more than a page at a time, as behind an IOMMU.
     #[must_use]
     pub fn scattered(self) -> Self {
-        Self {
-            scattered: true,
-            ..self
-        }
+        let (start, count) = (self.start, self.pages.len() as u64);
+        self.cut_at((1..count).map(|page| start + page * PAGE))
+    }
+
+    /// The same memory, of which a device can map nothing in one piece over these addresses. They are in order.
+    #[must_use]
+    pub fn cut_at(self, addresses: impl IntoIterator<Item = u64>) -> Self {
+        let cuts: Arc<[u64]> = addresses.into_iter().collect();
+        assert!(cuts.is_sorted(), "these addresses are not in order");
+        Self { cuts, ..self }
     }
 
     /// Another memory with the same contents.
@@ -80,8 +86,8 @@ impl Memory {
     /// Whether both have the same contents.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        let theirs = other.with(|bytes| bytes.clone());
-        self.with(|bytes| *bytes == theirs)
+        Arc::ptr_eq(&self.bytes, &other.bytes)
+            || self.with(|bytes| other.with(|theirs| bytes == theirs))
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
@@ -99,9 +105,10 @@ impl Memory {
         let mut end = address;
         while end - address < length && there(end) {
             end = (end / PAGE + 1) * PAGE;
-            if self.scattered {
-                break;
-            }
+        }
+        let next = self.cuts.partition_point(|cut| *cut <= address);
+        if let Some(cut) = self.cuts.get(next) {
+            end = end.min(*cut);
         }
         length.min(end - address)
     }
@@ -246,6 +253,10 @@ mod tests {
         assert_eq!(memory.piece(START + 3 * PAGE, PAGE, Page::is_writable), PAGE);
         let scattered = memory.clone().scattered();
         assert_eq!(scattered.piece(START + 4, 2 * PAGE, Page::is_readable), PAGE - 4);
+        let cut = memory.clone().cut_at([START + 8, START + 12]);
+        assert_eq!(cut.piece(START, 16, Page::is_readable), 8);
+        assert_eq!(cut.piece(START + 8, 16, Page::is_readable), 4);
+        assert_eq!(cut.piece(START + 12, 16, Page::is_readable), 16);
     }
 
     #[test]
