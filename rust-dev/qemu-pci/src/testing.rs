@@ -5,7 +5,10 @@
 mod memory;
 mod wire;
 
+use std::path::Path;
+
 use crate::device::{self, Access, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
+use crate::event;
 use crate::host::Host;
 use crate::property;
 use crate::register::GuestError;
@@ -49,6 +52,8 @@ pub struct World<D: PciDevice> {
     pub entropy: u64,
     /// How many requests for entropy there were.
     pub asked: u32,
+    /// How often the device has read memory: what it reads twice, the guest may have changed in between.
+    pub memory_reads: u32,
     /// The events that were traced.
     pub events: Vec<D::Event>,
     /// What the guest did wrong.
@@ -68,6 +73,30 @@ pub fn entropy(n: u32, bytes: &mut [u8]) {
             *place = byte;
         }
     }
+}
+
+/// Compares the `trace-events` file of a device in QEMU's tree with the events of `D`. With `UPDATE_TRACE_EVENTS`
+/// in the environment, writes it first. A test runs in the folder of its crate, from where `path` leads to the file.
+///
+/// # Panics
+///
+/// When the file differs or cannot be read or written.
+#[track_caller]
+pub fn check_trace_events<D: PciDevice>(path: impl AsRef<Path>) {
+    let (path, expected) = (path.as_ref(), event::file::<D>());
+    if std::env::var_os("UPDATE_TRACE_EVENTS").is_some() {
+        if let Err(error) = std::fs::write(path, &expected) {
+            panic!("{} cannot be written: {error}", path.display());
+        }
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| error.to_string());
+    assert!(
+        text == expected,
+        "{} is not as {}'s events are; to write it, run this test with UPDATE_TRACE_EVENTS=1 in the environment. It \
+         should be:\n{expected}\nand it is:\n{text}",
+        path.display(),
+        D::NAME.to_string_lossy(),
+    );
 }
 
 impl<D: PciDevice> Machine<D> {
@@ -91,6 +120,7 @@ impl<D: PciDevice> Machine<D> {
                 delivery: Delivery::Pin,
                 entropy: 0,
                 asked: 0,
+                memory_reads: 0,
                 events: Vec::new(),
                 errors: Vec::new(),
                 interrupts,
@@ -266,6 +296,7 @@ impl<D: PciDevice> Host<D> for World<D> {
     type Writable = Mapped;
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
+        self.memory_reads += 1;
         self.memory.copy_from(address, bytes)
     }
 
