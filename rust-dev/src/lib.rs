@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The `my_rng` device model: a random-number generator behind a few PCI registers.
+//! `my_rng` is a random-number generator on the PCI bus of a QEMU machine. The guest seeds it and reads numbers
+//! from its registers, or lets it fill memory with them by DMA. `docs/my-rng.rst` is its specification.
 //!
-//! A map, from the inside out; each part knows only those above it:
+//! From the inside out; each part knows only those above it:
 //!
-//! - [`generator`]: seed to numbers. Knows no register and no QEMU.
-//! - [`pci`]: what a device model has to say of itself to become a PCI device. Knows no QEMU.
-//! - [`device`]: the registers and their behaviour.
-//! - `my_counter` (feature `my_counter`): the example of another device, from which to make one.
-//! - `qemu` (feature `qemu`): the glue to QEMU's C, the only place with `unsafe`.
+//! - [`generator`]: from a seed to numbers. Knows no register and no QEMU.
+//! - [`abi`]: what the guest sees of `my_rng`, in numbers: ids, registers, and the layout of descriptors.
+//! - [`devices`]: the devices of this library. [`devices::my_rng`] has the registers.
+//! - The kit, the crate `qemu-pci`: what a PCI device is, and a machine to test one in. With the feature `qemu`
+//!   it connects the devices to QEMU.
 //!
 //! To make another device, see `docs/new-device.md`.
 
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
-pub mod device;
+pub mod devices;
 pub mod generator;
 #[cfg(test)]
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
-#[cfg(any(test, feature = "my_counter"))]
-pub mod my_counter;
-pub mod pci;
-#[cfg(feature = "qemu")]
-pub mod qemu;
-/// The parts of the glue that need no QEMU, for their own tests.
-#[cfg(all(test, not(feature = "qemu")))]
-#[path = "qemu/span.rs"]
-#[allow(unsafe_code)]
-mod span;
-#[cfg(all(test, not(feature = "qemu")))]
-#[path = "qemu/storage.rs"]
-#[allow(dead_code, unsafe_code)]
-mod storage;

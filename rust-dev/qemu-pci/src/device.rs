@@ -478,10 +478,10 @@ pub(crate) const fn check<D: PciDevice>() {
 /// ```ignore
 /// qemu_pci::device! {
 ///     my_rng: MyRng {
-///         properties: Properties,
-///         state: SavedState,
-///         events: Event,
-///         errors: Reason,
+///         properties: MyRngProperties,
+///         state: MyRngState,
+///         events: MyRngEvent,
+///         errors: MyRngError,
 ///     }
 /// }
 /// ```

@@ -10,9 +10,6 @@ mod chacha;
 mod glibc;
 mod xoshiro;
 
-use core::fmt;
-use core::str::FromStr;
-
 pub use chacha::{ChaCha8, ChaCha20};
 pub use glibc::GlibcRandom;
 pub use xoshiro::Xoshiro256PlusPlus;
@@ -52,51 +49,6 @@ impl Kind {
         Self::ChaCha8,
         Self::Xoshiro256PlusPlus,
     ];
-
-    /// The name by which users ask for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Libc => "libc",
-            Self::ChaCha20 => "chacha20",
-            Self::Host => "host",
-            Self::ChaCha8 => "chacha8",
-            Self::Xoshiro256PlusPlus => "xoshiro256pp",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A name that no generator has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownGenerator(String);
-
-impl fmt::Display for UnknownGenerator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [others @ .., last] = Kind::ALL.map(Kind::name);
-        write!(
-            f,
-            "there is no generator '{}'; it is one of {} and {last}",
-            self.0.escape_debug(),
-            others.join(", ")
-        )
-    }
-}
-
-impl FromStr for Kind {
-    type Err = UnknownGenerator;
-
-    fn from_str(name: &str) -> Result<Self, UnknownGenerator> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| UnknownGenerator(name.to_owned()))
-    }
 }
 
 /// Where many words go, one after the other, as little-endian bytes.
@@ -389,8 +341,8 @@ mod tests {
                 let expected: Vec<u8> = (0..bytes / 4)
                     .flat_map(|_| single.next_u32(&mut word).unwrap().to_le_bytes())
                     .collect();
-                assert!(sink.bytes == expected, "{kind} after {taken} words");
-                assert_eq!(bulk, single, "{kind} after {taken} words");
+                assert!(sink.bytes == expected, "{kind:?} after {taken} words");
+                assert_eq!(bulk, single, "{kind:?} after {taken} words");
                 assert_eq!(bulk.fill(&mut Pieces::new(&[]), &mut all), Ok(()));
                 assert_eq!(bulk, single);
             }
@@ -431,25 +383,6 @@ mod tests {
                 word.unwrap()
             })
             .collect()
-    }
-
-    #[test]
-    fn a_name_finds_its_generator() {
-        for kind in Kind::ALL {
-            assert_eq!(kind.name().parse(), Ok(kind));
-        }
-    }
-
-    #[test]
-    fn an_unknown_name_is_told_with_the_known_ones() {
-        for name in ["", "Libc", "libc ", "chacha2", "hos\u{1b}t"] {
-            let error = name.parse::<Kind>().unwrap_err().to_string();
-            assert!(
-                error.ends_with("it is one of libc, chacha20, host, chacha8 and xoshiro256pp"),
-                "{error}"
-            );
-            assert!(!error.contains('\u{1b}'), "{error:?}");
-        }
     }
 
     #[test]
@@ -496,7 +429,7 @@ mod tests {
             assert_eq!(
                 Generator::at(kind, &place),
                 Err(ImpossiblePlace),
-                "{kind} at {place:?}"
+                "{kind:?} at {place:?}"
             );
         }
     }

@@ -10,10 +10,11 @@
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
-use super::{Event, MyRng};
+use qemu_pci::{Host, WriteMemory};
+
+use super::{MyRng, MyRngEvent};
 use crate::abi;
 use crate::generator::{NoEntropy, Sink};
-use crate::pci::{GuestMemory, Host};
 
 #[cfg(test)]
 mod tests;
@@ -24,40 +25,34 @@ const MAX_PIECES: usize = 2 * abi::BULK_MAX_SEGMENTS + abi::BULK_MAX_BYTES / 409
 
 /// Why a transfer is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct TransferError {
     descriptor: u64,
-    reason: Reason,
+    problem: Problem,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+enum Problem {
     /// The descriptor itself is not in memory.
     NoDescriptor,
     /// It has no segments, or too many.
     Count(u32),
     /// A field that has to be 0 is not.
     Reserved,
-    /// Something is wrong with the segment of this number.
-    Segment(usize, SegmentReason),
     /// The segments are too long, taken together.
     Length,
+    /// A field of the segment of this number that has to be 0 is not.
+    SegmentReserved(usize),
+    /// The segment has no bytes, or its address or length is no multiple of 4, or it goes beyond the last address.
+    SegmentShape(usize),
+    /// The segment is not in memory.
+    SegmentNotMemory(usize),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SegmentReason {
-    /// It has no bytes, or its address or length is no multiple of 4, or it goes beyond the last address.
-    Shape,
-    /// A field that has to be 0 is not.
-    Reserved,
-    /// It is not in memory.
-    NotMemory,
-}
-
-impl Reason {
-    /// What the descriptor's status says of it.
+impl Problem {
+    /// The status that it gives the descriptor.
     fn status(self) -> u32 {
         match self {
-            Self::Segment(_, SegmentReason::NotMemory) => abi::BULK_BAD_MEMORY,
+            Self::SegmentNotMemory(_) => abi::BULK_BAD_MEMORY,
             _ => abi::BULK_BAD_DESCRIPTOR,
         }
     }
@@ -88,51 +83,48 @@ impl Descriptor {
         u64::from_le_bytes(self.number(at))
     }
 
-    /// The segments, which are as they have to be.
-    fn segments(&self) -> Result<Vec<Segment>, Reason> {
+    /// The segments, if all are well-formed.
+    fn segments(&self) -> Result<Vec<Segment>, Problem> {
         let count = self.u32(abi::BULK_COUNT);
-        let number = usize::try_from(count)
-            .ok()
-            .filter(|number| (1..=abi::BULK_MAX_SEGMENTS).contains(number))
-            .ok_or(Reason::Count(count))?;
+        let number = count as usize;
+        if !(1..=abi::BULK_MAX_SEGMENTS).contains(&number) {
+            return Err(Problem::Count(count));
+        }
         if self.u32(abi::BULK_DONE + 4) != 0 {
-            return Err(Reason::Reserved);
+            return Err(Problem::Reserved);
         }
         let mut segments = Vec::with_capacity(number);
         let mut total = 0_usize;
         for index in 0..number {
-            let segment = self
-                .segment(abi::BULK_SEGMENTS + index * abi::BULK_SEGMENT_SIZE)
-                .map_err(|reason| Reason::Segment(index, reason))?;
+            let segment = self.segment(index)?;
             total = total.saturating_add(segment.length);
             segments.push(segment);
         }
         if total > abi::BULK_MAX_BYTES {
-            return Err(Reason::Length);
+            return Err(Problem::Length);
         }
         Ok(segments)
     }
 
-    fn segment(&self, at: usize) -> Result<Segment, SegmentReason> {
+    fn segment(&self, index: usize) -> Result<Segment, Problem> {
+        let at = abi::BULK_SEGMENTS + index * abi::BULK_SEGMENT_SIZE;
         let (address, length) = (self.u64(at), self.u32(at + 8));
         if self.u32(at + 12) != 0 {
-            return Err(SegmentReason::Reserved);
+            return Err(Problem::SegmentReserved(index));
         }
-        let word = abi::REG_SIZE as u64;
-        let ends = address.checked_add(u64::from(length).saturating_sub(1));
-        let length = usize::try_from(length).map_err(|_| SegmentReason::Shape)?;
-        if length == 0 || address % word != 0 || length % abi::REG_SIZE != 0 || ends.is_none() {
-            return Err(SegmentReason::Shape);
+        let is_whole = address % 4 == 0 && length % 4 == 0 && length > 0;
+        if !is_whole || address.checked_add(u64::from(length) - 1).is_none() {
+            return Err(Problem::SegmentShape(index));
         }
+        let length = length as usize;
         Ok(Segment { address, length })
     }
 }
 
 /// Maps all segments, in their order.
-fn map<H: Host<Event>>(host: &mut H, segments: &[Segment]) -> Result<Vec<H::Memory>, Reason> {
+fn map<H: Host<MyRng>>(host: &mut H, segments: &[Segment]) -> Result<Vec<H::Writable>, Problem> {
     let mut pieces = Vec::with_capacity(segments.len());
     for (index, segment) in segments.iter().enumerate() {
-        let not_memory = Reason::Segment(index, SegmentReason::NotMemory);
         let Segment {
             mut address,
             mut length,
@@ -140,11 +132,11 @@ fn map<H: Host<Event>>(host: &mut H, segments: &[Segment]) -> Result<Vec<H::Memo
         while length > 0 {
             let room = pieces.len() < MAX_PIECES;
             let piece = room
-                .then(|| host.map(address, length))
+                .then(|| host.map_write(address, length))
                 .flatten()
                 // No word is in two pieces.
-                .filter(|piece| piece.size() > 0 && piece.size() % abi::REG_SIZE == 0)
-                .ok_or(not_memory)?;
+                .filter(|piece| piece.size() % abi::REG_SIZE == 0)
+                .ok_or(Problem::SegmentNotMemory(index))?;
             length = length.saturating_sub(piece.size());
             address = address.wrapping_add(piece.size() as u64);
             pieces.push(piece);
@@ -164,7 +156,7 @@ struct Pieces<M> {
     done: usize,
 }
 
-impl<M: GuestMemory> Pieces<M> {
+impl<M: WriteMemory> Pieces<M> {
     fn new(pieces: Vec<M>) -> Self {
         let mut rest = pieces.into_iter();
         Self {
@@ -185,9 +177,9 @@ impl<M: GuestMemory> Pieces<M> {
     }
 }
 
-impl<M: GuestMemory> Sink for Pieces<M> {
+impl<M: WriteMemory> Sink for Pieces<M> {
     fn room(&self) -> usize {
-        let length = self.current.as_ref().map_or(0, GuestMemory::size);
+        let length = self.current.as_ref().map_or(0, WriteMemory::size);
         length.saturating_sub(self.at)
     }
 
@@ -212,52 +204,51 @@ impl MyRng {
     /// For a write of DOORBELL: carries out the transfer whose descriptor is in this page.
     pub(super) fn transfer(
         &mut self,
-        host: &mut impl Host<Event>,
+        host: &mut impl Host<Self>,
         page: u32,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TransferError> {
         let descriptor = u64::from(page) * abi::BULK_PAGE as u64;
-        let refusal = |reason| Refusal { descriptor, reason };
+        let error = |problem| TransferError {
+            descriptor,
+            problem,
+        };
         // Mapped until the status is written: writing it cannot fail once the segments are filled.
         let mut memory = host
-            .map(descriptor, abi::BULK_PAGE)
+            .map_write(descriptor, abi::BULK_PAGE)
             .filter(|memory| memory.size() == abi::BULK_PAGE)
-            .ok_or(refusal(Reason::NoDescriptor))?;
+            .ok_or(error(Problem::NoDescriptor))?;
         let mut page = Descriptor([0; abi::BULK_PAGE]);
         if !host.read(descriptor, &mut page.0) {
-            return Err(refusal(Reason::NoDescriptor));
+            return Err(error(Problem::NoDescriptor));
         }
 
         let filled = page
             .segments()
             .and_then(|segments| map(host, &segments))
             .map(|pieces| self.fill(host, pieces));
-        let (status, done) = match filled {
+        let (status, bytes) = match filled {
             Ok(outcome) => outcome,
-            Err(reason) => (reason.status(), 0),
+            Err(problem) => (problem.status(), 0),
         };
 
-        memory.write(abi::BULK_DONE, &done.to_le_bytes());
+        memory.write(abi::BULK_DONE, &bytes.to_le_bytes());
         // Who sees the status sees all else.
         fence(Ordering::Release);
         memory.write(abi::BULK_STATUS, &status.to_le_bytes());
         drop(memory);
-        host.trace(Event::Transferred {
-            descriptor,
-            status,
-            bytes: done,
-        });
-        filled.map(|_| ()).map_err(refusal)
+        host.trace(MyRngEvent::transfer(descriptor, status, bytes));
+        filled.map(|_| ()).map_err(error)
     }
 
     /// Fills the pieces: the status, and how many bytes were written.
-    fn fill<H: Host<Event>>(&mut self, host: &mut H, pieces: Vec<H::Memory>) -> (u32, u32) {
+    fn fill<H: Host<Self>>(&mut self, host: &mut H, pieces: Vec<H::Writable>) -> (u32, u32) {
         let mut pieces = Pieces::new(pieces);
         let outcome = self.generator.fill(&mut pieces, |bytes| host.random(bytes));
         let done = pieces.done;
-        self.counts.reads += (done / abi::REG_SIZE) as u64;
+        self.reads += (done / abi::REG_SIZE) as u64;
         let status = match outcome {
             Ok(()) => abi::BULK_FILLED,
-            // The host has said so itself.
+            // The host has reported it.
             Err(NoEntropy) => abi::BULK_NO_ENTROPY,
         };
         // No transfer has more than BULK_MAX_BYTES.
@@ -265,34 +256,31 @@ impl MyRng {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for TransferError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the descriptor at {:#x} ", self.descriptor)?;
-        match self.reason {
-            Reason::NoDescriptor => {
-                f.write_str("is not in memory that the device can read and write")
+        let (index, what) = match self.problem {
+            Problem::NoDescriptor => {
+                return f.write_str("is not in memory that the device can read and write");
             }
-            Reason::Count(count) => write!(
-                f,
-                "has {count} segments, and can have 1 to {}",
-                abi::BULK_MAX_SEGMENTS
-            ),
-            Reason::Reserved => f.write_str("has a reserved field that is not 0"),
-            Reason::Length => write!(
-                f,
-                "has segments of more than {} bytes together",
-                abi::BULK_MAX_BYTES
-            ),
-            Reason::Segment(index, reason) => {
-                write!(f, "has a bad segment {index}: ")?;
-                f.write_str(match reason {
-                    SegmentReason::Shape => {
-                        "its address or length is no multiple of 4, or it has no bytes or no end"
-                    }
-                    SegmentReason::Reserved => "a reserved field is not 0",
-                    SegmentReason::NotMemory => "it is not in memory that the device can write to",
-                })
+            Problem::Count(count) => {
+                let most = abi::BULK_MAX_SEGMENTS;
+                return write!(f, "has {count} segments, and can have 1 to {most}");
             }
-        }
+            Problem::Reserved => return f.write_str("has a reserved field that is not 0"),
+            Problem::Length => {
+                let most = abi::BULK_MAX_BYTES;
+                return write!(f, "has segments of more than {most} bytes together");
+            }
+            Problem::SegmentReserved(index) => (index, "a reserved field is not 0"),
+            Problem::SegmentShape(index) => (
+                index,
+                "its address or length is no multiple of 4, or it has no bytes or no end",
+            ),
+            Problem::SegmentNotMemory(index) => {
+                (index, "it is not in memory that the device can write to")
+            }
+        };
+        write!(f, "has a bad segment {index}: {what}")
     }
 }
