@@ -453,6 +453,7 @@ pub(crate) fn write<D: PciDevice>(
 }
 
 /// Fails to compile if no PCI device can be as `D` says.
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 pub(crate) const fn check<D: PciDevice>() {
     let mut taken = match D::INTERRUPTS.msix {
         Some(MsiX { bar, .. }) => 1_u8 << bar,

@@ -9,7 +9,7 @@ use crate::device::Declare;
 /// Addresses are those of the device's bus, behind an IOMMU if there is one. DMA goes to RAM only: never to the
 /// registers of a device, nor into holes, nor past what the IOMMU allows, nor while the guest has not made the
 /// device a bus master. Memory that another device offers to the guest as such (of a display, for example) is RAM.
-pub trait Host<D: Declare + ?Sized> {
+pub trait Host<D: Declare> {
     /// Guest memory that the device reads.
     type Readable: ReadMemory;
     /// Guest memory that the device writes.

@@ -141,6 +141,7 @@ impl fmt::Display for UnknownName<'_> {
 /// A property's name: `_` becomes `-`. Ends with the NUL of `name`.
 #[doc(hidden)]
 #[must_use]
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 pub const fn dashed<const N: usize>(name: &str) -> [u8; N] {
     let (bytes, mut dashed, mut i) = (name.as_bytes(), [0; N], 0);
     while i < N {
