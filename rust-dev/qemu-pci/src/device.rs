@@ -374,7 +374,12 @@ pub trait PciDevice: Declare {
     /// All that has to travel for the device to go on elsewhere as if nothing had happened. The kit adds PCI
     /// configuration space, interrupts and timers.
     fn save(&self) -> Self::State {
-        const { assert!(size_of::<Self::State>() == 0, "a device with a state needs save()") };
+        const {
+            assert!(
+                size_of::<Self::State>() == 0,
+                "a device with a state needs save()"
+            )
+        };
         Self::State::default()
     }
 
@@ -385,7 +390,12 @@ pub trait PciDevice: Declare {
     ///
     /// When the state is impossible, or of a device with other properties; the device must be as it was then.
     fn load(&mut self, _state: &Self::State) -> Result<(), String> {
-        const { assert!(size_of::<Self::State>() == 0, "a device with a state needs load()") };
+        const {
+            assert!(
+                size_of::<Self::State>() == 0,
+                "a device with a state needs load()"
+            )
+        };
         Ok(())
     }
 }
@@ -409,7 +419,9 @@ pub(crate) fn delay<D: PciDevice>(asked: u64) -> u64 {
 pub(crate) fn check_deadlines<D: PciDevice>(now: u64, deadlines: &[u64]) -> Result<(), String> {
     for (timer, deadline) in deadlines.iter().enumerate() {
         if *deadline != NOT_RUNNING && deadline.saturating_sub(now) > D::LONGEST_DELAY {
-            return Err(format!("its timer {timer} is due later than any timer can be"));
+            return Err(format!(
+                "its timer {timer} is due later than any timer can be"
+            ));
         }
     }
     Ok(())
@@ -419,6 +431,21 @@ pub(crate) fn check_deadlines<D: PciDevice>(now: u64, deadlines: &[u64]) -> Resu
 fn rules<D: PciDevice>(bar: u8) -> Rules {
     let bar = D::BARS.iter().find(|it| it.index == bar);
     bar.map_or(Rules::WORDS, |bar| bar.rules)
+}
+
+/// The pieces in which an access reaches the device, from the low address up, and where in the value each of them is,
+/// in bits.
+pub(crate) fn pieces<D: PciDevice>(access: Access) -> impl Iterator<Item = (Access, u32)> {
+    let size = access.size.min(8);
+    let largest = u32::from(rules::<D>(access.bar).largest);
+    (0..size).step_by(largest as usize).map(move |at| {
+        let piece = Access {
+            offset: access.offset.wrapping_add(at.into()),
+            size: largest.min(size - at),
+            ..access
+        };
+        (piece, at * 8)
+    })
 }
 
 /// What the guest reads, by the BAR's rules; and what is wrong with the access.
@@ -433,7 +460,11 @@ pub(crate) fn read<D: PciDevice>(
 
 /// The value for an access of `size` bytes.
 pub(crate) const fn cut(value: u64, size: u32) -> u64 {
-    if size < 8 { value & ((1 << (size * 8)) - 1) } else { value }
+    if size < 8 {
+        value & ((1 << (size * 8)) - 1)
+    } else {
+        value
+    }
 }
 
 /// What a read gives that is refused.
@@ -462,16 +493,34 @@ pub(crate) const fn check<D: PciDevice>() {
     let mut i = 0;
     while i < D::BARS.len() {
         let bar = &D::BARS[i];
-        assert!(bar.is_possible(), "PCI allows no BAR of this index, kind and size");
-        assert!(bar.rules.is_possible(), "a BAR's rules have a size that never arrives");
-        assert!(taken & bar.registers() == 0, "two BARs share a base address register");
+        assert!(
+            bar.is_possible(),
+            "PCI allows no BAR of this index, kind and size"
+        );
+        assert!(
+            bar.rules.is_possible(),
+            "a BAR's rules have a size that never arrives"
+        );
+        assert!(
+            taken & bar.registers() == 0,
+            "two BARs share a base address register"
+        );
         taken |= bar.registers();
         i += 1;
     }
-    assert!(D::INTERRUPTS.is_possible(), "a device cannot have these interrupts");
+    assert!(
+        D::INTERRUPTS.is_possible(),
+        "a device cannot have these interrupts"
+    );
     assert!(D::TIMERS <= MAX_TIMERS, "a device has at most 8 timers");
-    assert!(D::LONGEST_DELAY >= SHORTEST_DELAY, "no timer has so short a delay");
-    assert!(D::IDENTITY.vendor_capability.len() <= 128, "a capability has at most 128 bytes");
+    assert!(
+        D::LONGEST_DELAY >= SHORTEST_DELAY,
+        "no timer has so short a delay"
+    );
+    assert!(
+        D::IDENTITY.vendor_capability.len() <= 128,
+        "a capability has at most 128 bytes"
+    );
 }
 
 /// Declares a device: its name, its type, and the types that belong to it.
@@ -514,8 +563,12 @@ macro_rules! device {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! or {
-    ([] $default:ty) => { $default };
-    ([$given:ty] $default:ty) => { $given };
+    ([] $default:ty) => {
+        $default
+    };
+    ([$given:ty] $default:ty) => {
+        $given
+    };
 }
 
 /// A name as C wants it.
@@ -524,7 +577,9 @@ macro_rules! or {
 macro_rules! c_name {
     ($name:ident) => {
         const {
-            match ::core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+            match ::core::ffi::CStr::from_bytes_with_nul(
+                concat!(stringify!($name), "\0").as_bytes(),
+            ) {
                 Ok(name) => name,
                 Err(_) => unreachable!(),
             }

@@ -115,12 +115,22 @@ pub fn file<D: PciDevice>() -> String {
     let standard = [
         Declared {
             name: "read",
-            arguments: &[("bar", "unsigned"), ("offset", "u64"), ("size", "unsigned"), ("value", "u64")],
+            arguments: &[
+                ("bar", "unsigned"),
+                ("offset", "u64"),
+                ("size", "unsigned"),
+                ("value", "u64"),
+            ],
             format: "bar %u offset 0x%x size %u value 0x%x",
         },
         Declared {
             name: "write",
-            arguments: &[("bar", "unsigned"), ("offset", "u64"), ("size", "unsigned"), ("value", "u64")],
+            arguments: &[
+                ("bar", "unsigned"),
+                ("offset", "u64"),
+                ("size", "unsigned"),
+                ("value", "u64"),
+            ],
             format: "bar %u offset 0x%x size %u value 0x%x",
         },
         Declared {

@@ -125,7 +125,11 @@ pub struct UnknownName<'a> {
 
 impl fmt::Display for UnknownName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no '{}'; it is one of ", self.given.escape_debug())?;
+        write!(
+            f,
+            "there is no '{}'; it is one of ",
+            self.given.escape_debug()
+        )?;
         for (index, name) in self.names.iter().enumerate() {
             let between = match self.names.len() - index {
                 _ if index == 0 => "",
@@ -444,12 +448,23 @@ mod tests {
     #[test]
     fn properties_are_described() {
         let described = describe::<All>();
-        let names: Vec<_> = described.iter().map(|it| it.name.to_str().unwrap()).collect();
+        let names: Vec<_> = described
+            .iter()
+            .map(|it| it.name.to_str().unwrap())
+            .collect();
         assert_eq!(
             names,
             [
-                "is-on", "small", "middle", "word", "long", "x-signed", "signed-long", "memory",
-                "text", "speed"
+                "is-on",
+                "small",
+                "middle",
+                "word",
+                "long",
+                "x-signed",
+                "signed-long",
+                "memory",
+                "text",
+                "speed"
             ]
         );
         assert_eq!(described[4].help, "64 bits, and a second line");

@@ -80,7 +80,10 @@ pub trait Registers: Copy + 'static {
     /// The register at an offset.
     #[must_use]
     fn at(offset: u64) -> Option<Self> {
-        Self::ALL.iter().copied().find(|register| register.offset() == offset)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|register| register.offset() == offset)
     }
 
     /// The register that the guest reads.

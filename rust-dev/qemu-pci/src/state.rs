@@ -168,7 +168,9 @@ impl<T: Scalar, const N: usize> Bounded<T, N> {
     /// The numbers.
     #[must_use]
     pub fn as_slice(&self) -> &[T] {
-        self.values.get(..self.count as usize).unwrap_or(&self.values)
+        self.values
+            .get(..self.count as usize)
+            .unwrap_or(&self.values)
     }
 
     /// Adds a number. Returns false, without adding it, if it is full.
@@ -314,14 +316,22 @@ macro_rules! state {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! state_default {
-    () => { Default::default() };
-    ($default:expr) => { $default };
+    () => {
+        Default::default()
+    };
+    ($default:expr) => {
+        $default
+    };
 }
 
 /// The given version, or a default.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! state_version {
-    ([] $default:expr) => { $default };
-    ([$given:literal] $default:expr) => { $given };
+    ([] $default:expr) => {
+        $default
+    };
+    ([$given:literal] $default:expr) => {
+        $given
+    };
 }

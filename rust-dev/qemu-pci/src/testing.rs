@@ -68,7 +68,9 @@ pub struct World<D: PciDevice> {
 pub fn entropy(n: u32, bytes: &mut [u8]) {
     let first = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
     for (i, word) in (0..).zip(bytes.chunks_mut(4)) {
-        let value = first.wrapping_add(0x0101_0101_u32.wrapping_mul(i)).to_le_bytes();
+        let value = first
+            .wrapping_add(0x0101_0101_u32.wrapping_mul(i))
+            .to_le_bytes();
         for (place, byte) in word.iter_mut().zip(value) {
             *place = byte;
         }
@@ -143,7 +145,7 @@ impl<D: PciDevice> Machine<D> {
     /// The guest reads 1, 2, 4 or 8 bytes of a BAR.
     pub fn read(&mut self, bar: u8, offset: u64, size: u32) -> u64 {
         let mut value = 0;
-        for (access, shift) in pieces::<D>(bar, offset, size) {
+        for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
             let piece = device::read(&mut self.device, &mut self.world, access);
             let piece = self.world.after(access, piece);
             value |= piece.unwrap_or_else(|| device::refused::<D>(access)) << shift;
@@ -153,7 +155,7 @@ impl<D: PciDevice> Machine<D> {
 
     /// The guest writes 1, 2, 4 or 8 bytes of a BAR.
     pub fn write(&mut self, bar: u8, offset: u64, size: u32, value: u64) {
-        for (access, shift) in pieces::<D>(bar, offset, size) {
+        for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
             let result = device::write(&mut self.device, &mut self.world, access, value >> shift);
             self.world.after(access, result);
         }
@@ -176,7 +178,8 @@ impl<D: PciDevice> Machine<D> {
             self.world.now = self.world.now.max(deadline);
             self.world.stop_timer(timer);
             let result = self.device.timer(&mut self.world, timer);
-            self.world.note(|error| format!("timer {timer}: {error}"), result);
+            self.world
+                .note(|error| format!("timer {timer}: {error}"), result);
         }
         self.world.now = end;
     }
@@ -228,7 +231,9 @@ impl<D: PciDevice> Machine<D> {
             return Err("it is not as long as its fields".to_owned());
         }
         for (place, bytes) in deadlines.iter_mut().zip(rest.chunks_exact(8)) {
-            *place = bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            *place = bytes
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte));
         }
         device::check_deadlines::<D>(self.world.now, &deadlines)?;
         self.device.load(&state)?;
@@ -237,28 +242,14 @@ impl<D: PciDevice> Machine<D> {
     }
 }
 
-/// The pieces of an access, as QEMU cuts it for a BAR, and where in the value each of them is, in bits.
-fn pieces<D: PciDevice>(bar: u8, offset: u64, size: u32) -> impl Iterator<Item = (Access, u32)> {
-    let largest = D::BARS
-        .iter()
-        .find(|it| it.index == bar)
-        .map_or(4, |it| u32::from(it.rules.largest));
-    let size = size.min(8);
-    (0..size).step_by(largest as usize).map(move |at| {
-        let access = Access {
-            bar,
-            offset: offset.wrapping_add(at.into()),
-            size: largest.min(size - at),
-        };
-        (access, at * 8)
-    })
-}
-
 impl<D: PciDevice> World<D> {
     /// Ends an access: delivers interrupts, and notes what was wrong.
     fn after<T>(&mut self, access: Access, result: Result<T, GuestError<D::Error>>) -> Option<T> {
         let Access { offset, size, .. } = access;
-        self.note(|error| format!("{size} bytes at {offset:#x}: {error}"), result)
+        self.note(
+            |error| format!("{size} bytes at {offset:#x}: {error}"),
+            result,
+        )
     }
 
     fn note<T>(
@@ -287,7 +278,9 @@ impl<D: PciDevice> World<D> {
 
     fn next_timer(&self) -> Option<(usize, u64)> {
         let running = self.deadlines.iter().copied().enumerate();
-        running.filter(|it| it.1 != NOT_RUNNING).min_by_key(|it| it.1)
+        running
+            .filter(|it| it.1 != NOT_RUNNING)
+            .min_by_key(|it| it.1)
     }
 }
 
@@ -313,7 +306,10 @@ impl<D: PciDevice> Host<D> for World<D> {
     }
 
     fn interrupt(&mut self, vector: u16) {
-        assert!(vector < self.interrupts.vectors(), "there is no vector {vector}");
+        assert!(
+            vector < self.interrupts.vectors(),
+            "there is no vector {vector}"
+        );
         if !self.raised.contains(&vector) {
             self.raised.push(vector);
         }

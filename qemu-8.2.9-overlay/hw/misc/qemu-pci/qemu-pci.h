@@ -122,6 +122,12 @@ static inline bool seam_bql_locked(void)
 #endif
 }
 
+/* Has the device MSI-X? Not so where the machine has no MSI. */
+static inline bool seam_msix_present(PCIDevice *dev)
+{
+    return dev->cap_present & QEMU_PCI_CAP_MSIX;
+}
+
 /* Can the device read, or write, this region as memory? */
 static inline bool seam_is_direct(MemoryRegion *mr, bool is_write)
 {

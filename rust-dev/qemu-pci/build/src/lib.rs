@@ -58,12 +58,20 @@ impl Qemu {
             .map_err(|error| format!("{} could not be read: {error}", path.display()))?;
         let commands: Vec<CompileCommand> = serde_json::from_slice(&text)
             .map_err(|error| format!("{} is not as meson writes it: {error}", path.display()))?;
-        let command = commands.iter().find(|command| command.file.ends_with(MODEL));
+        let command = commands
+            .iter()
+            .find(|command| command.file.ends_with(MODEL));
         let command = command.ok_or_else(|| {
-            format!("{} does not compile {MODEL}: configure QEMU for a target with PCI", path.display())
+            format!(
+                "{} does not compile {MODEL}: configure QEMU for a target with PCI",
+                path.display()
+            )
         })?;
         let words = shlex::split(&command.command).ok_or_else(|| {
-            format!("{}: the command for {MODEL} has a loose quote", path.display())
+            format!(
+                "{}: the command for {MODEL} has a loose quote",
+                path.display()
+            )
         })?;
         let mut source = command.directory.join(&command.file);
         for _ in Path::new(MODEL).components() {
@@ -76,7 +84,10 @@ impl Qemu {
     fn from_command(source: PathBuf, directory: &Path, words: &[String]) -> Option<Self> {
         let absolute = |path: &str| directory.join(path).display().to_string();
         // There may be a cache's name in front.
-        let compiler = words.iter().take_while(|word| !word.starts_with('-')).last()?;
+        let compiler = words
+            .iter()
+            .take_while(|word| !word.starts_with('-'))
+            .last()?;
         let (mut flags, mut code_generation) = (Vec::new(), Vec::new());
         let mut words = words.iter();
         while let Some(word) = words.next() {

@@ -19,7 +19,11 @@ pub fn compile() -> Result<()> {
     let mut files = Vec::new();
     for device in devices(&list) {
         let folder = device.replace('_', "-");
-        let events = qemu.source.join("hw/misc").join(folder).join("trace-events");
+        let events = qemu
+            .source
+            .join("hw/misc")
+            .join(folder)
+            .join("trace-events");
         println!("cargo::rerun-if-changed={}", events.display());
         let file = out_dir()?.join(format!("{device}_trace.c"));
         fs::write(&file, functions(device, &read(&events)?))
@@ -34,13 +38,17 @@ pub fn compile() -> Result<()> {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|error| {
-        format!("{} could not be read ({error}): lay the overlay on QEMU's source again", path.display())
+        format!(
+            "{} could not be read ({error}): lay the overlay on QEMU's source again",
+            path.display()
+        )
     })
 }
 
 /// The devices that a crate lists, a line each.
 fn devices(list: &str) -> impl Iterator<Item = &str> {
-    list.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+    list.lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
 }
 
 /// The C functions for a device with these events: one for each that every device has, and one for all its own,
@@ -49,7 +57,10 @@ fn functions(device: &str, events: &str) -> String {
     let upper = device.to_uppercase();
     let mut own = String::new();
     let names = events.lines().filter_map(|line| {
-        let (name, rest) = line.strip_prefix(device)?.strip_prefix('_')?.split_once('(')?;
+        let (name, rest) = line
+            .strip_prefix(device)?
+            .strip_prefix('_')?
+            .split_once('(')?;
         Some((name, rest.split_once(')')?.0.matches(',').count()))
     });
     let is_own = |name: &str| !["read", "write", "reset", "guest_error"].contains(&name);
@@ -111,7 +122,8 @@ mod tests {
 
     #[test]
     fn devices_are_the_modules_of_the_list() {
-        let list = "//! The devices.\n\npub mod one;\npub mod the_other;\n#[cfg(test)]\nmod tests;\n";
+        let list =
+            "//! The devices.\n\npub mod one;\npub mod the_other;\n#[cfg(test)]\nmod tests;\n";
         assert!(devices(list).eq(["one", "the_other"]));
     }
 
@@ -120,7 +132,10 @@ mod tests {
         let events = "# SPDX\n\nx_read(const char *path, unsigned bar) \"%s\"\nx_reset(const char *path) \"%s\"\n\
             x_seed(const char *path, uint32_t seed) \"%s, %s)\"\nx_done(const char *path) \"%s\"\n";
         let c = functions("x", events);
-        assert!(c.contains("case 0:\n        trace_x_seed(path, arguments[0]);\n"), "{c}");
+        assert!(
+            c.contains("case 0:\n        trace_x_seed(path, arguments[0]);\n"),
+            "{c}"
+        );
         assert!(c.contains("case 1:\n        trace_x_done(path);\n"), "{c}");
         assert!(!c.contains("case 2"), "{c}");
     }

@@ -198,7 +198,10 @@ impl Mapped {
     /// A device should not go beyond the end, though QEMU would leave that out.
     fn within(&self, at: usize, count: usize) -> u64 {
         let end = at.checked_add(count).expect("no end");
-        assert!(end as u64 <= self.length, "beyond the end of what is mapped");
+        assert!(
+            end as u64 <= self.length,
+            "beyond the end of what is mapped"
+        );
         self.address + at as u64
     }
 }
@@ -236,7 +239,10 @@ mod tests {
     const START: u64 = 0x10_0000;
 
     fn memory() -> Memory {
-        Memory::new(START, &[Page::Ram, Page::ReadOnly, Page::Hole, Page::WriteOnly])
+        Memory::new(
+            START,
+            &[Page::Ram, Page::ReadOnly, Page::Hole, Page::WriteOnly],
+        )
     }
 
     #[test]
@@ -250,9 +256,15 @@ mod tests {
         assert_eq!(readable(START - 4, 8), 0);
         assert_eq!(readable(u64::MAX - 3, 4), 0);
         assert_eq!(memory.piece(START, 3 * PAGE, Page::is_writable), PAGE);
-        assert_eq!(memory.piece(START + 3 * PAGE, PAGE, Page::is_writable), PAGE);
+        assert_eq!(
+            memory.piece(START + 3 * PAGE, PAGE, Page::is_writable),
+            PAGE
+        );
         let scattered = memory.clone().scattered();
-        assert_eq!(scattered.piece(START + 4, 2 * PAGE, Page::is_readable), PAGE - 4);
+        assert_eq!(
+            scattered.piece(START + 4, 2 * PAGE, Page::is_readable),
+            PAGE - 4
+        );
         let cut = memory.clone().cut_at([START + 8, START + 12]);
         assert_eq!(cut.piece(START, 16, Page::is_readable), 8);
         assert_eq!(cut.piece(START + 8, 16, Page::is_readable), 4);

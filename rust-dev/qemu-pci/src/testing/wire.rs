@@ -179,7 +179,11 @@ impl StateVisitor for Reader<'_> {
 /// When QEMU would not take them.
 pub fn read<S: State>(version: u8, bytes: &[u8]) -> Result<(S, &[u8]), String> {
     if !(S::OLDEST..=S::VERSION).contains(&version) {
-        return Err(format!("version {version} is not one of {} to {}", S::OLDEST, S::VERSION));
+        return Err(format!(
+            "version {version} is not one of {} to {}",
+            S::OLDEST,
+            S::VERSION
+        ));
     }
     let mut state = S::default();
     let mut reader = Reader {
@@ -293,9 +297,18 @@ mod tests {
             bytes
         };
         assert!(read::<All>(2, &with_count(3)).is_ok());
-        assert_eq!(read::<All>(2, &with_count(4)).unwrap_err(), "a count is above its bound");
+        assert_eq!(
+            read::<All>(2, &with_count(4)).unwrap_err(),
+            "a count is above its bound"
+        );
         assert_eq!(read::<All>(2, BYTES).unwrap_err(), "it ends too early");
-        assert_eq!(read::<All>(3, BYTES).unwrap_err(), "version 3 is not one of 1 to 2");
-        assert_eq!(read::<All>(0, BYTES).unwrap_err(), "version 0 is not one of 1 to 2");
+        assert_eq!(
+            read::<All>(3, BYTES).unwrap_err(),
+            "version 3 is not one of 1 to 2"
+        );
+        assert_eq!(
+            read::<All>(0, BYTES).unwrap_err(),
+            "version 0 is not one of 1 to 2"
+        );
     }
 }

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What QEMU is told of a device's type.
+
+use core::ffi::{CStr, c_char, c_void};
+use core::mem::offset_of;
+use core::ptr;
+
+use super::bindings::{self, Error, MemoryRegionOps, Object, ObjectClass, Visitor};
+use super::hooks::Hooks;
+use super::instance::{self, Instance, Place};
+use super::property::{self, Slots};
+use super::vmstate;
+use crate::device::Counter;
+use crate::property::describe;
+
+/// A type of device: all that QEMU keeps pointers to.
+pub struct Type {
+    /// The properties, and where their values are.
+    pub slots: Slots,
+    /// The saved state.
+    pub state: vmstate::Described,
+    /// The accesses to all BARs.
+    pub ops: MemoryRegionOps,
+}
+
+impl Type {
+    /// That of the devices `D`.
+    #[must_use]
+    pub fn of<D: Hooks>() -> Self {
+        Self {
+            slots: Slots::new(size_of::<Instance<D>>(), describe::<D::Properties>()),
+            state: vmstate::describe::<D::State>(
+                D::NAME,
+                &instance::vmstate_hooks::<D>(),
+                offset_of!(Instance<D>, state),
+                D::INTERRUPTS.msix.is_some(),
+                (offset_of!(Instance<D>, deadlines), D::TIMERS),
+            ),
+            ops: every_access::<D>(),
+        }
+    }
+}
+
+/// Callbacks that see every access of 1 to 8 bytes as it came, unaligned ones too; little-endian.
+///
+/// Which accesses are allowed is for the kit to say ([`Rules`](crate::Rules)), not for QEMU's memory core: the core
+/// would turn some bad accesses into good ones (an aligned word cut out of an unaligned 8-byte write), and
+/// logs its own refusals differently from version to version.
+fn every_access<D: Hooks>() -> MemoryRegionOps {
+    let mut ops = MemoryRegionOps {
+        read: D::MMIO_READ,
+        write: D::MMIO_WRITE,
+        endianness: bindings::device_endian_DEVICE_LITTLE_ENDIAN,
+        ..Default::default()
+    };
+    ops.valid.min_access_size = 1;
+    ops.valid.max_access_size = 8;
+    ops.valid.unaligned = true;
+    ops.impl_.min_access_size = 1;
+    ops.impl_.max_access_size = 8;
+    ops.impl_.unaligned = true;
+    ops
+}
+
+/// For `TypeInfo::class_init`: fills in the class of the devices `D`.
+///
+/// # Safety
+///
+/// `class` is the new class of a type whose parent is a PCI device and whose instances are of
+/// `Instance::<D>::size()` bytes.
+pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
+    // SAFETY: the class is one of a PCI device by the caller's word, which is all that these casts ask for
+    // (and check, in a QEMU built with such checks).
+    let (device, pci, resettable) = unsafe {
+        (
+            bindings::DEVICE_CLASS(class.cast()),
+            bindings::PCI_DEVICE_CLASS(class.cast()),
+            bindings::RESETTABLE_CLASS(class.cast()),
+        )
+    };
+    let description = D::describe();
+    // SAFETY: nobody else uses a class while it is being initialized. They may lie over each other, so they are
+    // written through the pointers, without references. The category is a bit of its bitmap.
+    unsafe {
+        (*pci).realize = Some(D::REALIZE);
+        (*pci).exit = Some(D::EXIT);
+        (*pci).vendor_id = D::IDENTITY.vendor_id;
+        (*pci).device_id = D::IDENTITY.device_id;
+        (*pci).revision = D::IDENTITY.revision;
+        (*pci).class_id = D::IDENTITY.class;
+        if let Some((vendor, id)) = D::IDENTITY.subsystem {
+            (*pci).subsystem_vendor_id = vendor;
+            (*pci).subsystem_id = id;
+        }
+        (*resettable).phases.enter = Some(D::RESET_ENTER);
+        (*device).desc = D::DESCRIPTION.as_ptr();
+        (*device).vmsd = description.state.description;
+        bindings::set_bit(
+            bindings::DeviceCategory_DEVICE_CATEGORY_MISC.into(),
+            ptr::addr_of_mut!((*device).categories).cast(),
+        );
+        property::describe(device, &description.slots);
+    }
+    for counter in D::COUNTERS {
+        let opaque = ptr::from_ref(counter).cast_mut().cast();
+        // SAFETY: the class is being initialized; `counter` takes what its opaque pointer leads to, a constant.
+        unsafe {
+            add_counter(
+                class,
+                counter.name,
+                counter.help,
+                self::counter::<D>,
+                opaque,
+            )
+        };
+    }
+    let help = c"How many accesses were not as the device's specification allows";
+    // SAFETY: as above; the opaque pointer is not used.
+    unsafe {
+        add_counter(
+            class,
+            c"guest-errors",
+            help,
+            guest_errors::<D>,
+            ptr::null_mut(),
+        )
+    };
+}
+
+/// QEMU's `ObjectPropertyAccessor`.
+type Getter =
+    unsafe extern "C" fn(*mut Object, *mut Visitor, *const c_char, *mut c_void, *mut *mut Error);
+
+/// Adds a read-only number to the devices of a class.
+///
+/// # Safety
+///
+/// `class` is being initialized, and `get` may be called for its devices with `opaque`.
+unsafe fn add_counter(
+    class: *mut ObjectClass,
+    name: &'static CStr,
+    help: &'static CStr,
+    get: Getter,
+    opaque: *mut c_void,
+) {
+    let (kind, name) = (c"uint64".as_ptr(), name.as_ptr());
+    // SAFETY: by the caller's word; the texts are static.
+    unsafe {
+        bindings::object_class_property_add(class, name, kind, Some(get), None, None, opaque);
+        bindings::object_class_property_set_description(class, name, help.as_ptr());
+    }
+}
+
+/// Reads one of a device's counters.
+///
+/// # Safety
+///
+/// As QEMU calls a `Getter` that was added to the class of `D` with a `Counter<D>`.
+unsafe extern "C" fn counter<D: Hooks>(
+    object: *mut Object,
+    visitor: *mut Visitor,
+    name: *const c_char,
+    counter: *mut c_void,
+    errp: *mut *mut Error,
+) {
+    // SAFETY: by the caller's word; QEMU holds the BQL here. The value lives through the call.
+    unsafe {
+        let counter = &*counter.cast::<Counter<D>>();
+        let mut value = Place::<D>::new(object).counter(counter);
+        bindings::visit_type_uint64(visitor, name, &mut value, errp);
+    }
+}
+
+/// Reads how often the guest did something wrong.
+///
+/// # Safety
+///
+/// As QEMU calls a `Getter` that was added to the class of `D`.
+unsafe extern "C" fn guest_errors<D: Hooks>(
+    object: *mut Object,
+    visitor: *mut Visitor,
+    name: *const c_char,
+    _opaque: *mut c_void,
+    errp: *mut *mut Error,
+) {
+    // SAFETY: as in `counter`.
+    unsafe {
+        let mut value = Place::<D>::new(object).guest_errors();
+        bindings::visit_type_uint64(visitor, name, &mut value, errp);
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Guest memory that a device reads and writes.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use super::bindings::{self, PCIDevice, SeamMapping};
+use super::span::Span;
+use crate::host::{ReadMemory, WriteMemory};
+
+/// Copies guest memory from `address` on into `bytes`. Returns false if the device cannot read all of it.
+///
+/// # Safety
+///
+/// The device is realized, and the caller holds the BQL.
+pub unsafe fn read(device: NonNull<PCIDevice>, address: u64, bytes: &mut [u8]) -> bool {
+    let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len() as u64);
+    // SAFETY: by the caller's word; the bytes are ours to write.
+    unsafe { bindings::seam_dma_copy(device.as_ptr(), address, start, length, false) }
+}
+
+/// Copies `bytes` to guest memory from `address` on. Returns false if the device cannot write all of it.
+///
+/// # Safety
+///
+/// The device is realized, and the caller holds the BQL.
+pub unsafe fn write(device: NonNull<PCIDevice>, address: u64, bytes: &[u8]) -> bool {
+    let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as u64);
+    // SAFETY: by the caller's word; for a write, the function only reads the bytes.
+    unsafe { bindings::seam_dma_copy(device.as_ptr(), address, start, length, true) }
+}
+
+/// Guest memory, mapped into QEMU for a device to write (`WRITE`) or read it.
+///
+/// # Invariants
+///
+/// `mapping` is what `seam_dma_map` gave, and `span` is its bytes, which stay where they are until they are
+/// unmapped. This thread holds the BQL as long as `'a`.
+pub struct Mapped<'a, const WRITE: bool> {
+    mapping: SeamMapping,
+    span: Span,
+    locked: PhantomData<&'a ()>,
+}
+
+impl<const WRITE: bool> Mapped<'_, WRITE> {
+    /// Maps the memory from `address` on, as much as lies in one piece, but no more than `length`. `None` where
+    /// the device cannot access memory this way.
+    ///
+    /// # Safety
+    ///
+    /// The device is realized. The caller holds the BQL for as long as the result lives.
+    pub unsafe fn new(device: NonNull<PCIDevice>, address: u64, length: usize) -> Option<Self> {
+        // SAFETY: by the caller's word.
+        let mapping =
+            unsafe { bindings::seam_dma_map(device.as_ptr(), address, length as u64, WRITE) };
+        let start = NonNull::new(mapping.host.cast())?;
+        // SAFETY: these bytes stay there until they are unmapped, which happens when this is dropped.
+        let span = unsafe { Span::new(start, mapping.size as usize) };
+        // INVARIANT: as was just done, and the lock is held by the caller's word.
+        Some(Self {
+            mapping,
+            span,
+            locked: PhantomData,
+        })
+    }
+}
+
+impl ReadMemory for Mapped<'_, false> {
+    fn size(&self) -> usize {
+        self.mapping.size as usize
+    }
+
+    fn read(&self, at: usize, bytes: &mut [u8]) {
+        self.span.read(at, bytes);
+    }
+}
+
+impl WriteMemory for Mapped<'_, true> {
+    fn size(&self) -> usize {
+        self.mapping.size as usize
+    }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.span.write(at, bytes);
+    }
+
+    // See `Span::write_u64s`.
+    #[inline(always)]
+    fn write_u64s(&mut self, at: usize, count: usize, next: impl FnMut() -> u64) {
+        self.span.write_u64s(at, count, next);
+    }
+}
+
+impl<const WRITE: bool> Drop for Mapped<'_, WRITE> {
+    fn drop(&mut self) {
+        let used = if WRITE {
+            self.span.written() as u64
+        } else {
+            self.mapping.size
+        };
+        // SAFETY: it was mapped, by the invariant, and is unmapped once. QEMU passes on how much was written
+        // to those who watch the memory: migration, the display, translated code.
+        unsafe { bindings::seam_dma_unmap(&self.mapping, WRITE, used) };
+    }
+}

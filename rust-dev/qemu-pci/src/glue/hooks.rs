@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The C functions of a device, each a line to the generic code.
+//!
+//! No panic crosses into C: a device crate's profiles abort on one.
+
+use core::ffi::{c_char, c_uint, c_void};
+
+use super::bindings;
+use super::class::Type;
+use crate::device::PciDevice;
+
+/// `MemoryRegionOps::read`.
+pub type ReadHook = Option<unsafe extern "C" fn(*mut c_void, bindings::hwaddr, c_uint) -> u64>;
+/// `MemoryRegionOps::write`.
+pub type WriteHook = Option<unsafe extern "C" fn(*mut c_void, bindings::hwaddr, u64, c_uint)>;
+
+/// A device's trace events, as qemu-pci-build makes C functions of them. Paths and texts are NUL-terminated.
+pub struct Trace {
+    /// The guest has read: BAR, offset, size, and what it got.
+    pub read: unsafe extern "C" fn(*const c_char, c_uint, u64, c_uint, u64),
+    /// The guest writes: BAR, offset, size, and what.
+    pub write: unsafe extern "C" fn(*const c_char, c_uint, u64, c_uint, u64),
+    /// The device was reset.
+    pub reset: unsafe extern "C" fn(*const c_char),
+    /// The guest did something wrong.
+    pub guest_error: unsafe extern "C" fn(*const c_char, *const c_char),
+    /// Whether somebody traces that.
+    pub guest_error_is_traced: unsafe extern "C" fn() -> bool,
+    /// One of the device's own events: its place among them, and its arguments.
+    pub event: unsafe extern "C" fn(*const c_char, usize, *const u64),
+}
+
+/// A device of which [`hooks!`](crate::hooks!) has made C functions.
+pub trait Hooks: PciDevice {
+    /// Its trace events.
+    const TRACE: Trace;
+    /// `PCIDeviceClass::realize`.
+    const REALIZE: unsafe extern "C" fn(*mut bindings::PCIDevice, *mut *mut bindings::Error);
+    /// `PCIDeviceClass::exit`.
+    const EXIT: unsafe extern "C" fn(*mut bindings::PCIDevice);
+    /// `ResettablePhases::enter`.
+    const RESET_ENTER: unsafe extern "C" fn(*mut bindings::Object, bindings::ResetType);
+    /// `MemoryRegionOps::read`.
+    const MMIO_READ: ReadHook;
+    /// `MemoryRegionOps::write`.
+    const MMIO_WRITE: WriteHook;
+
+    /// What QEMU is told of the type, always the same.
+    fn describe() -> &'static Type;
+}
+
+/// Makes the C functions that a device's shim names, and those that QEMU's class has. Their names begin with that of
+/// the device, so that a shim of another name does not link.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! hooks {
+    ($name:ident, $device:ty) => {
+        const _: () = {
+            use ::core::ffi::{c_char, c_uint, c_void};
+            use $crate::glue::bindings::{
+                Error, Object, ObjectClass, PCIDevice, ResetType, hwaddr,
+            };
+            use $crate::glue::{
+                Hooks, Instance, OnceCell, Place, ReadHook, Trace, Type, WriteHook,
+            };
+
+            // SAFETY: the prototypes of the C that qemu-pci-build writes.
+            unsafe extern "C" {
+                #[link_name = concat!(stringify!($name), "_trace_read")]
+                fn trace_read(
+                    path: *const c_char,
+                    bar: c_uint,
+                    offset: u64,
+                    size: c_uint,
+                    value: u64,
+                );
+                #[link_name = concat!(stringify!($name), "_trace_write")]
+                fn trace_write(
+                    path: *const c_char,
+                    bar: c_uint,
+                    offset: u64,
+                    size: c_uint,
+                    value: u64,
+                );
+                #[link_name = concat!(stringify!($name), "_trace_reset")]
+                fn trace_reset(path: *const c_char);
+                #[link_name = concat!(stringify!($name), "_trace_guest_error")]
+                fn trace_guest_error(path: *const c_char, what: *const c_char);
+                #[link_name = concat!(stringify!($name), "_guest_error_is_traced")]
+                fn guest_error_is_traced() -> bool;
+                #[link_name = concat!(stringify!($name), "_trace_event")]
+                fn trace_event(path: *const c_char, event: usize, arguments: *const u64);
+            }
+
+            /// `TypeInfo::instance_size`.
+            #[unsafe(export_name = concat!(stringify!($name), "_instance_size"))]
+            extern "C" fn instance_size() -> usize {
+                Instance::<$device>::size()
+            }
+
+            /// `TypeInfo::instance_align`.
+            #[unsafe(export_name = concat!(stringify!($name), "_instance_align"))]
+            extern "C" fn instance_align() -> usize {
+                Instance::<$device>::ALIGN
+            }
+
+            /// `TypeInfo::instance_init`.
+            #[unsafe(export_name = concat!(stringify!($name), "_instance_init"))]
+            unsafe extern "C" fn instance_init(object: *mut Object) {
+                // SAFETY: QEMU calls it for a new object of this type, which the shim has registered as a PCI
+                // device with this size and alignment.
+                unsafe { Instance::<$device>::init(object) }
+            }
+
+            /// `TypeInfo::instance_finalize`.
+            #[unsafe(export_name = concat!(stringify!($name), "_instance_finalize"))]
+            unsafe extern "C" fn instance_finalize(object: *mut Object) {
+                // SAFETY: QEMU calls it once for each object that it initialized, when nothing uses it any more.
+                unsafe { Instance::<$device>::finalize(object) }
+            }
+
+            /// `TypeInfo::class_init`.
+            #[unsafe(export_name = concat!(stringify!($name), "_class_init"))]
+            unsafe extern "C" fn class_init(class: *mut ObjectClass) {
+                // SAFETY: QEMU calls it for the new class of this type.
+                unsafe { $crate::glue::class_init::<$device>(class) }
+            }
+
+            /// `PCIDeviceClass::realize`.
+            #[unsafe(export_name = concat!(stringify!($name), "_realize"))]
+            unsafe extern "C" fn realize(pdev: *mut PCIDevice, errp: *mut *mut Error) {
+                // SAFETY: QEMU calls it with the BQL held to realize a device of this type, and gives `errp` for it.
+                unsafe { Place::<$device>::new(pdev).realize(errp) }
+            }
+
+            /// `PCIDeviceClass::exit`.
+            #[unsafe(export_name = concat!(stringify!($name), "_exit"))]
+            unsafe extern "C" fn exit(pdev: *mut PCIDevice) {
+                // SAFETY: QEMU calls it with the BQL held to unrealize a device of this type.
+                unsafe { Place::<$device>::new(pdev).exit() }
+            }
+
+            /// `ResettablePhases::enter`.
+            #[unsafe(export_name = concat!(stringify!($name), "_reset_enter"))]
+            unsafe extern "C" fn reset_enter(object: *mut Object, _type: ResetType) {
+                // SAFETY: QEMU calls it with the BQL held for a device of this type.
+                unsafe { Place::<$device>::new(object) }.reset_enter();
+            }
+
+            /// `ResettablePhases::hold`, by way of the shim, which knows its arguments.
+            #[unsafe(export_name = concat!(stringify!($name), "_reset_hold"))]
+            unsafe extern "C" fn reset_hold(object: *mut Object) {
+                // SAFETY: as above.
+                unsafe { Place::<$device>::new(object) }.reset_hold();
+            }
+
+            /// `MemoryRegionOps::read`.
+            #[unsafe(export_name = concat!(stringify!($name), "_mmio_read"))]
+            unsafe extern "C" fn mmio_read(
+                opaque: *mut c_void,
+                offset: hwaddr,
+                size: c_uint,
+            ) -> u64 {
+                // SAFETY: a region's opaque pointer is its `Region` in a device of this type, which lives as long as
+                // the region. QEMU takes the BQL around every access, for the region does not opt out.
+                unsafe { $crate::glue::Region::read::<$device>(opaque, offset, size) }
+            }
+
+            /// `MemoryRegionOps::write`.
+            #[unsafe(export_name = concat!(stringify!($name), "_mmio_write"))]
+            unsafe extern "C" fn mmio_write(
+                opaque: *mut c_void,
+                offset: hwaddr,
+                value: u64,
+                size: c_uint,
+            ) {
+                // SAFETY: as above.
+                unsafe { $crate::glue::Region::write::<$device>(opaque, offset, value, size) }
+            }
+
+            impl Hooks for $device {
+                const TRACE: Trace = Trace {
+                    read: trace_read,
+                    write: trace_write,
+                    reset: trace_reset,
+                    guest_error: trace_guest_error,
+                    guest_error_is_traced,
+                    event: trace_event,
+                };
+                const REALIZE: unsafe extern "C" fn(*mut PCIDevice, *mut *mut Error) = realize;
+                const EXIT: unsafe extern "C" fn(*mut PCIDevice) = exit;
+                const RESET_ENTER: unsafe extern "C" fn(*mut Object, ResetType) = reset_enter;
+                const MMIO_READ: ReadHook = Some(mmio_read);
+                const MMIO_WRITE: WriteHook = Some(mmio_write);
+
+                fn describe() -> &'static Type {
+                    static TYPE: OnceCell<Type> = OnceCell::new();
+                    TYPE.get_or_init(Type::of::<$device>)
+                }
+            }
+        };
+    };
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Interrupts.
+
+use core::ffi::{c_int, c_uint};
+use core::ptr;
+
+use super::bindings::{self, Error, PCIDevice};
+use crate::device::{Interrupts, MsiX};
+
+/// What a device has asked for during a call, to be done when the call has ended: an MSI's address is the guest's
+/// choice, and may be a register of the device itself.
+#[derive(Default)]
+pub struct Pending {
+    /// The new level of the pin.
+    pub level: Option<bool>,
+    /// The vectors to send, a bit each.
+    pub vectors: u64,
+}
+
+/// Prepares a device for sending interrupts. Returns whether it could; if not, `errp` is set, and nothing is
+/// prepared.
+///
+/// # Safety
+///
+/// QEMU is realizing the device, and gave `errp` for it.
+pub unsafe fn init(pdev: *mut PCIDevice, interrupts: Interrupts, errp: *mut *mut Error) -> bool {
+    if interrupts.msi > 0 {
+        // SAFETY: by the caller's word; the offset 0 leaves the place of the capability to QEMU.
+        let msi = |errp| unsafe {
+            bindings::msi_init(pdev, 0, c_uint::from(interrupts.msi), true, false, errp)
+        };
+        // SAFETY: as above.
+        if !unsafe { try_init(msi, interrupts.msi_required, errp) } {
+            return false;
+        }
+    }
+    if let Some(MsiX { vectors, bar }) = interrupts.msix {
+        // SAFETY: by the caller's word.
+        let msix =
+            |errp| unsafe { bindings::msix_init_exclusive_bar(pdev, vectors.into(), bar, errp) };
+        // SAFETY: as above.
+        if !unsafe { try_init(msix, interrupts.msi_required, errp) } {
+            // SAFETY: does nothing where there is no MSI.
+            unsafe { bindings::msi_uninit(pdev) };
+            return false;
+        }
+        // SAFETY: the device has MSI-X, if the machine has.
+        for vector in (0..vectors).filter(|_| unsafe { bindings::seam_msix_present(pdev) }) {
+            // SAFETY: the vector is one of the device's.
+            unsafe { bindings::msix_vector_use(pdev, vector.into()) };
+        }
+    }
+    if interrupts.pin {
+        // SAFETY: the device has all of its configuration space by now.
+        unsafe { *(*pdev).config.add(bindings::PCI_INTERRUPT_PIN as usize) = 1 };
+    }
+    true
+}
+
+/// Calls `init`. A machine without MSI is an error only if MSI is required.
+///
+/// # Safety
+///
+/// `errp` is as QEMU gives it, and `init` sets the error that it is given if it fails.
+unsafe fn try_init(
+    init: impl FnOnce(*mut *mut Error) -> c_int,
+    required: bool,
+    errp: *mut *mut Error,
+) -> bool {
+    let mut error = ptr::null_mut();
+    let status = init(&mut error);
+    if status >= 0 {
+        return true;
+    }
+    let tolerable = !required && status == -(bindings::ENOTSUP as c_int);
+    // SAFETY: `init` has set the error, which goes to QEMU's caller, or away.
+    unsafe {
+        if tolerable {
+            bindings::error_free(error);
+        } else {
+            bindings::error_propagate(errp, error);
+        }
+    }
+    tolerable
+}
+
+/// Takes back what [`init`] has prepared.
+///
+/// # Safety
+///
+/// QEMU is unrealizing the device.
+pub unsafe fn exit(pdev: *mut PCIDevice) {
+    // SAFETY: both do nothing where there is nothing.
+    unsafe {
+        bindings::msix_uninit_exclusive_bar(pdev);
+        bindings::msi_uninit(pdev);
+    }
+}
+
+/// Does what a device has asked for.
+///
+/// # Safety
+///
+/// The device is realized, none of its callbacks has it borrowed, and the caller holds the BQL.
+pub unsafe fn deliver(pdev: *mut PCIDevice, pending: Pending) {
+    // SAFETY: by the caller's word, here and below.
+    let (msix, msi) = unsafe { (bindings::msix_enabled(pdev), bindings::msi_enabled(pdev)) };
+    if let Some(level) = pending.level {
+        // With messages the pin stays low. It may have been high before the guest enabled them.
+        let level = level && msix == 0 && !msi;
+        // SAFETY: as above.
+        unsafe { bindings::pci_set_irq(pdev, level.into()) };
+    }
+    let mut vectors = pending.vectors;
+    while vectors != 0 {
+        let vector = vectors.trailing_zeros();
+        vectors &= vectors - 1;
+        // SAFETY: as above. QEMU checks the vector against what the guest has set up.
+        unsafe {
+            if msix != 0 {
+                bindings::msix_notify(pdev, vector);
+            } else if msi {
+                bindings::msi_notify(pdev, vector);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! QEMU as a device sees it.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use super::bindings::PCIDevice;
+use super::dma::{self, Mapped};
+use super::hooks::Hooks;
+use super::instance::Place;
+use super::interrupt::Pending;
+use super::{random, timer};
+use crate::device;
+use crate::event::TraceEvents;
+use crate::host::Host;
+
+/// QEMU, during one call of a device.
+///
+/// # Invariants
+///
+/// `place` is that of a realized device, and this thread holds the BQL, for as long as `'a`.
+pub struct Machine<'a, D: Hooks> {
+    place: Place<D>,
+    /// What is to be done after the call.
+    pub pending: Pending,
+    locked: PhantomData<&'a ()>,
+}
+
+impl<'a, D: Hooks> Machine<'a, D> {
+    /// QEMU for a call of this device.
+    ///
+    /// # Safety
+    ///
+    /// As the type's invariants say.
+    pub unsafe fn new(place: Place<D>) -> Self {
+        // INVARIANT: by the caller's word.
+        Self {
+            place,
+            pending: Pending::default(),
+            locked: PhantomData,
+        }
+    }
+
+    fn pdev(&self) -> NonNull<PCIDevice> {
+        self.place.pci_device()
+    }
+}
+
+impl<'a, D: Hooks> Host<D> for Machine<'a, D> {
+    type Readable = Mapped<'a, false>;
+    type Writable = Mapped<'a, true>;
+
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
+        // SAFETY: by the type's invariant.
+        unsafe { dma::read(self.pdev(), address, bytes) }
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> bool {
+        // SAFETY: by the type's invariant.
+        unsafe { dma::write(self.pdev(), address, bytes) }
+    }
+
+    fn map_read(&mut self, address: u64, length: usize) -> Option<Self::Readable> {
+        // SAFETY: by the type's invariant; the result lives no longer than the lock is held.
+        unsafe { Mapped::new(self.pdev(), address, length) }
+    }
+
+    fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
+        // SAFETY: as above.
+        unsafe { Mapped::new(self.pdev(), address, length) }
+    }
+
+    fn interrupt(&mut self, vector: u16) {
+        self.pending.level = Some(true);
+        self.pending.vectors |= 1_u64.checked_shl(vector.into()).unwrap_or_default();
+    }
+
+    fn lower(&mut self) {
+        self.pending.level = Some(false);
+    }
+
+    fn now(&mut self) -> u64 {
+        timer::now()
+    }
+
+    fn start_timer(&mut self, timer: usize, delay: u64) {
+        let deadline = timer::now().saturating_add(device::delay::<D>(delay));
+        self.place.set_timer(timer, deadline);
+    }
+
+    fn stop_timer(&mut self, timer: usize) {
+        self.place.set_timer(timer, device::NOT_RUNNING);
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        random::fill(D::NAME, self.place.path(), bytes)
+    }
+
+    fn trace(&mut self, event: D::Event) {
+        let (index, arguments) = event.parts();
+        // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most.
+        unsafe { (D::TRACE.event)(self.place.path_pointer(), index, arguments.as_ptr()) };
+    }
+}

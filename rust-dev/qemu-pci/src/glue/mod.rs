@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The glue to QEMU: the only place with `unsafe`.
+//!
+//! From QEMU to the device:
+//!
+//! - [`hooks`]: the C functions of a device, made from its name by `device!`.
+//! - [`class`]: what QEMU is told of a device's type.
+//! - [`instance`]: one device: what QEMU allocates, realize, reset, accesses, timers.
+//! - [`vmstate`], [`property`]: saved states and properties, as QEMU describes them.
+//!
+//! From the device to QEMU:
+//!
+//! - [`machine`]: QEMU as a [`Host`](crate::Host).
+//! - [`dma`], [`span`]: guest memory.
+//! - [`interrupt`], [`timer`]: what their names say.
+//! - [`error`], [`random`]: reports and the log, and random numbers for guests.
+//!
+//! Below all of them: [`bindings`], QEMU's headers as bindgen reads them, and [`cell`], where a device lives.
+//!
+//! # The big lock
+//!
+//! QEMU calls the glue with its big lock (BQL) held, and all that is reached from a device is protected by it.
+//! The one exception is a postcopy migration, which can bring a state without it. So [`cell::BqlCell`] looks for
+//! the lock at each borrow, and a function whose `# Safety` says BQL relies on its caller for it.
+#![allow(unsafe_code)]
+
+pub mod bindings;
+mod cell;
+mod class;
+mod dma;
+mod error;
+mod hooks;
+mod instance;
+mod interrupt;
+mod machine;
+mod property;
+mod random;
+mod span;
+mod timer;
+mod vmstate;
+
+pub use class::{Type, class_init};
+pub use hooks::{Hooks, ReadHook, Trace, WriteHook};
+pub use instance::{Instance, Place, Region};
+#[doc(hidden)]
+pub use once_cell::sync::OnceCell;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! QEMU's random numbers for guests.
+
+use core::ffi::CStr;
+use core::ptr;
+use std::sync::Once;
+
+use super::{bindings, error};
+
+/// Fills `bytes` with the host's entropy or, under `-seed` and in record and replay, with what stands in for it.
+/// Returns false if there was none, which is reported the first time. To be called where QEMU calls a device
+/// for its guest, mostly on a virtual CPU's thread: on another thread it is unseeded, and asserts under replay.
+pub fn fill(device: &CStr, path: &CStr, bytes: &mut [u8]) -> bool {
+    static REPORTED: Once = Once::new();
+    let mut errp: *mut bindings::Error = ptr::null_mut();
+    // SAFETY: the slice is writable for its whole length, and the error is not set yet.
+    let status = unsafe {
+        bindings::qemu_guest_getrandom(bytes.as_mut_ptr().cast(), bytes.len(), &mut errp)
+    };
+    if status == 0 {
+        return true;
+    }
+    REPORTED.call_once(|| {
+        error::report(
+            device,
+            path,
+            &"the host has no entropy to give (reported once)",
+        );
+    });
+    // SAFETY: QEMU gave us the error, if it is one, to free.
+    unsafe { bindings::error_free(errp) };
+    false
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A device's state as QEMU's `VMStateDescription`.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::ptr;
+use std::ffi::CString;
+
+use super::bindings::{
+    self, JSONWriter, QEMUFile, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo,
+};
+use super::instance::INVALID;
+use crate::state::{MAX_SUBSECTIONS, Scalar, ScalarKind, State, StateVisitor};
+
+/// What QEMU calls on a device before it saves it, and before and after it loads it.
+pub struct Hooks {
+    /// Puts the device's state into the storage that the description describes.
+    pub pre_save: unsafe extern "C" fn(*mut c_void) -> c_int,
+    /// Makes that storage as for a new device.
+    pub pre_load: unsafe extern "C" fn(*mut c_void) -> c_int,
+    /// Takes the state from there.
+    pub post_load: unsafe extern "C" fn(*mut c_void, c_int) -> c_int,
+    /// For each subsection: whether it is present in the storage.
+    pub needed: [unsafe extern "C" fn(*mut c_void) -> bool; MAX_SUBSECTIONS],
+    /// For each subsection: notes that it is.
+    pub arrived: [unsafe extern "C" fn(*mut c_void, c_int) -> c_int; MAX_SUBSECTIONS],
+}
+
+/// A state's description, and where in the device the storage says which subsections are present.
+#[derive(Debug)]
+pub struct Described {
+    /// For `DeviceClass::vmsd`.
+    pub description: &'static VMStateDescription,
+    /// Offsets of bool, in bytes.
+    pub present: Vec<usize>,
+}
+
+// SAFETY: a description is not changed after it was made, and all that it points to is static.
+unsafe impl Send for Described {}
+// SAFETY: as above.
+unsafe impl Sync for Described {}
+
+fn info(kind: ScalarKind) -> *const VMStateInfo {
+    match kind {
+        ScalarKind::Bool => &raw const bindings::vmstate_info_bool,
+        ScalarKind::U8 => &raw const bindings::vmstate_info_uint8,
+        ScalarKind::U16 => &raw const bindings::vmstate_info_uint16,
+        ScalarKind::U32 => &raw const bindings::vmstate_info_uint32,
+        ScalarKind::U64 => &raw const bindings::vmstate_info_uint64,
+        ScalarKind::I8 => &raw const bindings::vmstate_info_int8,
+        ScalarKind::I16 => &raw const bindings::vmstate_info_int16,
+        ScalarKind::I32 => &raw const bindings::vmstate_info_int32,
+        ScalarKind::I64 => &raw const bindings::vmstate_info_int64,
+    }
+}
+
+/// The count of a vector of bounded length: QEMU would read any number of elements that it says.
+static COUNT: Shared = Shared(VMStateInfo {
+    name: c"uint32 with bound".as_ptr(),
+    get: Some(get_count),
+    put: Some(put_count),
+});
+
+struct Shared(VMStateInfo);
+
+// SAFETY: it is not changed, and all that it points to is static.
+unsafe impl Sync for Shared {}
+
+/// `VMStateInfo::get`: refuses a count above the bound, which is kept in the field's `num`.
+unsafe extern "C" fn get_count(
+    file: *mut QEMUFile,
+    place: *mut c_void,
+    _size: usize,
+    field: *const VMStateField,
+) -> c_int {
+    // SAFETY: QEMU calls it to load this field, with its own file; `place` is the count's in the storage.
+    unsafe {
+        let count = bindings::qemu_get_be32(file);
+        if i64::from(count) > i64::from((*field).num) {
+            return INVALID;
+        }
+        ptr::write(place.cast::<u32>(), count);
+    }
+    0
+}
+
+/// `VMStateInfo::put`.
+unsafe extern "C" fn put_count(
+    file: *mut QEMUFile,
+    place: *mut c_void,
+    _size: usize,
+    _field: *const VMStateField,
+    _description: *mut JSONWriter,
+) -> c_int {
+    // SAFETY: as in `get_count`.
+    unsafe { bindings::qemu_put_be32(file, ptr::read(place.cast::<u32>())) };
+    0
+}
+
+/// Describes the fields of a struct. Each field's place follows from its address in a sample of the struct, so what
+/// a `State` shows is described as what it is, and where it is.
+struct Describe<'a> {
+    /// The address and the size of the sample.
+    sample: (usize, usize),
+    /// Where the struct is in what QEMU's offsets count from.
+    offset: usize,
+    /// The struct's name, for those within it.
+    name: &'a CStr,
+    since: u8,
+    fields: Vec<VMStateField>,
+    /// Set for the outermost struct only.
+    hooks: Option<&'a Hooks>,
+    subsections: Vec<*const VMStateDescription>,
+    present: Vec<usize>,
+}
+
+impl<'a> Describe<'a> {
+    fn new<S: State>(sample: &S, name: &'a CStr, offset: usize, hooks: Option<&'a Hooks>) -> Self {
+        Self {
+            sample: (ptr::from_ref(sample).addr(), size_of::<S>()),
+            offset,
+            name,
+            since: S::OLDEST,
+            fields: Vec::new(),
+            hooks,
+            subsections: Vec::new(),
+            present: Vec::new(),
+        }
+    }
+
+    /// The place of a part of the sample.
+    fn place<T: ?Sized>(&self, part: &T) -> usize {
+        let (start, size) = self.sample;
+        let at = ptr::from_ref(part).addr().wrapping_sub(start);
+        let inside = at
+            .checked_add(size_of_val(part))
+            .is_some_and(|end| end <= size);
+        assert!(inside, "{:?} shows what is not a part of it", self.name);
+        self.offset + at
+    }
+
+    fn add(&mut self, field: VMStateField) {
+        self.fields.push(VMStateField {
+            version_id: self.since.into(),
+            ..field
+        });
+    }
+
+    /// A field of `count` elements like `sample`.
+    fn add_scalars<T: Scalar>(
+        &mut self,
+        name: &'static CStr,
+        values: &[T],
+        flags: VMStateFlags,
+        num_offset: usize,
+    ) {
+        self.add(VMStateField {
+            name: name.as_ptr(),
+            offset: self.place(values),
+            size: size_of::<T>(),
+            num: values.len() as c_int,
+            num_offset,
+            info: info(T::KIND),
+            flags,
+            ..Default::default()
+        });
+    }
+
+    fn add_structs<S: State>(
+        &mut self,
+        name: &'static CStr,
+        values: &mut [S],
+        flags: VMStateFlags,
+    ) {
+        const {
+            assert!(
+                S::VERSION == 1,
+                "only the outermost struct of a state has versions"
+            )
+        };
+        let (offset, num) = (self.place(values), values.len() as c_int);
+        let Some(sample) = values.first_mut() else {
+            return;
+        };
+        let full_name = self.name_within(name);
+        let mut inner = Describe::new(sample, full_name, 0, None);
+        sample.visit(&mut inner);
+        self.add(VMStateField {
+            name: name.as_ptr(),
+            offset,
+            size: size_of::<S>(),
+            num,
+            vmsd: leak(VMStateDescription {
+                name: full_name.as_ptr(),
+                version_id: 1,
+                minimum_version_id: 1,
+                fields: leak_fields(inner.fields),
+                ..Default::default()
+            }),
+            flags: bindings::VMStateFlags_VMS_STRUCT | flags,
+            ..Default::default()
+        });
+    }
+
+    fn name_within(&self, name: &CStr) -> &'static CStr {
+        let name = [self.name.to_bytes(), b"/", name.to_bytes()].concat();
+        Box::leak(CString::new(name).unwrap_or_default().into_boxed_c_str())
+    }
+}
+
+impl StateVisitor for Describe<'_> {
+    fn since(&mut self, version: u8) {
+        self.since = version;
+    }
+
+    fn scalar<T: Scalar>(&mut self, name: &'static CStr, value: &mut T) {
+        let flags = bindings::VMStateFlags_VMS_SINGLE;
+        self.add_scalars(name, core::slice::from_ref(value), flags, 0);
+    }
+
+    fn array<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]) {
+        self.add_scalars(name, values, bindings::VMStateFlags_VMS_ARRAY, 0);
+    }
+
+    fn nested<S: State>(&mut self, name: &'static CStr, value: &mut S) {
+        self.add_structs(name, core::slice::from_mut(value), 0);
+    }
+
+    fn nested_array<S: State>(&mut self, name: &'static CStr, values: &mut [S]) {
+        self.add_structs(name, values, bindings::VMStateFlags_VMS_ARRAY);
+    }
+
+    fn bounded<T: Scalar>(&mut self, name: &'static CStr, count: &mut u32, values: &mut [T]) {
+        let num_offset = self.place(count);
+        let count_name = [name.to_bytes(), b"_count"].concat();
+        let count_name = CString::new(count_name)
+            .unwrap_or_default()
+            .into_boxed_c_str();
+        self.add(VMStateField {
+            name: Box::leak(count_name).as_ptr(),
+            offset: num_offset,
+            size: size_of::<u32>(),
+            num: values.len() as c_int,
+            info: &raw const COUNT.0,
+            flags: bindings::VMStateFlags_VMS_SINGLE,
+            ..Default::default()
+        });
+        self.add_scalars(
+            name,
+            values,
+            bindings::VMStateFlags_VMS_VARRAY_UINT32,
+            num_offset,
+        );
+    }
+
+    fn subsection<S: State>(&mut self, name: &'static CStr, present: &mut bool, value: &mut S) {
+        let index = self.subsections.len();
+        let hooks = self
+            .hooks
+            .and_then(|hooks| Some((*hooks.needed.get(index)?, *hooks.arrived.get(index)?)));
+        let Some((needed, arrived)) = hooks else {
+            panic!(
+                "{:?}: only the outermost struct of a state has subsections, 4 at most",
+                self.name
+            );
+        };
+        self.present.push(self.place(present));
+        let full_name = self.name_within(name);
+        let mut inner = Describe::new(value, full_name, self.place(value), None);
+        value.visit(&mut inner);
+        self.subsections.push(leak(VMStateDescription {
+            name: full_name.as_ptr(),
+            version_id: S::VERSION.into(),
+            minimum_version_id: S::OLDEST.into(),
+            needed: Some(needed),
+            post_load: Some(arrived),
+            fields: leak_fields(inner.fields),
+            ..Default::default()
+        }));
+    }
+}
+
+/// QEMU keeps descriptions as long as the class, which is for ever.
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn leak_fields(mut fields: Vec<VMStateField>) -> *const VMStateField {
+    // SAFETY: no precondition.
+    fields.push(unsafe { bindings::seam_end_of_vmstate() });
+    Box::leak(fields.into_boxed_slice()).as_ptr()
+}
+
+/// Describes the state of a PCI device: QEMU's own part of it, MSI-X if the device can have it, the fields of `S`,
+/// whose storage is at `offset`, and `timers` deadlines at `deadlines`.
+pub fn describe<S: State>(
+    name: &'static CStr,
+    hooks: &Hooks,
+    offset: usize,
+    has_msix: bool,
+    (deadlines, timers): (usize, usize),
+) -> Described {
+    let mut sample = Box::new(S::default());
+    let mut describe = Describe::new(&*sample, name, offset, Some(hooks));
+    describe.since = 0;
+    let part_of_qemu = |name: &'static CStr, vmsd| VMStateField {
+        name: name.as_ptr(),
+        vmsd,
+        size: size_of::<bindings::PCIDevice>(),
+        flags: bindings::VMStateFlags_VMS_STRUCT,
+        ..Default::default()
+    };
+    describe.add(part_of_qemu(
+        c"parent_obj",
+        &raw const bindings::vmstate_pci_device,
+    ));
+    if has_msix {
+        describe.add(part_of_qemu(c"msix", &raw const bindings::vmstate_msix));
+    }
+    sample.visit(&mut describe);
+    describe.since = 0;
+    if timers > 0 {
+        describe.add(VMStateField {
+            name: c"timers".as_ptr(),
+            offset: deadlines,
+            size: size_of::<u64>(),
+            num: timers as c_int,
+            info: info(ScalarKind::U64),
+            flags: bindings::VMStateFlags_VMS_ARRAY,
+            ..Default::default()
+        });
+    }
+    let mut subsections = describe.subsections;
+    if !subsections.is_empty() {
+        subsections.push(ptr::null());
+    }
+    Described {
+        description: leak(VMStateDescription {
+            name: name.as_ptr(),
+            version_id: S::VERSION.into(),
+            minimum_version_id: S::OLDEST.into(),
+            pre_save: Some(hooks.pre_save),
+            pre_load: Some(hooks.pre_load),
+            post_load: Some(hooks.post_load),
+            fields: leak_fields(describe.fields),
+            subsections: match subsections.as_slice() {
+                [] => ptr::null_mut(),
+                _ => Box::leak(subsections.into_boxed_slice()).as_mut_ptr(),
+            },
+            ..Default::default()
+        }),
+        present: describe.present,
+    }
+}
+
+/// Keeps counts within their bounds, before QEMU saves as many elements as they say.
+pub struct Clamp;
+
+impl StateVisitor for Clamp {
+    fn since(&mut self, _version: u8) {}
+    fn scalar<T: Scalar>(&mut self, _name: &'static CStr, _value: &mut T) {}
+    fn array<T: Scalar>(&mut self, _name: &'static CStr, _values: &mut [T]) {}
+
+    fn nested<S: State>(&mut self, _name: &'static CStr, value: &mut S) {
+        value.visit(self);
+    }
+
+    fn nested_array<S: State>(&mut self, _name: &'static CStr, values: &mut [S]) {
+        for value in values {
+            value.visit(self);
+        }
+    }
+
+    fn bounded<T: Scalar>(&mut self, _name: &'static CStr, count: &mut u32, values: &mut [T]) {
+        *count = (*count).min(values.len() as u32);
+    }
+
+    fn subsection<S: State>(&mut self, _name: &'static CStr, _present: &mut bool, value: &mut S) {
+        value.visit(self);
+    }
+}
