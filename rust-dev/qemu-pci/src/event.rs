@@ -4,12 +4,9 @@
 //!
 //! Every device has four: `NAME_read`, `NAME_write`, `NAME_reset` and `NAME_guest_error`. Those of its own are
 //! declared with [`trace_events!`](crate::trace_events!). QEMU reads both from a text file,
-//! `hw/misc/NAME/trace-events`, which a test of the device compares with [`file`].
+//! `hw/misc/NAME/trace-events`, which a test of the device compares with [`check_trace_events`](crate::testing::check_trace_events).
 
 use core::convert::Infallible;
-use core::fmt::Write;
-
-use crate::device::PciDevice;
 
 /// A trace event of a device.
 #[derive(Clone, Copy, Debug)]
@@ -108,84 +105,9 @@ macro_rules! trace_events {
     };
 }
 
-/// The text of `trace-events` for a device, as it should be.
-#[must_use]
-pub fn file<D: PciDevice>() -> String {
-    let device = D::NAME.to_string_lossy();
-    let standard = [
-        Declared {
-            name: "read",
-            arguments: &[
-                ("bar", "unsigned"),
-                ("offset", "u64"),
-                ("size", "unsigned"),
-                ("value", "u64"),
-            ],
-            format: "bar %u offset 0x%x size %u value 0x%x",
-        },
-        Declared {
-            name: "write",
-            arguments: &[
-                ("bar", "unsigned"),
-                ("offset", "u64"),
-                ("size", "unsigned"),
-                ("value", "u64"),
-            ],
-            format: "bar %u offset 0x%x size %u value 0x%x",
-        },
-        Declared {
-            name: "reset",
-            arguments: &[],
-            format: "",
-        },
-        Declared {
-            name: "guest_error",
-            arguments: &[("what", "text")],
-            format: "%s",
-        },
-    ];
-    let mut text = "# SPDX-License-Identifier: GPL-2.0-or-later\n\n".to_owned();
-    for event in standard.iter().chain(D::Event::DECLARED) {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{device}_{}", line(event));
-    }
-    text
-}
-
-/// An event in QEMU's notation, without the device's name in front.
-fn line(event: &Declared) -> String {
-    let mut prototype = format!("{}(const char *path", event.name);
-    let mut pieces = event.format.split('%');
-    let mut text = format!("\"%s {}", pieces.next().unwrap_or_default());
-    for ((name, kind), piece) in event.arguments.iter().zip(pieces) {
-        let (c, width) = match *kind {
-            "u8" => ("uint8_t ", "8"),
-            "u16" => ("uint16_t ", "16"),
-            "u32" => ("uint32_t ", "32"),
-            "u64" => ("uint64_t ", "64"),
-            "i8" => ("int8_t ", "8"),
-            "i16" => ("int16_t ", "16"),
-            "i32" => ("int32_t ", "32"),
-            "i64" => ("int64_t ", "64"),
-            "bool" => ("bool ", ""),
-            "text" => ("const char *", ""),
-            other => (other, ""),
-        };
-        let space = if c == *kind { " " } else { "" };
-        let _ = write!(prototype, ", {c}{space}{name}");
-        let (conversion, rest) = piece.split_at(piece.len().min(1));
-        let _ = match width {
-            "" => write!(text, "%{conversion}{rest}"),
-            width => write!(text, "%\" PRI{conversion}{width} \"{rest}"),
-        };
-    }
-    // Nothing between two pieces of text.
-    format!("{prototype}) {}\"", text.trim_end()).replace(" \"\"", "")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Declared, TraceEvents, line};
+    use super::TraceEvents;
 
     crate::trace_events! {
         /// Two.
@@ -195,24 +117,6 @@ mod tests {
             /// Another.
             transfer(descriptor: u64, status: i8, whole: bool) = "at 0x%x: %d, %d bytes";
         }
-    }
-
-    #[test]
-    fn events_are_written_as_qemu_reads_them() {
-        let lines: Vec<_> = Event::DECLARED.iter().map(line).collect();
-        assert_eq!(
-            lines,
-            [
-                r#"seed(const char *path, uint32_t seed) "%s seed 0x%" PRIx32"#,
-                r#"transfer(const char *path, uint64_t descriptor, int8_t status, bool whole) "%s at 0x%" PRIx64 ": %" PRId8 ", %d bytes""#,
-            ]
-        );
-        let reset = Declared {
-            name: "reset",
-            arguments: &[],
-            format: "",
-        };
-        assert_eq!(line(&reset), r#"reset(const char *path) "%s""#);
     }
 
     #[test]

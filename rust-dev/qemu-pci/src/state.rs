@@ -3,6 +3,7 @@
 //! What migrations and snapshots carry: the fields of a device's VMState.
 
 use core::ffi::CStr;
+use core::slice;
 
 /// A state, made by [`state!`](crate::state!). `default()` has what a field is where an older state lacks it.
 pub trait State: Clone + Default + Send + 'static {
@@ -89,28 +90,35 @@ impl sealed::Scalar for bool {
     }
 }
 
+/// Whether a field is one number or struct, or an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One.
+    Single,
+    /// Always as many.
+    Array,
+}
+
 /// Goes over the fields of a state, to describe, write or read them.
 pub trait StateVisitor {
     /// States of an older version than this lack the next field.
     fn since(&mut self, version: u8);
 
-    /// A number.
-    fn scalar<T: Scalar>(&mut self, name: &'static CStr, value: &mut T);
+    /// A number, or several.
+    fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T], shape: Shape);
 
-    /// Numbers, always as many.
-    fn array<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]);
+    /// A struct, or several.
+    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S], shape: Shape);
 
-    /// A struct.
-    fn nested<S: State>(&mut self, name: &'static CStr, value: &mut S);
+    /// Up to `N` numbers.
+    fn bounded<T: Scalar, const N: usize>(
+        &mut self,
+        name: &'static CStr,
+        value: &mut Bounded<T, N>,
+    );
 
-    /// Structs, always as many.
-    fn nested_array<S: State>(&mut self, name: &'static CStr, values: &mut [S]);
-
-    /// As many of `values` as `count` says. Where a count is read, it is not above their number.
-    fn bounded<T: Scalar>(&mut self, name: &'static CStr, count: &mut u32, values: &mut [T]);
-
-    /// A part that is only carried if `present`. Its name is that of the whole state, `/`, and `name`.
-    fn subsection<S: State>(&mut self, name: &'static CStr, present: &mut bool, value: &mut S);
+    /// A part that is only carried if it is present. Its name is that of the whole state, `/`, and `name`.
+    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>);
 }
 
 /// A type that a field of a state can have.
@@ -119,16 +127,11 @@ pub trait Field {
     fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor);
 }
 
-macro_rules! scalar_field {
-    ($($type:ty),*) => {
-        $(impl Field for $type {
-            fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
-                visitor.scalar(name, self);
-            }
-        })*
-    };
+impl<T: Scalar> Field for T {
+    fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
+        visitor.scalars(name, slice::from_mut(self), Shape::Single);
+    }
 }
-scalar_field!(bool, u8, u16, u32, u64, i8, i16, i32, i64);
 
 impl<T: Element, const N: usize> Field for [T; N] {
     fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
@@ -144,15 +147,19 @@ pub trait Element: Sized {
 
 impl<T: Scalar> Element for T {
     fn visit_all(values: &mut [Self], name: &'static CStr, visitor: &mut impl StateVisitor) {
-        visitor.array(name, values);
+        visitor.scalars(name, values, Shape::Array);
     }
 }
 
 /// Up to `N` numbers.
+///
+/// # Invariants
+///
+/// `count` is at most `N`. QEMU saves as many values as it says.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounded<T, const N: usize> {
-    count: u32,
-    values: [T; N],
+    pub(crate) count: u32,
+    pub(crate) values: [T; N],
 }
 
 impl<T: Scalar, const N: usize> Default for Bounded<T, N> {
@@ -201,7 +208,7 @@ impl<T: Scalar + Eq, const N: usize> Eq for Bounded<T, N> {}
 
 impl<T: Scalar, const N: usize> Field for Bounded<T, N> {
     fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
-        visitor.bounded(name, &mut self.count, &mut self.values);
+        visitor.bounded(name, self);
     }
 }
 
@@ -216,7 +223,7 @@ pub struct Subsection<S> {
 
 impl<S: State> Field for Subsection<S> {
     fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
-        visitor.subsection(name, &mut self.present, &mut self.value);
+        visitor.subsection(name, self);
     }
 }
 
@@ -296,7 +303,7 @@ macro_rules! state {
                 name: &'static ::core::ffi::CStr,
                 visitor: &mut impl $crate::state::StateVisitor,
             ) {
-                visitor.nested(name, self);
+                visitor.structs(name, ::core::slice::from_mut(self), $crate::state::Shape::Single);
             }
         }
 
@@ -306,7 +313,7 @@ macro_rules! state {
                 name: &'static ::core::ffi::CStr,
                 visitor: &mut impl $crate::state::StateVisitor,
             ) {
-                visitor.nested_array(name, values);
+                visitor.structs(name, values, $crate::state::Shape::Array);
             }
         }
     };

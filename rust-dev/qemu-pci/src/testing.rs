@@ -3,17 +3,17 @@
 //! A machine for tests of devices: what QEMU would do around one, without QEMU.
 
 mod memory;
+mod options;
+mod trace;
 mod wire;
 
-use std::path::Path;
-
 use crate::device::{self, Access, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
-use crate::event;
 use crate::host::Host;
-use crate::property;
 use crate::register::GuestError;
 
 pub use memory::{Mapped, Memory, Page};
+pub use options::parse;
+pub use trace::check_trace_events;
 pub use wire::{read as read_state, write as write_state};
 
 /// How the guest has set up interrupts.
@@ -77,30 +77,6 @@ pub fn entropy(n: u32, bytes: &mut [u8]) {
     }
 }
 
-/// Compares the `trace-events` file of a device in QEMU's tree with the events of `D`. With `UPDATE_TRACE_EVENTS`
-/// in the environment, writes it first. A test runs in the folder of its crate, from where `path` leads to the file.
-///
-/// # Panics
-///
-/// When the file differs or cannot be read or written.
-#[track_caller]
-pub fn check_trace_events<D: PciDevice>(path: impl AsRef<Path>) {
-    let (path, expected) = (path.as_ref(), event::file::<D>());
-    if std::env::var_os("UPDATE_TRACE_EVENTS").is_some() {
-        if let Err(error) = std::fs::write(path, &expected) {
-            panic!("{} cannot be written: {error}", path.display());
-        }
-    }
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| error.to_string());
-    assert!(
-        text == expected,
-        "{} is not as {}'s events are; to write it, run this test with UPDATE_TRACE_EVENTS=1 in the environment. It \
-         should be:\n{expected}\nand it is:\n{text}",
-        path.display(),
-        D::NAME.to_string_lossy(),
-    );
-}
-
 impl<D: PciDevice> Machine<D> {
     /// A machine with a device with these properties, without memory and entropy.
     ///
@@ -139,7 +115,7 @@ impl<D: PciDevice> Machine<D> {
     ///
     /// For a property that there is not, a value that is none, and as the device says.
     pub fn with(options: &str) -> Result<Self, String> {
-        Self::new(property::parse(options)?)
+        Self::new(parse(options)?)
     }
 
     /// The guest reads 1, 2, 4 or 8 bytes of a BAR.

@@ -12,12 +12,11 @@ use super::cell::{self, BqlCell};
 use super::hooks::Hooks;
 use super::machine::Machine;
 use super::timer::{self, Timer};
-use super::vmstate::{self, Clamp};
+use super::vmstate;
 use super::{error, interrupt};
 use crate::device::{self, Access, Bar, BarKind, Counter, MAX_TIMERS, NOT_RUNNING, PciDevice};
 use crate::property::from_values;
 use crate::register::GuestError;
-use crate::state::State;
 
 /// What a callback of a state returns when it has failed.
 pub const INVALID: c_int = -(bindings::EINVAL as c_int);
@@ -496,10 +495,9 @@ impl<D: Hooks> Place<D> {
 
     /// For `VMStateDescription::pre_save`.
     fn pre_save(self) -> c_int {
-        let Some(mut state) = self.call(|device, _| device.save()) else {
+        let Some(state) = self.call(|device, _| device.save()) else {
             return INVALID;
         };
-        state.visit(&mut Clamp);
         let mut deadlines = [NOT_RUNNING; MAX_TIMERS];
         for (index, deadline) in deadlines.iter_mut().enumerate() {
             if let Some(timer) = self.timer(index) {

@@ -10,7 +10,9 @@ use super::bindings::{
     self, JSONWriter, QEMUFile, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo,
 };
 use super::instance::INVALID;
-use crate::state::{MAX_SUBSECTIONS, Scalar, ScalarKind, State, StateVisitor};
+use crate::state::{
+    Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, Shape, State, StateVisitor, Subsection,
+};
 
 /// What QEMU calls on a device before it saves it, and before and after it loads it.
 pub struct Hooks {
@@ -166,12 +168,21 @@ impl<'a> Describe<'a> {
         });
     }
 
-    fn add_structs<S: State>(
-        &mut self,
-        name: &'static CStr,
-        values: &mut [S],
-        flags: VMStateFlags,
-    ) {
+    fn name_within(&self, name: &CStr) -> &'static CStr {
+        leak_name([self.name.to_bytes(), b"/", name.to_bytes()].concat())
+    }
+}
+
+impl StateVisitor for Describe<'_> {
+    fn since(&mut self, version: u8) {
+        self.since = version;
+    }
+
+    fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T], shape: Shape) {
+        self.add_scalars(name, values, flags(shape), 0);
+    }
+
+    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S], shape: Shape) {
         const {
             assert!(
                 S::VERSION == 1,
@@ -183,8 +194,6 @@ impl<'a> Describe<'a> {
             return;
         };
         let full_name = self.name_within(name);
-        let mut inner = Describe::new(sample, full_name, 0, None);
-        sample.visit(&mut inner);
         self.add(VMStateField {
             name: name.as_ptr(),
             offset,
@@ -194,66 +203,35 @@ impl<'a> Describe<'a> {
                 name: full_name.as_ptr(),
                 version_id: 1,
                 minimum_version_id: 1,
-                fields: leak_fields(inner.fields),
+                fields: inner_fields(sample, full_name, 0),
                 ..Default::default()
             }),
-            flags: bindings::VMStateFlags_VMS_STRUCT | flags,
+            flags: bindings::VMStateFlags_VMS_STRUCT | flags(shape),
             ..Default::default()
         });
     }
 
-    fn name_within(&self, name: &CStr) -> &'static CStr {
-        let name = [self.name.to_bytes(), b"/", name.to_bytes()].concat();
-        Box::leak(CString::new(name).unwrap_or_default().into_boxed_c_str())
-    }
-}
-
-impl StateVisitor for Describe<'_> {
-    fn since(&mut self, version: u8) {
-        self.since = version;
-    }
-
-    fn scalar<T: Scalar>(&mut self, name: &'static CStr, value: &mut T) {
-        let flags = bindings::VMStateFlags_VMS_SINGLE;
-        self.add_scalars(name, core::slice::from_ref(value), flags, 0);
-    }
-
-    fn array<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]) {
-        self.add_scalars(name, values, bindings::VMStateFlags_VMS_ARRAY, 0);
-    }
-
-    fn nested<S: State>(&mut self, name: &'static CStr, value: &mut S) {
-        self.add_structs(name, core::slice::from_mut(value), 0);
-    }
-
-    fn nested_array<S: State>(&mut self, name: &'static CStr, values: &mut [S]) {
-        self.add_structs(name, values, bindings::VMStateFlags_VMS_ARRAY);
-    }
-
-    fn bounded<T: Scalar>(&mut self, name: &'static CStr, count: &mut u32, values: &mut [T]) {
-        let num_offset = self.place(count);
+    fn bounded<T: Scalar, const N: usize>(
+        &mut self,
+        name: &'static CStr,
+        value: &mut Bounded<T, N>,
+    ) {
+        let num_offset = self.place(&value.count);
         let count_name = [name.to_bytes(), b"_count"].concat();
-        let count_name = CString::new(count_name)
-            .unwrap_or_default()
-            .into_boxed_c_str();
         self.add(VMStateField {
-            name: Box::leak(count_name).as_ptr(),
+            name: leak_name(count_name).as_ptr(),
             offset: num_offset,
             size: size_of::<u32>(),
-            num: values.len() as c_int,
+            num: N as c_int,
             info: &raw const COUNT.0,
             flags: bindings::VMStateFlags_VMS_SINGLE,
             ..Default::default()
         });
-        self.add_scalars(
-            name,
-            values,
-            bindings::VMStateFlags_VMS_VARRAY_UINT32,
-            num_offset,
-        );
+        let flags = bindings::VMStateFlags_VMS_VARRAY_UINT32;
+        self.add_scalars(name, &value.values, flags, num_offset);
     }
 
-    fn subsection<S: State>(&mut self, name: &'static CStr, present: &mut bool, value: &mut S) {
+    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
         let index = self.subsections.len();
         let hooks = self
             .hooks
@@ -264,25 +242,41 @@ impl StateVisitor for Describe<'_> {
                 self.name
             );
         };
-        self.present.push(self.place(present));
-        let full_name = self.name_within(name);
-        let mut inner = Describe::new(value, full_name, self.place(value), None);
-        value.visit(&mut inner);
+        self.present.push(self.place(&value.present));
+        let (full_name, offset) = (self.name_within(name), self.place(&value.value));
         self.subsections.push(leak(VMStateDescription {
             name: full_name.as_ptr(),
             version_id: S::VERSION.into(),
             minimum_version_id: S::OLDEST.into(),
             needed: Some(needed),
             post_load: Some(arrived),
-            fields: leak_fields(inner.fields),
+            fields: inner_fields(&mut value.value, full_name, offset),
             ..Default::default()
         }));
+    }
+}
+
+/// The fields of a struct within another, whose offsets count from `offset`.
+fn inner_fields<S: State>(sample: &mut S, name: &CStr, offset: usize) -> *const VMStateField {
+    let mut inner = Describe::new(sample, name, offset, None);
+    sample.visit(&mut inner);
+    leak_fields(inner.fields)
+}
+
+const fn flags(shape: Shape) -> VMStateFlags {
+    match shape {
+        Shape::Single => bindings::VMStateFlags_VMS_SINGLE,
+        Shape::Array => bindings::VMStateFlags_VMS_ARRAY,
     }
 }
 
 /// QEMU keeps descriptions as long as the class, which is for ever.
 fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
+}
+
+fn leak_name(name: Vec<u8>) -> &'static CStr {
+    Box::leak(CString::new(name).unwrap_or_default().into_boxed_c_str())
 }
 
 fn leak_fields(mut fields: Vec<VMStateField>) -> *const VMStateField {
@@ -350,32 +344,5 @@ pub fn describe<S: State>(
             ..Default::default()
         }),
         present: describe.present,
-    }
-}
-
-/// Keeps counts within their bounds, before QEMU saves as many elements as they say.
-pub struct Clamp;
-
-impl StateVisitor for Clamp {
-    fn since(&mut self, _version: u8) {}
-    fn scalar<T: Scalar>(&mut self, _name: &'static CStr, _value: &mut T) {}
-    fn array<T: Scalar>(&mut self, _name: &'static CStr, _values: &mut [T]) {}
-
-    fn nested<S: State>(&mut self, _name: &'static CStr, value: &mut S) {
-        value.visit(self);
-    }
-
-    fn nested_array<S: State>(&mut self, _name: &'static CStr, values: &mut [S]) {
-        for value in values {
-            value.visit(self);
-        }
-    }
-
-    fn bounded<T: Scalar>(&mut self, _name: &'static CStr, count: &mut u32, values: &mut [T]) {
-        *count = (*count).min(values.len() as u32);
-    }
-
-    fn subsection<S: State>(&mut self, _name: &'static CStr, _present: &mut bool, value: &mut S) {
-        value.visit(self);
     }
 }

@@ -3,8 +3,9 @@
 //! A state as the bytes of a migration stream: big-endian, field by field.
 
 use core::ffi::CStr;
+use core::slice;
 
-use crate::state::{Scalar, ScalarKind, State, StateVisitor};
+use crate::state::{Bounded, Scalar, ScalarKind, Shape, State, StateVisitor, Subsection};
 
 /// What introduces a subsection.
 const SUBSECTION: u8 = 5;
@@ -27,41 +28,37 @@ struct Writer {
 impl StateVisitor for Writer {
     fn since(&mut self, _version: u8) {}
 
-    fn scalar<T: Scalar>(&mut self, _name: &'static CStr, value: &mut T) {
-        let bytes = value.to_bytes();
-        self.bytes.extend(bytes.iter().skip(8 - size(T::KIND)));
-    }
-
-    fn array<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]) {
+    fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T], _shape: Shape) {
         for value in values {
-            self.scalar(name, value);
+            let bytes = value.to_bytes();
+            self.bytes.extend(bytes.iter().skip(8 - size(T::KIND)));
         }
     }
 
-    fn nested<S: State>(&mut self, _name: &'static CStr, value: &mut S) {
-        value.visit(self);
-    }
-
-    fn nested_array<S: State>(&mut self, name: &'static CStr, values: &mut [S]) {
+    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S], _shape: Shape) {
         for value in values {
-            self.nested(name, value);
+            value.visit(self);
         }
     }
 
-    fn bounded<T: Scalar>(&mut self, name: &'static CStr, count: &mut u32, values: &mut [T]) {
-        self.scalar(name, count);
-        for value in values.iter_mut().take(*count as usize) {
-            self.scalar(name, value);
+    fn bounded<T: Scalar, const N: usize>(
+        &mut self,
+        name: &'static CStr,
+        value: &mut Bounded<T, N>,
+    ) {
+        self.scalars(name, &mut [value.count], Shape::Single);
+        for mut value in value.as_slice().iter().copied() {
+            self.scalars(name, slice::from_mut(&mut value), Shape::Array);
         }
     }
 
-    fn subsection<S: State>(&mut self, name: &'static CStr, present: &mut bool, value: &mut S) {
-        if *present {
+    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
+        if value.present {
             let name = name.to_bytes();
             self.subsections.extend([SUBSECTION, name.len() as u8]);
             self.subsections.extend(name);
             self.subsections.extend(u32::from(S::VERSION).to_be_bytes());
-            self.subsections.extend(write(value.clone()));
+            self.subsections.extend(write(value.value.clone()));
         }
     }
 }
@@ -113,46 +110,42 @@ impl StateVisitor for Reader<'_> {
         self.since = version;
     }
 
-    fn scalar<T: Scalar>(&mut self, _name: &'static CStr, value: &mut T) {
-        if !self.skips() {
-            *value = T::from_bytes(self.take(size(T::KIND)));
-        }
-    }
-
-    fn array<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]) {
+    fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T], _shape: Shape) {
         for value in values {
-            self.scalar(name, value);
+            if !self.skips() {
+                *value = T::from_bytes(self.take(size(T::KIND)));
+            }
         }
     }
 
-    fn nested<S: State>(&mut self, _name: &'static CStr, value: &mut S) {
-        if !self.skips() {
-            value.visit(self);
-        }
-    }
-
-    fn nested_array<S: State>(&mut self, name: &'static CStr, values: &mut [S]) {
+    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S], _shape: Shape) {
         for value in values {
-            self.nested(name, value);
+            if !self.skips() {
+                value.visit(self);
+            }
         }
     }
 
-    fn bounded<T: Scalar>(&mut self, name: &'static CStr, count: &mut u32, values: &mut [T]) {
+    fn bounded<T: Scalar, const N: usize>(
+        &mut self,
+        name: &'static CStr,
+        value: &mut Bounded<T, N>,
+    ) {
         if self.skips() {
             return;
         }
-        let mut given = 0_u32;
-        self.scalar(name, &mut given);
-        match values.get_mut(..given as usize) {
+        let mut count = 0_u32;
+        self.scalars(name, slice::from_mut(&mut count), Shape::Single);
+        match value.values.get_mut(..count as usize) {
             Some(values) => {
-                *count = given;
-                self.array(name, values);
+                value.count = count;
+                self.scalars(name, values, Shape::Array);
             }
             None => self.error = Some("a count is above its bound"),
         }
     }
 
-    fn subsection<S: State>(&mut self, name: &'static CStr, present: &mut bool, value: &mut S) {
+    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
         let head = [&[SUBSECTION, name.count_bytes() as u8], name.to_bytes()].concat();
         if !self.subsections || self.error.is_some() {
             return;
@@ -164,7 +157,7 @@ impl StateVisitor for Reader<'_> {
         let version = u64::from_be_bytes(self.take(4));
         match u8::try_from(version).map(|version| read::<S>(version, self.rest)) {
             Ok(Ok((loaded, rest))) => {
-                (*value, *present) = (loaded, true);
+                (value.value, value.present) = (loaded, true);
                 self.rest = rest;
             }
             _ => self.error = Some("a subsection is not as it can be"),
