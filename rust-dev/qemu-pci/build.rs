@@ -28,7 +28,7 @@ mod qemu {
             .allowlist_function("DEVICE_CLASS|PCI_DEVICE_CLASS|RESETTABLE_CLASS|set_bit")
             .allowlist_function("error_(free|propagate|report|setg_internal)")
             .allowlist_function("memory_region_init_io|pci_(add_capability|register_bar|set_irq)")
-            .allowlist_function("msi_(enabled|init|notify|uninit)|msix_(enabled|init_exclusive_bar|notify)")
+            .allowlist_function("msi_(enabled|init|notify|nr_vectors_allocated|uninit)|msix_(enabled|init_exclusive_bar|notify)")
             .allowlist_function("msix_(uninit_exclusive_bar|vector_use)|pcie_(dev_ser_num|endpoint_cap)_init")
             .allowlist_function("object_class_property_(add|find|set_description)")
             .allowlist_function("object_property_set_default_str|visit_type_uint64")

@@ -250,6 +250,14 @@ impl Interrupts {
             && (!msi || self.pin || self.msi_required)
     }
 
+    /// Whether a device of a type with the interrupts `most` can have these.
+    pub(crate) fn is_within(&self, most: &Self) -> bool {
+        self.is_possible()
+            && (most.pin || !self.pin)
+            && self.msi <= most.msi
+            && (self.msix.is_none() || self.msix == most.msix)
+    }
+
     /// How many vectors [`Host::interrupt`] takes.
     #[must_use]
     pub const fn vectors(&self) -> u16 {

@@ -87,7 +87,10 @@ impl<D: PciDevice> Machine<D> {
         const { device::check::<D>() };
         let device = D::new(properties)?;
         let interrupts = device.interrupts();
-        assert!(interrupts.is_possible(), "no device has {interrupts:?}");
+        assert!(
+            interrupts.is_within(&D::INTERRUPTS),
+            "no device of this type has {interrupts:?}"
+        );
         Ok(Self {
             device,
             world: World {

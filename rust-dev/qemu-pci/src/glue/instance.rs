@@ -13,7 +13,7 @@ use super::hooks::Hooks;
 use super::machine::Machine;
 use super::timer::{self, Timer};
 use super::vmstate;
-use super::{error, interrupt};
+use super::{config, error, interrupt};
 use crate::device::{self, Access, Bar, BarKind, Counter, MAX_TIMERS, NOT_RUNNING, PciDevice};
 use crate::property::from_values;
 use crate::register::GuestError;
@@ -295,24 +295,30 @@ impl<D: Hooks> Place<D> {
     /// QEMU is realizing this device, for the first time since it was made or unrealized, and gave `errp` for it.
     pub unsafe fn realize(self, errp: *mut *mut bindings::Error) {
         let pdev = self.pci_device().as_ptr();
+        let fail = |text: &dyn Display| {
+            // SAFETY: `errp` is QEMU's by the caller's word, and is set once.
+            unsafe { error::set(errp, D::NAME, text) };
+        };
         // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
         let values = unsafe { D::describe().slots.values(pdev.cast()) };
         let device = match from_values(values).and_then(D::new) {
             Ok(device) => device,
-            Err(text) => {
-                // SAFETY: `errp` is QEMU's by the caller's word, and nothing has set it yet.
-                unsafe { error::set(errp, D::NAME, &text) };
-                return;
-            }
+            Err(text) => return fail(&text),
         };
+        let interrupts = device.interrupts();
+        if !interrupts.is_within(&D::INTERRUPTS) {
+            return fail(&"its interrupts are not among those of its type");
+        }
         // SAFETY: by the caller's word.
-        if !unsafe { self.init_config(&device, errp) } {
+        if let Err(text) = unsafe { config::init(pdev, &D::IDENTITY) } {
+            return fail(&text);
+        }
+        // SAFETY: by the caller's word.
+        if !unsafe { interrupt::init(pdev, interrupts, errp) } {
             return;
         }
         if self.device().with(|place| *place = Some(device)).is_none() {
-            // SAFETY: as above.
-            unsafe { error::set(errp, D::NAME, &"realized without QEMU's big lock") };
-            return;
+            return fail(&"realized without QEMU's big lock");
         }
         for bar in D::BARS {
             // SAFETY: the region was made with the device. BARs may be registered now; `init` has seen to it, when
@@ -322,69 +328,6 @@ impl<D: Hooks> Place<D> {
                 let memory = addr_of_mut!((*regions.add(bar.index.into())).memory);
                 bindings::pci_register_bar(pdev, bar.index.into(), bar_type(bar), memory);
             }
-        }
-    }
-
-    /// Fills in configuration space, as far as the class has not. Returns false, with `errp` set, if that is not
-    /// possible.
-    ///
-    /// # Safety
-    ///
-    /// As for [`realize`](Self::realize).
-    unsafe fn init_config(self, device: &D, errp: *mut *mut bindings::Error) -> bool {
-        let pdev = self.pci_device().as_ptr();
-        let interrupts = device.interrupts();
-        let identity = D::IDENTITY;
-        // SAFETY: the device has its configuration space by now, and `errp` is QEMU's; here and below.
-        unsafe {
-            let is_express = (*pdev).cap_present & bindings::QEMU_PCI_CAP_EXPRESS != 0;
-            if !interrupts.is_possible()
-                || interrupts
-                    .msix
-                    .is_some_and(|it| D::INTERRUPTS.msix != Some(it))
-            {
-                error::set(
-                    errp,
-                    D::NAME,
-                    &"its interrupts are not among those of its type",
-                );
-                return false;
-            }
-            if identity.serial.is_some() && !is_express {
-                error::set(
-                    errp,
-                    D::NAME,
-                    &"it has a serial number, and only PCIe devices can",
-                );
-                return false;
-            }
-            *(*pdev).config.add(bindings::PCI_CLASS_PROG as usize) = identity.prog_if;
-            if is_express && bindings::pcie_endpoint_cap_init(pdev, 0) < 0 {
-                error::set(errp, D::NAME, &"there is no room for its PCIe capability");
-                return false;
-            }
-            if let Some(serial) = identity.serial {
-                bindings::pcie_dev_ser_num_init(
-                    pdev,
-                    bindings::PCI_CONFIG_SPACE_SIZE as u16,
-                    serial,
-                );
-            }
-            if !identity.vendor_capability.is_empty() {
-                let bytes = identity.vendor_capability;
-                let size = bytes.len() + 3;
-                let id = bindings::PCI_CAP_ID_VNDR as u8;
-                let Ok(at) =
-                    usize::try_from(bindings::pci_add_capability(pdev, id, 0, size as u8, errp))
-                else {
-                    return false;
-                };
-                // The capability is this large, by `check` and by the call above.
-                let capability = (*pdev).config.add(at);
-                *capability.add(2) = size as u8;
-                ptr::copy_nonoverlapping(bytes.as_ptr(), capability.add(3), bytes.len());
-            }
-            interrupt::init(pdev, interrupts, errp)
         }
     }
 

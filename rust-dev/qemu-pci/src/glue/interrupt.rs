@@ -116,12 +116,14 @@ pub unsafe fn deliver(pdev: *mut PCIDevice, pending: Pending) {
     while vectors != 0 {
         let vector = vectors.trailing_zeros();
         vectors &= vectors - 1;
-        // SAFETY: as above. QEMU checks the vector against what the guest has set up.
+        // SAFETY: as above. For MSI-X, QEMU checks the vector against what the guest has set up. For MSI it must be
+        // below the power of two that the guest has enabled, which can be fewer than the device has.
         unsafe {
             if msix != 0 {
                 bindings::msix_notify(pdev, vector);
             } else if msi {
-                bindings::msi_notify(pdev, vector);
+                let enabled = bindings::msi_nr_vectors_allocated(pdev);
+                bindings::msi_notify(pdev, vector & (enabled - 1));
             }
         }
     }

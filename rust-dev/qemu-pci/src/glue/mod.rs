@@ -13,7 +13,7 @@
 //!
 //! - [`machine`]: QEMU as a [`Host`](crate::Host).
 //! - [`dma`], [`span`]: guest memory.
-//! - [`interrupt`], [`timer`]: what their names say.
+//! - [`config`], [`interrupt`], [`timer`]: configuration space, interrupts, timers on the virtual clock.
 //! - [`error`], [`random`]: reports and the log, and random numbers for guests.
 //!
 //! Below all of them: [`bindings`], QEMU's headers as bindgen reads them, and [`cell`], where a device lives.
@@ -28,6 +28,7 @@
 pub mod bindings;
 mod cell;
 mod class;
+mod config;
 mod dma;
 mod error;
 mod hooks;
