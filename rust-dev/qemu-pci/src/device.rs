@@ -148,19 +148,28 @@ pub struct Rules {
 
 impl Rules {
     /// Aligned accesses of 4 bytes; an access of 8 arrives as two. A refused read gives 0.
-    pub const WORDS: Self = Self {
-        sizes: 4,
-        unaligned: false,
-        largest: 4,
-        refused: 0,
-    };
+    pub const WORDS: Self = Self::sizes(4);
 
     /// Accesses of 1 byte; longer ones arrive byte by byte. A refused read gives 0.
-    pub const BYTES: Self = Self {
-        sizes: 1,
-        largest: 1,
-        ..Self::WORDS
-    };
+    pub const BYTES: Self = Self::sizes(1);
+
+    /// Aligned accesses of these sizes, given as their sum. Longer ones arrive as several of the largest. A refused
+    /// read gives 0.
+    #[must_use]
+    pub const fn sizes(sizes: u8) -> Self {
+        Self {
+            sizes,
+            unaligned: false,
+            largest: 1 << sizes.ilog2(),
+            refused: 0,
+        }
+    }
+
+    /// The same, and a refused read gives this.
+    #[must_use]
+    pub const fn refused(self, refused: u64) -> Self {
+        Self { refused, ..self }
+    }
 
     /// What is wrong with an access by these rules.
     ///
@@ -235,6 +244,15 @@ impl Interrupts {
         pin: true,
         ..Self::NONE
     };
+
+    /// The same, and so many MSI vectors.
+    #[must_use]
+    pub const fn with_msi(self, vectors: u8) -> Self {
+        Self {
+            msi: vectors,
+            ..self
+        }
+    }
 
     /// Whether a device can have them.
     #[must_use]
@@ -341,7 +359,7 @@ pub trait PciDevice: Declare {
         Self::INTERRUPTS
     }
 
-    /// The guest reads, by the rules of the BAR.
+    /// The guest reads, by the rules of the BAR. The value is cut to the access's size.
     ///
     /// # Errors
     ///
@@ -463,7 +481,7 @@ pub(crate) fn read<D: PciDevice>(
     access: Access,
 ) -> Result<u64, GuestError<D::Error>> {
     rules::<D>(access.bar).check(access)?;
-    device.read(host, access)
+    Ok(cut(device.read(host, access)?, access.size))
 }
 
 /// The value for an access of `size` bytes.

@@ -26,6 +26,9 @@ pub mod register;
 pub mod state;
 pub mod testing;
 
+/// For [`bits!`].
+#[doc(hidden)]
+pub use bitflags;
 pub use device::{
     Access, Bar, BarKind, Counter, Declare, Identity, Interrupts, MsiX, PciDevice, Rules,
 };

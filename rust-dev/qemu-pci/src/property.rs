@@ -169,7 +169,7 @@ pub const fn dashed<const N: usize>(name: &str) -> [u8; N] {
 /// }
 /// ```
 ///
-/// A property has its field's name, with `-` for each `_`, or the name in front of the field. Its comment is the
+/// A property has its field's name, with `-` for each `_`, or just the name in front of the field. Its comment is the
 /// line that `-device NAME,help` shows. The types are bool, u8 to u64, i32, i64, [`Size`], String, and enums of
 /// [`property_enum!`](crate::property_enum!).
 #[macro_export]
@@ -218,15 +218,18 @@ macro_rules! properties {
 #[macro_export]
 macro_rules! property_name {
     ($name:literal $field:ident) => {
-        $crate::property_name!(@ concat!($name, "\0"))
+        $crate::property_name!(@ concat!($name, "\0").as_bytes())
     };
     ($field:ident) => {
-        $crate::property_name!(@ concat!(stringify!($field), "\0"))
+        $crate::property_name!(@ {
+            const NAME: &str = concat!(stringify!($field), "\0");
+            const DASHED: [u8; NAME.len()] = $crate::property::dashed(NAME);
+            &DASHED
+        })
     };
     (@ $name:expr) => {
         const {
-            const NAME: [u8; $name.len()] = $crate::property::dashed($name);
-            match ::core::ffi::CStr::from_bytes_with_nul(&NAME) {
+            match ::core::ffi::CStr::from_bytes_with_nul($name) {
                 Ok(name) => name,
                 Err(_) => panic!("a property's name has no NUL"),
             }
@@ -380,7 +383,7 @@ mod tests {
             /// a second line
             long: u64 = u64::MAX,
             /// Signed
-            "x-signed" signed: i32 = -4,
+            "x_signed" signed: i32 = -4,
             /// Signed, long
             signed_long: i64 = i64::MIN,
             /// Bytes
@@ -407,7 +410,7 @@ mod tests {
                 "middle",
                 "word",
                 "long",
-                "x-signed",
+                "x_signed",
                 "signed-long",
                 "memory",
                 "text",

@@ -30,6 +30,8 @@ pub enum GuestError<E> {
     ReadOnly(&'static str),
     /// A read of this register, which is for writing.
     WriteOnly(&'static str),
+    /// A write to this register, which the device is still working with.
+    Busy(&'static str),
     /// Something that only this device knows.
     Device(E),
 }
@@ -58,6 +60,7 @@ impl<E: fmt::Display> fmt::Display for GuestError<E> {
             Self::NoRegister => f.write_str("there is no register"),
             Self::ReadOnly(name) => write!(f, "{name} is read-only"),
             Self::WriteOnly(name) => write!(f, "{name} is write-only"),
+            Self::Busy(name) => write!(f, "{name} is in use"),
             Self::Device(error) => error.fmt(f),
         }
     }
@@ -70,6 +73,9 @@ pub trait Registers: Copy + 'static {
 
     /// Where it starts in the BAR, in bytes.
     fn offset(self) -> u64;
+
+    /// The longest access to it, in bytes.
+    fn size(self) -> u8;
 
     /// What the guest may do with it.
     fn mode(self) -> Mode;
@@ -86,13 +92,26 @@ pub trait Registers: Copy + 'static {
             .find(|register| register.offset() == offset)
     }
 
+    /// The register that the guest accesses.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is shorter than the access.
+    fn accessed<E>(access: Access) -> Result<Self, GuestError<E>> {
+        let register = Self::at(access.offset).ok_or(GuestError::NoRegister)?;
+        match access.size <= register.size().into() {
+            true => Ok(register),
+            false => Err(GuestError::Size(register.size())),
+        }
+    }
+
     /// The register that the guest reads.
     ///
     /// # Errors
     ///
-    /// When there is none, or it is write-only.
+    /// As for [`accessed`](Self::accessed), and when it is write-only.
     fn read<E>(access: Access) -> Result<Self, GuestError<E>> {
-        let register = Self::at(access.offset).ok_or(GuestError::NoRegister)?;
+        let register = Self::accessed(access)?;
         match register.mode() {
             Mode::WriteOnly => Err(GuestError::WriteOnly(register.name())),
             Mode::ReadOnly | Mode::ReadWrite => Ok(register),
@@ -103,9 +122,9 @@ pub trait Registers: Copy + 'static {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is read-only.
+    /// As for [`accessed`](Self::accessed), and when it is read-only.
     fn write<E>(access: Access) -> Result<Self, GuestError<E>> {
-        let register = Self::at(access.offset).ok_or(GuestError::NoRegister)?;
+        let register = Self::accessed(access)?;
         match register.mode() {
             Mode::ReadOnly => Err(GuestError::ReadOnly(register.name())),
             Mode::WriteOnly | Mode::ReadWrite => Ok(register),
@@ -129,12 +148,15 @@ pub trait Registers: Copy + 'static {
 /// }
 /// assert_eq!(Register::at(4), Some(Register::START));
 /// ```
+///
+/// A register has 4 bytes, and does not take longer accesses. One of another size is declared with it:
+/// `ADDRESS[8]: ReadWrite = 0x8`.
 #[macro_export]
 macro_rules! registers {
     (
         $(#[$meta:meta])*
         $vis:vis enum $registers:ident {
-            $($(#[$doc:meta])* $name:ident: $mode:ident = $offset:expr,)*
+            $($(#[$doc:meta])* $name:ident $([$size:literal])?: $mode:ident = $offset:expr,)*
         }
     ) => {
         $(#[$meta])*
@@ -151,6 +173,13 @@ macro_rules! registers {
             fn offset(self) -> u64 {
                 match self {
                     $(Self::$name => $offset,)*
+                }
+            }
+
+            #[inline]
+            fn size(self) -> u8 {
+                match self {
+                    $(Self::$name => $crate::register_size!($($size)?),)*
                 }
             }
 
@@ -177,4 +206,143 @@ macro_rules! registers {
             }
         }
     };
+}
+
+/// The size of a register, in bytes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register_size {
+    () => {
+        4
+    };
+    ($size:literal) => {
+        $size
+    };
+}
+
+/// Declares the bits of a register, as a type of the crate `bitflags`. A state can have fields of it; they can
+/// arrive with unknown bits, which `T::all().contains(bits)` finds.
+///
+/// ```
+/// qemu_pci::bits! {
+///     /// The register STATUS.
+///     pub struct Status: u32 {
+///         /// The device is working.
+///         BUSY = 0x1,
+///     }
+/// }
+/// assert_eq!(Status::from_bits_truncate(3), Status::BUSY);
+/// ```
+#[macro_export]
+macro_rules! bits {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $bits:ident: $type:ty {
+            $($(#[doc = $doc:literal])* $name:ident = $value:expr,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        $vis struct $bits($type);
+
+        $crate::bitflags::bitflags! {
+            impl $bits: $type {
+                $($(#[doc = $doc])* const $name = $value;)*
+            }
+        }
+
+        impl $crate::state::Field for $bits {
+            fn visit(
+                &mut self,
+                name: &'static ::core::ffi::CStr,
+                visitor: &mut impl $crate::state::StateVisitor,
+            ) {
+                $crate::state::Field::visit(&mut self.0, name, visitor);
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Registers;
+    use crate::device::Access;
+    use crate::register::{GuestError, Mode};
+    use crate::testing::{read_state, write_state};
+
+    crate::registers! {
+        /// A short one and a long one.
+        pub enum Register {
+            /// 4 bytes.
+            COUNT: ReadOnly = 0x0,
+            /// 8 bytes.
+            ADDRESS[8]: WriteOnly = 0x8,
+        }
+    }
+
+    crate::bits! {
+        /// Two bits.
+        pub struct Status: u16 {
+            /// One.
+            BUSY = 0x1,
+            /// The other.
+            FAILED = 0x100,
+        }
+    }
+
+    crate::state! {
+        /// A register in a state.
+        #[derive(Debug, PartialEq)]
+        pub struct Saved {
+            status: Status,
+        }
+    }
+
+    #[test]
+    fn a_register_takes_no_longer_accesses() {
+        let access = |offset, size| Access {
+            bar: 0,
+            offset,
+            size,
+        };
+        type Result = core::result::Result<Register, GuestError<&'static str>>;
+        let read: Result = Register::read(access(0, 4));
+        assert_eq!(read, Ok(Register::COUNT));
+        let long: Result = Register::read(access(0, 8));
+        assert_eq!(long, Err(GuestError::Size(4)));
+        for size in [4, 8] {
+            let write: Result = Register::write(access(8, size));
+            assert_eq!(write, Ok(Register::ADDRESS));
+        }
+        let nowhere: Result = Register::write(access(4, 4));
+        assert_eq!(nowhere, Err(GuestError::NoRegister));
+    }
+
+    #[test]
+    fn a_register_is_accessed_by_its_mode() {
+        let access = |offset| Access {
+            bar: 0,
+            offset,
+            size: 4,
+        };
+        type Result = core::result::Result<Register, GuestError<&'static str>>;
+        let read: Result = Register::read(access(8));
+        assert_eq!(read, Err(GuestError::WriteOnly("ADDRESS")));
+        let write: Result = Register::write(access(0));
+        assert_eq!(write, Err(GuestError::ReadOnly("COUNT")));
+        assert_eq!(Register::COUNT.mode(), Mode::ReadOnly);
+    }
+
+    #[test]
+    fn bits_travel_with_unknown_ones() {
+        let state = Saved {
+            status: Status::FAILED,
+        };
+        let bytes = write_state(state.clone());
+        assert_eq!(bytes, [1, 0]);
+        assert_eq!(read_state(1, &bytes), Ok((state, &[][..])));
+        let (state, _) = read_state::<Saved>(1, &[0x41, 0]).unwrap();
+        assert_eq!(state.status.bits(), 0x4100);
+        assert!(!Status::all().contains(state.status));
+    }
 }
