@@ -3,3 +3,5 @@
 //! The devices of this library, a line each. QEMU's build reads this list too.
 
 pub mod my_rng;
+pub mod rust_edu;
+pub mod rust_testdev;
