@@ -55,7 +55,7 @@ if [[ ${MY_RNG_QUICK:-} != 1 ]]; then
     new_tmp "$BUILD"
     pack_checkout | tar -C "$tmp" -xf -
     # Or ninja would go on watching the files of this checkout, for nothing has changed.
-    touch -- "$tmp/qemu-8.2.9-overlay/hw/misc/my-rng/cargo-staticlib.py"
+    touch -- "$tmp/qemu-8.2.9-overlay/hw/misc/qemu-pci/cargo-staticlib.py"
     say "Building once more, from a copy of this checkout"
     sub "$tmp/scripts/build.sh" all
     # A symbol of its own, so that the library and QEMU really change.

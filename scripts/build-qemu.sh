@@ -11,7 +11,7 @@ use_rust
 # Only what the virtual machine uses, and pictures of its screen: this halves the time of the build.
 options=(--prefix="$QEMU_PREFIX" --target-list=x86_64-softmmu --without-default-features
     --enable-system --enable-tcg --enable-kvm --enable-pixman --enable-png --enable-slirp
-    --disable-docs --disable-debug-info "${@:2}")
+    --with-devices-x86_64=all-in-rust --disable-docs --disable-debug-info "${@:2}")
 # The distribution's Python, which has the venv module and which the packages are for.
 [[ -x /usr/bin/python3 ]] && options+=(--python=/usr/bin/python3)
 
@@ -51,6 +51,11 @@ if ! lay_on; then
     sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
     lay_on || die "the overlay cannot be laid on $QEMU_TREE: $(last_line "$LOG/overlay.log")"
 fi
+
+# QEMU's default devices, and those in Rust that are off by default: the tests want them.
+config=$QEMU_TREE/configs/devices/x86_64-softmmu/all-in-rust.mak
+switches=$(echo 'include default.mak' && sed -n 's/^config \(.*\)/CONFIG_\1=y/p' "$ROOT/rust-dev/Kconfig")
+[[ -e $config && $(<"$config") == "$switches" ]] || put "$config" <<<"$switches"
 
 inputs="$(digest "$QEMU_TREE.source") ${options[*]}"
 if ! is_made qemu-configure "$inputs"; then

@@ -31,7 +31,7 @@ relink_qemu() { # relink_qemu FOLDER SOURCE [LINK_FLAG...]: FOLDER/bin/qemu-syst
     # Both are quoted for a shell, which puts our files in the place of $1, $2 and so on. They are its input, for
     # they may be too long for an argument.
     sh -s "$object" "$source" "$ROOT/guest-app/include" \
-        <<<"${compile%%" -MD "*} -iquote ../hw/misc -iquote \"\$3\" -o \"\$1\" -c \"\$2\""
+        <<<"${compile%%" -MD "*} -iquote \"\$3\" -o \"\$1\" -c \"\$2\""
     # An object, not an archive: so the linker keeps it, which nothing but its constructor needs.
     sh -s "$folder/.qemu" "$object" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
     mv -f -- "$folder/.qemu" "$folder/bin/qemu-system-x86_64"

@@ -92,10 +92,10 @@ overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
     listing "$tree" >"$1/on"
     if grep -F -e "$ROOT" -- "$1/on"; then echo "this leads into the checkout" && return 1; fi
     # Its lock file fits, and apply got the crates.
-    (cd -- "$tree/hw/misc/my-rng/rust-dev" && cargo fetch --offline --locked --target x86_64-unknown-linux-gnu)
+    (cd -- "$tree/hw/misc/qemu-pci-devices/rust-dev" && cargo fetch --offline --locked --target x86_64-unknown-linux-gnu)
     # They are complete: a compiler takes them, with the headers of the QEMU that was built.
     libclang=$("$ROOT/scripts/toolchain.sh" libclang)
-    (cd -- "$tree/hw/misc/my-rng/rust-dev" && QEMU_BUILD_DIR=$QEMU_TREE/build LIBCLANG_PATH=$libclang \
+    (cd -- "$tree/hw/misc/qemu-pci-devices/rust-dev" && QEMU_BUILD_DIR=$QEMU_TREE/build LIBCLANG_PATH=$libclang \
         cargo check --offline --locked --features qemu --target-dir "$1/target")
     CARGO_HOME=$1/no-crates CARGO_NET_OFFLINE=true "$overlay" apply "$tree" 2>&1 | grep 'could not all be fetched'
     "$overlay" remove "$tree"
@@ -152,7 +152,7 @@ check_style() { # the overlay's C and the driver, as QEMU and Linux want them
     said=$(perl "$QEMU_TREE/scripts/checkpatch.pl" --no-tree --terse --no-summary -f "${files[@]}") || status=$?
     # 1: it has something to say.
     ((status <= 1)) || { echo "checkpatch.pl ended with status $status" && return 1; }
-    ! grep -v 'my-rng/seams\.h:[0-9]*: WARNING: architecture specific defines should be avoided$' <<<"$said" | grep .
+    ! grep -v 'qemu-pci/qemu-pci\.h:[0-9]*: WARNING: architecture specific defines should be avoided$' <<<"$said" | grep .
 }
 
 check_module() { # the driver, by the kernel's own clippy, in a folder of its own
@@ -163,8 +163,11 @@ check_module() { # the driver, by the kernel's own clippy, in a folder of its ow
     make -C "$LINUX_OUT" M="$ROOT/guest-module" MO="$out" CLIPPY=1 W=e -j"$JOBS" modules
 }
 
-qtests() {
-    "$ROOT/scripts/qtest.sh" "$QEMU_TREE/build" my-rng-test device-introspect-test qom-test
+qtests() { # those of the devices, and two of QEMU's
+    local own=("$ROOT"/qemu-8.2.9-overlay/tests/qtest/*-test.c)
+    own=("${own[@]##*/}")
+    own=("${own[@]%.c}")
+    "$ROOT/scripts/qtest.sh" "$QEMU_TREE/build" "${own[@]}" device-introspect-test qom-test
 }
 
 vmstate() {

@@ -584,10 +584,10 @@ test_install_refuses_while_a_build_is_at_work() {
 
 test_bench_leaves_the_checkout_as_it_is() {
     local name checkout=$tmp/my_rng
-    mkdir -p -- "$checkout"/{rust-dev/src,qemu-8.2.9-overlay/hw/misc/my-rng} "$tmp/bin" "$tmp/build/bin" "$tmp/build/guest/x86_64-unknown-linux-gnu/release"
+    mkdir -p -- "$checkout"/{rust-dev/src,qemu-8.2.9-overlay/hw/misc/qemu-pci} "$tmp/bin" "$tmp/build/bin" "$tmp/build/guest/x86_64-unknown-linux-gnu/release"
     cp -R -- Makefile scripts rust-toolchain.toml "$checkout/"
     echo '// as the user edits it' >"$checkout/rust-dev/src/lib.rs"
-    : >"$checkout/qemu-8.2.9-overlay/hw/misc/my-rng/cargo-staticlib.py"
+    : >"$checkout/qemu-8.2.9-overlay/hw/misc/qemu-pci/cargo-staticlib.py"
     git -C "$checkout" init --quiet
     # In the place of what takes its time. The demo says what it would have built.
     for name in build bench-twins; do printf '#!/bin/sh\n' >"$checkout/scripts/$name.sh"; done

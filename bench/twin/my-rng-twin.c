@@ -7,7 +7,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "my-rng/seams.h"
+#include "hw/misc/qemu-pci/qemu-pci.h"
 
 #define TYPE_MY_RNG_TWIN "my-rng-twin"
 OBJECT_DECLARE_SIMPLE_TYPE(MyRngTwin, MY_RNG_TWIN)

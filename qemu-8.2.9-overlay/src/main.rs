@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `qemu-overlay`: lays the `my_rng` device on a QEMU source tree, and takes it off again.
+//! `qemu-overlay`: lays PCI devices in Rust on a QEMU source tree, takes them off again, and makes new ones.
 
-mod copies;
+mod files;
+mod insertion;
+mod new;
 mod overlay;
 mod patch;
+mod record;
+mod repository;
 mod tree;
 
 use std::env;
@@ -12,17 +16,18 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
-use overlay::{Manner, Overlay, State};
+use overlay::{Manner, State};
+use repository::Repository;
 use tree::Tree;
 
-/// Lays the my_rng device on a QEMU source tree, and takes it off again.
+/// Lays PCI devices in Rust on a QEMU source tree, takes them off again, and makes new ones.
 ///
-/// New files are laid as links into this repository, so that an edit on either side is the same
-/// edit; QEMU's own files get lines and lose just those again. After this repository was moved, apply
-/// the overlay again. A tree that has to build where this repository is not gets copies (--copy), or the
+/// New files are laid as links into the devices' repository, so that an edit on either side is the same
+/// edit; QEMU's own files get lines and lose just those again. After the repository was moved, apply
+/// the overlay again. A tree that has to build where the repository is not gets copies (--copy), or the
 /// patch.
 #[derive(Parser)]
 #[command(
@@ -34,7 +39,7 @@ Example:
   ./configure --prefix=$PWD/prefix --target-list=x86_64-softmmu
   make -j4 install
 
-QEMU's make has cargo build the device from crates that `apply` gets from crates.io: after it, the build
+QEMU's make has cargo build the devices from crates that `apply` gets from crates.io: after it, the build
 needs no network."
 )]
 struct Arguments {
@@ -44,101 +49,136 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lay the overlay on the tree; laying it on twice changes nothing
+    /// Lay the devices on the tree; laying them on twice changes nothing
     Apply {
         #[command(flatten)]
-        tree: TreeArguments,
+        devices: DevicesArgument,
+
+        #[command(flatten)]
+        tree: TreeArgument,
 
         /// Go on with a QEMU series that the overlay was not tried on
         #[arg(long, env = "MY_RNG_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
         force: bool,
 
-        /// Lay copies of the files, and of the crate that they build, in the place of links
+        /// Lay copies of the files, and of the crates that they build, in the place of links
         #[arg(long)]
         copy: bool,
     },
     /// Print a patch that lays the same copies on a tree like this one, which stays as it is
     Patch {
         #[command(flatten)]
-        tree: TreeArguments,
+        devices: DevicesArgument,
+
+        #[command(flatten)]
+        tree: TreeArgument,
     },
-    /// Take the overlay off, which leaves the tree as it was, byte for byte; a copy that you have changed
+    /// Take the devices off, which leaves the tree as it was, byte for byte; a copy that you have changed
     /// is not deleted
     Remove {
         #[command(flatten)]
-        tree: TreeArguments,
+        tree: TreeArgument,
     },
-    /// Say whether the overlay is on the tree (exit status 0) or not (1)
+    /// Say whether devices are on the tree (exit status 0) or not (1)
     Status {
         #[command(flatten)]
-        tree: TreeArguments,
+        tree: TreeArgument,
+    },
+    /// Make a new device, which counts how often its one register is read, to start from
+    New {
+        /// Its name: lower-case letters, digits and `_`
+        name: String,
+
+        #[command(flatten)]
+        devices: DevicesArgument,
+
+        /// Where a new repository gets the kit from: a git URL, or the folder of a clone [default: this
+        /// repository]
+        #[arg(long)]
+        kit: Option<String>,
     },
 }
 
 #[derive(clap::Args)]
-struct TreeArguments {
+struct TreeArgument {
     /// The root of an unpacked QEMU source tree
     dir: PathBuf,
 }
 
-impl TreeArguments {
+#[derive(clap::Args)]
+struct DevicesArgument {
+    /// The folder of the crate with the devices [default: that of this repository]
+    #[arg(long)]
+    devices: Option<PathBuf>,
+}
+
+impl TreeArgument {
     fn open(&self) -> Result<Tree> {
         Tree::open(&self.dir)
     }
 }
 
+impl DevicesArgument {
+    fn dir(&self) -> Result<PathBuf> {
+        match &self.devices {
+            Some(devices) => Ok(devices.clone()),
+            None => Ok(own_repository()?.join("rust-dev")),
+        }
+    }
+}
+
+/// The repository that this program was built from.
+fn own_repository() -> Result<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    match own.canonicalize() {
+        Ok(own) => Ok(own.parent().unwrap_or(&own).to_owned()),
+        Err(_) => bail!(
+            "the repository was at {} and is no more; build qemu-overlay again where it is now",
+            own.display()
+        ),
+    }
+}
+
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // Where this program was built from is where the files to lay are.
-    let overlay = Overlay::new(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     match &arguments.command {
-        Command::Apply { tree, force, copy } => {
+        Command::Apply {
+            devices,
+            tree,
+            force,
+            copy,
+        } => {
             let tree = tree.open()?;
             if !force {
                 tree.require_known_series()?;
             }
+            let repository = Repository::open(&devices.dir()?)?;
             let manner = if *copy { Manner::Copies } else { Manner::Links };
-            let changed = overlay.apply(&tree, manner)?;
-            let what = if changed {
+            let changed = overlay::apply(&tree, &repository, manner)?;
+            tree.report(if changed {
                 "the overlay is laid on"
             } else {
                 "the overlay was on already; nothing changed"
-            };
-            println!(
-                "QEMU {} in {}: {what}",
-                tree.version(),
-                tree.root().display()
-            );
-            fetch_crates(&tree.path(copies::FOLDER).join(copies::CRATE.0));
+            });
+            fetch_crates(&tree.path(files::ROOT).join(&repository.krate));
         }
-        Command::Patch { tree } => {
+        Command::Patch { devices, tree } => {
             let tree = tree.open()?;
             tree.require_known_series()?;
-            io::stdout().write_all(&overlay.patch(&tree)?)?;
+            let repository = Repository::open(&devices.dir()?)?;
+            io::stdout().write_all(&overlay::patch(&tree, &repository)?)?;
         }
         Command::Remove { tree } => {
             let tree = tree.open()?;
-            let changed = overlay.remove(&tree)?;
-            let own = tree.path(copies::FOLDER);
-            if own.exists() {
-                println!(
-                    "{} stays, for it has files that were not laid",
-                    own.display()
-                );
-            }
-            let what = if changed {
+            let changed = overlay::remove(&tree)?;
+            tree.report(if changed {
                 "the overlay is taken off"
             } else {
                 "the overlay was not on; nothing changed"
-            };
-            println!(
-                "QEMU {} in {}: {what}",
-                tree.version(),
-                tree.root().display()
-            );
+            });
         }
         Command::Status { tree } => {
             let tree = tree.open()?;
-            let (what, code) = match overlay.state(&tree)? {
+            let (what, code) = match overlay::state(&tree)? {
                 State::On => ("the overlay is on", ExitCode::SUCCESS),
                 State::Off => ("the overlay is not on", ExitCode::FAILURE),
                 State::Partly => (
@@ -146,12 +186,18 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
                     ExitCode::FAILURE,
                 ),
             };
-            println!(
-                "QEMU {} in {}: {what}",
-                tree.version(),
-                tree.root().display()
-            );
+            tree.report(what);
             return Ok(code);
+        }
+        Command::New { name, devices, kit } => {
+            let dir = devices.dir()?;
+            for path in new::make(name, &dir, kit.as_deref())? {
+                println!("{}", path.display());
+            }
+            println!(
+                "Test it: cargo test --manifest-path {} {name}",
+                dir.join("Cargo.toml").display()
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

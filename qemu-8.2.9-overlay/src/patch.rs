@@ -2,8 +2,6 @@
 
 //! A patch as git writes it, which git and `patch -p1` apply.
 
-use crate::copies::File;
-
 /// How many unchanged lines are around a change.
 const CONTEXT: usize = 3;
 
@@ -17,16 +15,16 @@ impl Patch {
     }
 
     /// Adds a new file.
-    pub fn create(&mut self, path: &str, file: &File) {
-        let mode = if file.executable { "100755" } else { "100644" };
+    pub fn create(&mut self, path: &str, text: &[u8], executable: bool) {
+        let mode = if executable { "100755" } else { "100644" };
         self.line(&format!("diff --git a/{path} b/{path}"));
         self.line(&format!("new file mode {mode}"));
-        if file.text.is_empty() {
+        if text.is_empty() {
             return;
         }
         self.line("--- /dev/null");
         self.line(&format!("+++ b/{path}"));
-        let lines = lines(&file.text);
+        let lines = lines(text);
         self.line(&format!("@@ -0,0 +1,{} @@", lines.len()));
         self.lines(b'+', &lines);
     }

@@ -73,6 +73,11 @@ impl Tree {
         &self.root
     }
 
+    /// Says what became of the tree.
+    pub fn report(&self, what: &str) {
+        println!("QEMU {} in {}: {what}", self.version, self.root.display());
+    }
+
     /// What the tree calls itself, such as 8.2.9.
     pub fn version(&self) -> &str {
         &self.version

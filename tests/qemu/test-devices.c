@@ -12,7 +12,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "my-rng/seams.h"
+#include "hw/misc/qemu-pci/qemu-pci.h"
 #include "my_rng.h"
 
 #define TYPE_CLASSIC "my-rng-classic"

@@ -55,49 +55,49 @@
  * The shim of a device: registers its type. The functions are those that
  * device! makes in Rust for a device of the same name.
  */
-#define QEMU_PCI_DEVICE(name)                                               \
-    QEMU_PCI_DEVICE_ON(name, INTERFACE_CONVENTIONAL_PCI_DEVICE)
-#define QEMU_PCIE_DEVICE(name)                                              \
-    QEMU_PCI_DEVICE_ON(name, INTERFACE_PCIE_DEVICE)
+#define QEMU_PCI_DEVICE(dev)                                                \
+    QEMU_PCI_DEVICE_ON(dev, INTERFACE_CONVENTIONAL_PCI_DEVICE)
+#define QEMU_PCIE_DEVICE(dev)                                               \
+    QEMU_PCI_DEVICE_ON(dev, INTERFACE_PCIE_DEVICE)
 
-#define QEMU_PCI_DEVICE_ON(name, bus)                                       \
-    size_t name##_instance_size(void);                                      \
-    size_t name##_instance_align(void);                                     \
-    void name##_instance_init(Object *obj);                                 \
-    void name##_instance_finalize(Object *obj);                             \
-    void name##_class_init(ObjectClass *klass);                             \
-    void name##_reset_hold(Object *obj);                                    \
+#define QEMU_PCI_DEVICE_ON(dev, bus)                                        \
+    size_t dev##_instance_size(void);                                       \
+    size_t dev##_instance_align(void);                                      \
+    void dev##_instance_init(Object *obj);                                  \
+    void dev##_instance_finalize(Object *obj);                              \
+    void dev##_class_init(ObjectClass *klass);                              \
+    void dev##_reset_hold(Object *obj);                                     \
                                                                             \
-    static void name##_hold(Object *obj SEAM_HOLD_TYPE)                     \
+    static void dev##_hold(Object *obj SEAM_HOLD_TYPE)                      \
     {                                                                       \
-        name##_reset_hold(obj);                                             \
+        dev##_reset_hold(obj);                                              \
     }                                                                       \
                                                                             \
-    static void name##_class(ObjectClass *klass, SEAM_CLASS_DATA *data)     \
+    static void dev##_class(ObjectClass *klass, SEAM_CLASS_DATA *data)      \
     {                                                                       \
-        name##_class_init(klass);                                           \
-        RESETTABLE_CLASS(klass)->phases.hold = name##_hold;                 \
+        dev##_class_init(klass);                                            \
+        RESETTABLE_CLASS(klass)->phases.hold = dev##_hold;                  \
     }                                                                       \
                                                                             \
-    static void name##_register_types(void)                                 \
+    static void dev##_register_types(void)                                  \
     {                                                                       \
         static SEAM_INTERFACE_INFO interfaces[] = { { bus }, { } };         \
         /* Not static: only Rust knows the size. QEMU copies it. */         \
         const TypeInfo info = {                                             \
-            .name = #name,                                                  \
+            .name = #dev,                                                   \
             .parent = TYPE_PCI_DEVICE,                                      \
-            .instance_size = name##_instance_size(),                        \
-            .instance_align = name##_instance_align(),                      \
-            .instance_init = name##_instance_init,                          \
-            .instance_finalize = name##_instance_finalize,                  \
-            .class_init = name##_class,                                     \
+            .instance_size = dev##_instance_size(),                         \
+            .instance_align = dev##_instance_align(),                       \
+            .instance_init = dev##_instance_init,                           \
+            .instance_finalize = dev##_instance_finalize,                   \
+            .class_init = dev##_class,                                      \
             .interfaces = interfaces,                                       \
         };                                                                  \
                                                                             \
         type_register_static(&info);                                        \
     }                                                                       \
                                                                             \
-    type_init(name##_register_types)
+    type_init(dev##_register_types)
 
 /*
  * A list of properties ended with an empty one, and is now counted. Here it

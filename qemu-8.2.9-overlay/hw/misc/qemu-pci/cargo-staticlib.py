@@ -6,6 +6,7 @@ library untouched when nothing in it changed, so that nothing is linked again.""
 
 import argparse
 import filecmp
+import json
 import os
 import re
 import shutil
@@ -31,11 +32,21 @@ def output(command, folder, env):
     return done.stdout
 
 
+def library(messages, manifest):
+    """The static library among what cargo says that it made (--message-format=json)."""
+    for line in messages.splitlines():
+        message = json.loads(line)
+        if message.get("manifest_path") == manifest and "staticlib" in message["target"]["kind"]:
+            for name in message["filenames"]:
+                if name.endswith(".a"):
+                    return name
+    sys.exit(f"{manifest} makes no static library: write crate-type = [\"staticlib\", \"lib\"] under [lib]")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("cargo", "manifest", "qemu-build-dir", "target-dir", "output", "depfile"):
         parser.add_argument("--" + name, required=True)
-    parser.add_argument("--feature", action="append", default=[], help="one beside qemu")
     parser.add_argument(
         "--rustc", action="append", default=[], help="the compiler of QEMU's own Rust code, a word at a time"
     )
@@ -44,7 +55,6 @@ def main():
     # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
     manifest = os.path.realpath(args.manifest)
     crate = os.path.dirname(manifest)
-    workspace = os.path.dirname(crate)
 
     env = dict(os.environ, QEMU_BUILD_DIR=args.qemu_build_dir)
     # What is meant for make or for another cargo would only confuse this one.
@@ -64,19 +74,20 @@ def main():
     host = re.search(r"^host: (\S+)$", about, re.MULTILINE)
     if not host:
         sys.exit(f"no line of what cargo or rustc says of itself (-vV) names the host: {about.strip()}")
-    command = [args.cargo, "build", "--quiet", "--release", "--locked"]
-    command += ["--features", ",".join(["qemu", *args.feature])]
+    command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
+    command += ["--message-format", "json-render-diagnostics"]
     # The target is named, or the user's own configuration might name another.
     command += ["--target", host[1], "--manifest-path", manifest, "--target-dir", args.target_dir]
-    status = subprocess.run(command, cwd=crate, env=env, check=False).returncode
-    if status != 0:
-        sys.exit("cargo could not build the device's Rust library; what it said is above")
+    done = subprocess.run(command, cwd=crate, env=env, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit("cargo could not build the Rust library of the devices; what it said is above")
 
-    name = os.path.splitext(os.path.basename(args.output))[0]
-    built = os.path.join(args.target_dir, host[1], "release", name)
-    if not (os.path.exists(args.output) and filecmp.cmp(built + ".a", args.output, shallow=False)):
-        shutil.copyfile(built + ".a", args.output)
+    built = library(done.stdout, manifest)
+    if not (os.path.exists(args.output) and filecmp.cmp(built, args.output, shallow=False)):
+        shutil.copyfile(built, args.output)
 
+    locate = [args.cargo, "locate-project", "--workspace", "--message-format", "plain"]
+    workspace = os.path.dirname(output(locate, crate, env).strip())
     manifests = [
         os.path.join(workspace, "Cargo.toml"),
         os.path.join(workspace, "Cargo.lock"),
@@ -85,7 +96,7 @@ def main():
     ]
     names = [name.replace(" ", "\\ ") for name in manifests if os.path.exists(name)]
     with open(args.depfile, "w", encoding="utf-8") as depfile:
-        depfile.write(f"{args.output}: {dependencies(built + '.d')} {' '.join(names)}\n")
+        depfile.write(f"{args.output}: {dependencies(os.path.splitext(built)[0] + '.d')} {' '.join(names)}\n")
 
 
 main()
