@@ -2,7 +2,7 @@
 
 //! The device in QEMU without a guest, driven over QEMU's own test protocol.
 
-use my_rng_e2e::{Machine, Process, abi, built, known_answers};
+use my_rng_e2e::{Machine, Process, abi, built, known_answers, root};
 use serde_json::json;
 
 /// Where the tests put the device's registers.
@@ -173,7 +173,7 @@ fn bad_properties_are_refused_by_name() {
     for (properties, expected) in [
         (
             json!({ "generator": "foo" }),
-            "generator: there is no generator 'foo'; it is one of libc, chacha20, host, chacha8 and \
+            "generator: there is no 'foo'; it is one of libc, chacha20, host, chacha8 and \
              xoshiro256pp",
         ),
         (
@@ -243,6 +243,8 @@ fn properties_describe_themselves() {
         "generator=<str>",
         "(default: libc)",
         "bulk=<bool>",
+        // The kit puts the names behind the text of the property.
+        ": libc, chacha20, host, chacha8, xoshiro256pp",
     ] {
         assert!(help.contains(line), "{help}");
     }
@@ -285,18 +287,17 @@ fn events_are_traced_and_errors_logged() {
     qemu.quit();
     let log = std::fs::read_to_string(&log).expect("the log");
     let path = "/machine/peripheral/rng";
+    let error = "2-byte read at offset 0x0 of BAR 0: only accesses of 4 bytes do anything";
     let expected = [
-        format!("my_rng_write {path} offset 0x4 size 4 value 0x42"),
+        format!("my_rng_write {path} bar 0 offset 0x4 size 4 value 0x42"),
         format!("my_rng_seed {path} seed 0x42"),
         format!(
-            "my_rng_read {path} offset 0x0 size 4 value {:#x}",
+            "my_rng_read {path} bar 0 offset 0x0 size 4 value {:#x}",
             known_answers::LIBC[2].first[0]
         ),
-        format!("my_rng {path}: 2-byte read at offset 0x0: only 4-byte accesses do anything"),
-        format!(
-            "my_rng_guest_error {path} 2-byte read at offset 0x0: only 4-byte accesses do anything"
-        ),
-        format!("my_rng_read {path} offset 0x0 size 2 value 0x0"),
+        format!("my_rng {path}: {error}"),
+        format!("my_rng_guest_error {path} {error}"),
+        format!("my_rng_read {path} bar 0 offset 0x0 size 2 value 0x0"),
     ];
     // Some backends put a time in front; resets come before.
     let found: Vec<&str> = log
@@ -306,4 +307,62 @@ fn events_are_traced_and_errors_logged() {
         .collect();
     assert_eq!(found, expected, "{log}");
     assert!(log.contains(&format!("my_rng_reset {path}")), "{log}");
+}
+
+/// Each line of the log that the specification shows appears for the access that it names.
+#[test]
+fn guest_errors_are_logged_as_the_specification_shows() {
+    const DESCRIPTOR: u64 = 0x10_0000;
+    let text = std::fs::read_to_string(root().join("docs/my-rng.rst")).expect("the specification");
+    let shown: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("my_rng /machine/peripheral/rng: "))
+        .filter(|line| line.contains("-byte"))
+        .collect();
+    assert!(shown.len() >= 8, "{shown:?}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for line in shown {
+        let (access, _) = line.split_once(" of BAR 0: ").expect("the BAR's number");
+        let words: Vec<_> = access.split(' ').collect();
+        let [size, direction, "at", "offset", offset] = words[..] else {
+            panic!("{line}");
+        };
+        let size = match size {
+            "2-byte" => 'w',
+            "4-byte" => 'l',
+            _ => panic!("{line}"),
+        };
+        let offset = u64::from_str_radix(offset.trim_start_matches("0x"), 16).expect("an offset");
+        let generator = ["libc", "host"][usize::from(line.contains("the host's"))];
+        let log = folder.path().join("log");
+        let mut qemu = Machine::qtest("pc")
+            .device(&format!(
+                "my_rng,id=rng,addr={SLOT:02x}.0,generator={generator}"
+            ))
+            .args(["-d", "guest_errors", "-D"])
+            .arg(&log)
+            .start();
+        enable(&mut qemu);
+        // With bus mastering too, for a transfer whose second segment is no memory.
+        qemu.qtest("outw 0xcfc 6");
+        let second = abi::BULK_SEGMENTS + abi::BULK_SEGMENT_SIZE;
+        for (at, value) in [
+            (abi::BULK_COUNT, 2),
+            (abi::BULK_SEGMENTS, DESCRIPTOR + 0x1000),
+            (abi::BULK_SEGMENTS + 8, 4),
+            (second, BASE),
+            (second + 8, 4),
+        ] {
+            qemu.qtest(&format!("writel {:#x} {value:#x}", DESCRIPTOR + at as u64));
+        }
+        let address = BASE + offset;
+        match direction {
+            "read" => qemu.qtest(&format!("read{size} {address:#x}")),
+            _ => qemu.qtest(&format!("write{size} {address:#x} {:#x}", DESCRIPTOR >> 12)),
+        };
+        qemu.quit();
+        let log = std::fs::read_to_string(&log).expect("the log");
+        let expected = format!("my_rng /machine/peripheral/rng: {line}\n");
+        assert!(log.ends_with(&expected), "{line}\n{log}");
+    }
 }
