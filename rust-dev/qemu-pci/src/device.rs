@@ -11,8 +11,8 @@ use crate::property::Properties;
 use crate::register::GuestError;
 use crate::state::State;
 
-/// How a device presents itself in PCI configuration space. [`Identity::NEW`] has the fields that a device
-/// may leave out.
+/// How a device presents itself in PCI configuration space. [`Identity::new`] fills in the fields that a
+/// device may leave out.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// Vendor id.
@@ -34,18 +34,21 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A device of class 0x00ff (fits no other class), revision 0, with QEMU's own vendor id 0x1234, and with
-    /// nothing optional.
-    pub const NEW: Self = Self {
-        vendor_id: 0x1234,
-        device_id: 0,
-        revision: 0,
-        class: 0x00ff,
-        prog_if: 0,
-        subsystem: None,
-        vendor_capability: &[],
-        serial: None,
-    };
+    /// A device of class 0x00ff (fits no other class) and revision 0, with nothing optional. QEMU's own vendor id
+    /// is 0x1234.
+    #[must_use]
+    pub const fn new(vendor_id: u16, device_id: u16) -> Self {
+        Self {
+            vendor_id,
+            device_id,
+            revision: 0,
+            class: 0x00ff,
+            prog_if: 0,
+            subsystem: None,
+            vendor_capability: &[],
+            serial: None,
+        }
+    }
 }
 
 /// The address space that a BAR maps into.

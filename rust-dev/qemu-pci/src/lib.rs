@@ -35,3 +35,11 @@ pub use device::{
 pub use host::{Host, ReadMemory, WriteMemory};
 pub use register::{GuestError, Mode};
 pub use state::Bounded;
+
+/// What every device names.
+pub mod prelude {
+    pub use core::ffi::CStr;
+
+    pub use crate::register::Registers as _;
+    pub use crate::{Access, Bar, GuestError, Host, Identity, PciDevice};
+}

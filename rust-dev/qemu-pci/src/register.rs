@@ -2,6 +2,7 @@
 
 //! Registers, and what is wrong with an access.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use crate::device::Access;
@@ -19,7 +20,7 @@ pub enum Mode {
 
 /// Something that the guest did wrong. The access takes and changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuestError<E> {
+pub enum GuestError<E = Infallible> {
     /// The access is not of the size, in bytes, of which this is the sum.
     Size(u8),
     /// It is not at a multiple of its size.

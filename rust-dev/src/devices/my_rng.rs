@@ -118,11 +118,9 @@ impl MyRng {
 impl PciDevice for MyRng {
     const DESCRIPTION: &'static CStr = c"Repeatable random number generator";
     const IDENTITY: Identity = Identity {
-        vendor_id: abi::PCI_VENDOR_ID,
-        device_id: abi::PCI_DEVICE_ID,
         revision: abi::PCI_REVISION,
         class: abi::PCI_CLASS,
-        ..Identity::NEW
+        ..Identity::new(abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID)
     };
     const BARS: &'static [Bar] = &[Bar::memory(abi::BAR, abi::BAR_SIZE as u64)];
     const COUNTERS: &'static [Counter<Self>] = &[

@@ -169,9 +169,8 @@ impl RustEdu {
 impl PciDevice for RustEdu {
     const DESCRIPTION: &'static CStr = c"Educational device in Rust, like edu";
     const IDENTITY: Identity = Identity {
-        device_id: 0x11e8,
         revision: 0x10,
-        ..Identity::NEW
+        ..Identity::new(0x1234, 0x11e8)
     };
     const BARS: &'static [Bar] = &[Bar::memory(0, 1 << 20).with(RULES)];
     const INTERRUPTS: Interrupts = Interrupts::PIN.with_msi(1);

@@ -84,11 +84,7 @@ fn header(bar: u8, count: u32, at: u64) -> Option<u8> {
 
 impl PciDevice for RustTestdev {
     const DESCRIPTION: &'static CStr = c"PCI test device in Rust, like pci-testdev";
-    const IDENTITY: Identity = Identity {
-        vendor_id: 0x1b36,
-        device_id: 0x0005,
-        ..Identity::NEW
-    };
+    const IDENTITY: Identity = Identity::new(0x1b36, 0x0005);
     const BARS: &'static [Bar] = &[
         Bar::memory(MEMORY, 4096).with(qemu_pci::Rules::BYTES),
         Bar::io(PORTS, 256),
