@@ -76,8 +76,9 @@ pub fn copies(repository: &Repository) -> Result<Files> {
     let manifest = repository.root.join("Cargo.toml");
     let text = workspace(&document(&manifest)?, &repository.krate);
     files.insert(in_tree("Cargo.toml".as_ref()), File::text(text));
-    let lock = repository.root.join("Cargo.lock");
-    let text = reduced_lock(document(&lock)?, &repository.package);
+    let lock = document(&repository.root.join("Cargo.lock"));
+    let lock = lock.context("make the lock file with `cargo generate-lockfile`")?;
+    let text = reduced_lock(lock, &repository.package);
     files.insert(in_tree("Cargo.lock".as_ref()), File::text(text));
     Ok(files)
 }

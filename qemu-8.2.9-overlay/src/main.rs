@@ -159,7 +159,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             } else {
                 "the overlay was on already; nothing changed"
             });
-            fetch_crates(&tree.path(files::ROOT).join(&repository.krate));
+            fetch_crates(&tree, &repository);
         }
         Command::Patch { devices, tree } => {
             let tree = tree.open()?;
@@ -191,12 +191,17 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         Command::New { name, devices, kit } => {
             let dir = devices.dir()?;
-            for path in new::make(name, &dir, kit.as_deref())? {
+            let kit = match kit {
+                Some(kit) => kit.clone(),
+                None => own_repository()?.display().to_string(),
+            };
+            for path in new::make(name, &dir, &kit)? {
                 println!("{}", path.display());
             }
+            let manifest = dir.join("Cargo.toml");
             println!(
                 "Test it: cargo test --manifest-path {} {name}",
-                dir.join("Cargo.toml").display()
+                manifest.display()
             );
         }
     }
@@ -204,9 +209,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Has cargo get the crates that QEMU's build will want of it, as long as there is a network.
-fn fetch_crates(folder: &Path) {
+fn fetch_crates(tree: &Tree, repository: &Repository) {
+    let root = tree.path(files::ROOT);
+    let folder = root.join(&repository.krate);
     // Where a link leads, as QEMU's build has it: cargo looks for the workspace from there.
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let folder = folder.canonicalize().unwrap_or(folder);
     let cargo = || {
         let mut cargo = Process::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // In the crate, so that rustup sees the repository's rust-toolchain.toml.
@@ -219,7 +226,11 @@ fn fetch_crates(folder: &Path) {
     // Not those for other systems.
     let fetched = host.is_some_and(|host| {
         let mut fetch = cargo();
-        fetch.args(["fetch", "--locked", "--quiet", "--target", host]);
+        fetch.args(["fetch", "--quiet", "--target", host]);
+        // Or else it is made now, with the newest versions.
+        if root.join("Cargo.lock").exists() {
+            fetch.arg("--locked");
+        }
         fetch.status().is_ok_and(|status| status.success())
     });
     if !fetched {

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! `qemu-overlay new` makes a repository that depends on the kit's by git, and cargo builds and tests it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a command prints.
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}");
+    said
+}
+
+fn git(folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+    let mut git = Command::new("git");
+    // Whatever repository the test is run from, and whatever the user has configured.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        git.env_remove(name);
+    }
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .current_dir(folder);
+    git.args([
+        "-c",
+        "user.name=nobody",
+        "-c",
+        "user.email=nobody@localhost",
+    ]);
+    output(git.args(arguments))
+}
+
+/// A git repository with what the kit's repository has of the kit, as it is in this checkout.
+fn kit(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders = vec![PathBuf::from("rust-dev"), "qemu-8.2.9-overlay/hw".into()];
+    let mut files = vec![PathBuf::from("Cargo.toml")];
+    while let Some(path) = folders.pop() {
+        fs::create_dir_all(folder.join(&path)).unwrap();
+        for entry in fs::read_dir(root.join(&path)).unwrap() {
+            let entry = entry.unwrap();
+            let path = path.join(entry.file_name());
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    for file in files {
+        fs::copy(root.join(&file), folder.join(&file)).unwrap();
+    }
+    git(folder, ["init", "--quiet"]);
+    git(folder, ["add", "--all"]);
+    git(folder, ["commit", "--quiet", "--message", "The kit"]);
+}
+
+#[test]
+fn a_new_repository_is_built_and_tested_with_the_kit_from_git() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, devices) = (folder.path().join("kit"), folder.path().join("devices"));
+    fs::create_dir(&url).unwrap();
+    kit(&url);
+    let url = format!("file://{}", url.display());
+    for name in ["one", "the_other"] {
+        let mut new = Command::new(env!("CARGO_BIN_EXE_qemu-overlay"));
+        new.args(["new", name, "--kit", &url, "--devices"])
+            .arg(&devices);
+        new.env("CARGO_HOME", cargo_home(folder.path()));
+        output(&mut new);
+        // The versions of this checkout, which are here already: nothing has to come from a registry.
+        fs::copy(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"),
+            devices.join("Cargo.lock"),
+        )
+        .unwrap();
+    }
+
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(arguments).current_dir(&devices);
+        cargo.env("CARGO_HOME", cargo_home(folder.path()));
+        cargo.env("CARGO_TARGET_DIR", folder.path().join("target"));
+        output(&mut cargo)
+    };
+    // Takes the kit from its repository.
+    cargo(&["check", "--all-targets"]);
+    let said = cargo(&["test", "--offline", "--locked"]);
+    for test in [
+        "one::tests::each_read_counts ... ok",
+        "the_other::tests::trace_events_file_is_up_to_date ... ok",
+    ] {
+        assert!(said.contains(test), "{said}");
+    }
+}
+
+/// A home for cargo with the crates that the user's has, but with git repositories of its own.
+fn cargo_home(folder: &Path) -> PathBuf {
+    let home = folder.join("cargo");
+    if !home.exists() {
+        fs::create_dir(&home).unwrap();
+        let users = env::var_os("CARGO_HOME").map(PathBuf::from);
+        let users = users
+            .or_else(|| Some(env::home_dir()?.join(".cargo")))
+            .unwrap();
+        for name in ["registry", "config.toml"] {
+            if users.join(name).exists() {
+                symlink(users.join(name), home.join(name)).unwrap();
+            }
+        }
+    }
+    home
+}
