@@ -412,6 +412,11 @@ pub trait PciDevice: Declare {
         Self::State::default()
     }
 
+    /// Which timers run in `state`, a bit each, or `None` if any may. A state that comes with others is refused.
+    fn running_timers(_state: &Self::State) -> Option<u8> {
+        None
+    }
+
     /// Goes on from `state`, which comes from outside and is not to be trusted. It has all default values where
     /// an older device had no such field.
     ///
@@ -445,9 +450,23 @@ pub(crate) fn delay<D: PciDevice>(asked: u64) -> u64 {
 }
 
 /// Whether a device's timers can have these deadlines, which a state brought.
-pub(crate) fn check_deadlines<D: PciDevice>(now: u64, deadlines: &[u64]) -> Result<(), String> {
+pub(crate) fn check_deadlines<D: PciDevice>(
+    state: &D::State,
+    now: u64,
+    deadlines: &[u64],
+) -> Result<(), String> {
+    let running = D::running_timers(state);
     for (timer, deadline) in deadlines.iter().enumerate() {
-        if *deadline != NOT_RUNNING && deadline.saturating_sub(now) > D::LONGEST_DELAY {
+        let runs = *deadline != NOT_RUNNING;
+        if running.is_some_and(|running| (running >> timer & 1 == 1) != runs) {
+            let what = if runs {
+                "runs, but nothing waits for it"
+            } else {
+                "does not run, but something waits for it"
+            };
+            return Err(format!("its timer {timer} {what}"));
+        }
+        if runs && deadline.saturating_sub(now) > D::LONGEST_DELAY {
             return Err(format!(
                 "its timer {timer} is due later than any timer can be"
             ));

@@ -214,7 +214,8 @@ impl<D: PciDevice> Machine<D> {
                 .iter()
                 .fold(0, |number, byte| number << 8 | u64::from(*byte));
         }
-        device::check_deadlines::<D>(self.world.now, &deadlines)?;
+        let given = deadlines.get(..D::TIMERS).unwrap_or_default();
+        device::check_deadlines::<D>(&state, self.world.now, given)?;
         self.device.load(&state)?;
         self.world.deadlines = deadlines;
         Ok(())

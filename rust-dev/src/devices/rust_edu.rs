@@ -15,10 +15,8 @@
 #[cfg(test)]
 mod tests;
 
-use core::ffi::CStr;
-
-use qemu_pci::register::Registers;
-use qemu_pci::{Access, Bar, GuestError, Host, Identity, Interrupts, PciDevice, Rules};
+use qemu_pci::prelude::*;
+use qemu_pci::{Interrupts, Rules};
 
 qemu_pci::registers! {
     /// The registers of BAR 0.
@@ -247,24 +245,27 @@ impl PciDevice for RustEdu {
     }
 
     fn timer(&mut self, host: &mut impl Host<Self>, timer: usize) -> Checked<()> {
-        // A state that arrives can have a timer that nothing waits for.
-        if timer == FACTORIAL_TIMER && self.status.contains(Status::COMPUTING) {
+        if timer == FACTORIAL_TIMER {
             // 32 bits are kept of n!. From 34! on they are all 0: it can be divided by 2 to the power of 32.
             self.factorial = (1..=self.factorial.min(34)).fold(1, u32::wrapping_mul);
             self.status.remove(Status::COMPUTING);
             self.raise(host, COMPUTED, self.status.contains(Status::INTERRUPT));
+            return Ok(());
         }
-        if timer == DMA_TIMER && self.command.contains(Command::START) {
-            let result = self.transfer(host);
-            self.command.remove(Command::START);
-            self.raise(host, DMA_DONE, self.command.contains(Command::INTERRUPT));
-            return result;
-        }
-        Ok(())
+        let result = self.transfer(host);
+        self.command.remove(Command::START);
+        self.raise(host, DMA_DONE, self.command.contains(Command::INTERRUPT));
+        result
     }
 
     fn save(&self) -> Self {
         self.clone()
+    }
+
+    fn running_timers(state: &Self) -> Option<u8> {
+        let computing = u8::from(state.status.contains(Status::COMPUTING));
+        let copying = u8::from(state.command.contains(Command::START));
+        Some(computing << FACTORIAL_TIMER | copying << DMA_TIMER)
     }
 
     fn load(&mut self, state: &Self) -> Result<(), String> {

@@ -11,9 +11,7 @@
 #[cfg(test)]
 mod tests;
 
-use core::ffi::CStr;
-
-use qemu_pci::{Access, Bar, GuestError, Host, Identity, PciDevice};
+use qemu_pci::prelude::*;
 
 /// Where the guest writes the number of a test.
 const TEST: u64 = 0;

@@ -486,7 +486,7 @@ impl<D: Hooks> Place<D> {
             )
         };
         let given = deadlines.get(..D::TIMERS).unwrap_or_default();
-        let loaded = device::check_deadlines::<D>(timer::now(), given).and_then(|()| {
+        let loaded = device::check_deadlines::<D>(&state, timer::now(), given).and_then(|()| {
             self.call(|device, _| device.load(&state))
                 .unwrap_or_else(|| Err("the device is not realized".to_owned()))
         });

@@ -729,7 +729,12 @@ fn unknown_bits_in_a_state_are_refused() {
             },
         ] {
             let mut bytes = testing::write_state(state.clone());
-            bytes.extend([0xff; 16]);
+            for runs in [
+                state.status.contains(Status::COMPUTING),
+                state.command.contains(Command::START),
+            ] {
+                bytes.extend(if runs { [0; 8] } else { [0xff; 8] });
+            }
             let mut machine = machine();
             let result = machine.load(&bytes);
             let is_known = Status::from_bits(state.status.bits()).is_some()
@@ -746,24 +751,63 @@ fn unknown_bits_in_a_state_are_refused() {
 }
 
 #[test]
-fn a_timer_that_nothing_waits_for_does_nothing() {
-    let mut bytes = testing::write_state(machine().device);
-    bytes.extend([5_u64.to_be_bytes(), 6_u64.to_be_bytes()].concat());
-    let mut machine = machine();
-    machine.load(&bytes).unwrap();
-    let before = machine.device.clone();
-    machine.advance(DMA_TIME);
-    assert_eq!(machine.device, before);
-    assert_eq!(machine.errors(), [""; 0]);
-    assert_eq!(machine.events(), []);
+fn a_state_whose_timers_contradict_it_is_refused() {
+    let off = u64::MAX;
+    for (status, command, timers, error) in [
+        (0x81, 7, [5, 6], None),
+        (0, 6, [off, off], None),
+        (
+            0x80,
+            0,
+            [5, off],
+            Some("its timer 0 runs, but nothing waits for it"),
+        ),
+        (
+            0,
+            6,
+            [off, 6],
+            Some("its timer 1 runs, but nothing waits for it"),
+        ),
+        (
+            0x01,
+            0,
+            [off, off],
+            Some("its timer 0 does not run, but something waits for it"),
+        ),
+        (
+            0x01,
+            1,
+            [5, off],
+            Some("its timer 1 does not run, but something waits for it"),
+        ),
+    ] {
+        let state = RustEdu {
+            status: Status::from_bits_retain(status),
+            command: Command::from_bits_retain(command),
+            ..machine().device
+        };
+        let mut bytes = testing::write_state(state.clone());
+        bytes.extend(timers.map(u64::to_be_bytes).concat());
+        let mut machine = machine();
+        let expected = match error {
+            Some(error) => (Err(error.to_owned()), machine.device.clone()),
+            None => (Ok(()), state),
+        };
+        assert_eq!((machine.load(&bytes), machine.device), expected);
+    }
 }
 
 #[test]
 fn a_timer_that_is_too_late_is_refused() {
-    let mut bytes = machine().save();
+    let mut source = machine();
+    start_dma(&mut source, MEMORY, BUFFER, 8, Command::empty());
+    let mut bytes = source.save();
     let at = bytes.len() - 8;
-    bytes.splice(at.., (DMA_TIME + 1).to_be_bytes());
-    assert!(machine().load(&bytes).is_err());
-    bytes.splice(at.., DMA_TIME.to_be_bytes());
+    assert_eq!(bytes[at..], DMA_TIME.to_be_bytes());
     assert_eq!(machine().load(&bytes), Ok(()));
+    bytes.splice(at.., (DMA_TIME + 1).to_be_bytes());
+    assert_eq!(
+        machine().load(&bytes),
+        Err("its timer 1 is due later than any timer can be".to_owned())
+    );
 }
