@@ -293,6 +293,8 @@ pub struct Described {
     pub default: Value,
     /// Its line in the help, with the names of an enum's values.
     pub help: String,
+    /// The names of an enum's values; none for other types.
+    pub names: &'static [&'static str],
 }
 
 /// Describes all properties of a device.
@@ -317,6 +319,7 @@ pub fn describe<P: Properties>() -> Vec<Described> {
                 name,
                 default: value.to_value(),
                 help,
+                names: T::names(),
             });
             Ok(())
         }

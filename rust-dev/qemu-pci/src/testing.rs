@@ -54,6 +54,8 @@ pub struct World<D: PciDevice> {
     pub asked: u32,
     /// How often the device has read memory: what it reads twice, the guest may have changed in between.
     pub memory_reads: u32,
+    /// How often timers have run.
+    pub timer_runs: u64,
     /// The events that were traced.
     pub events: Vec<D::Event>,
     /// What the guest did wrong.
@@ -102,6 +104,7 @@ impl<D: PciDevice> Machine<D> {
                 entropy: 0,
                 asked: 0,
                 memory_reads: 0,
+                timer_runs: 0,
                 events: Vec::new(),
                 errors: Vec::new(),
                 interrupts,
@@ -156,6 +159,7 @@ impl<D: PciDevice> Machine<D> {
         while let Some((timer, deadline)) = self.world.next_timer().filter(|it| it.1 <= end) {
             self.world.now = self.world.now.max(deadline);
             self.world.stop_timer(timer);
+            self.world.timer_runs += 1;
             let result = self.device.timer(&mut self.world, timer);
             self.world
                 .note(|error| format!("timer {timer}: {error}"), result);
