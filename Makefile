@@ -34,7 +34,7 @@ check-long: ## what takes longer: fuzzing, libvirt, a new device, every Linux, a
 matrix: ## build and test the device in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table
 	@scripts/matrix.sh
 
-fuzz: ## fuzz the device against its oracle: each target SECONDS=60 long
+fuzz: ## fuzz the devices, and my_rng against its oracle: each target SECONDS=60 long
 	@scripts/fuzz.sh
 
 run: ## run CMD='...' in the guest, whose shell reads it (vm/run does, too, and exits with its status)

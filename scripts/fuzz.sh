@@ -3,7 +3,7 @@
 #
 # scripts/fuzz.sh [SECONDS] [TARGET...]    (default: MY_RNG_SECONDS or 60, and all of fuzz/fuzz_targets)
 #
-# Fuzzes the device model against its oracle (fuzz/src/lib.rs says with what), each target SECONDS
+# Fuzzes the device models (fuzz/src/lib.rs says with what), each target SECONDS
 # long, and ends with a table. A finding makes the status 1; the input that shows it is kept. What a
 # run learns stays in BUILD/fuzz/corpus, from where the next one goes on; the corpus in fuzz/corpus is
 # read only, and is made anew by: scripts/fuzz.sh cmin [TARGET...]

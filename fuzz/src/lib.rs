@@ -1,25 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Fuzzing the device model: what comes from outside (a guest's accesses, a state that arrives in a
-//! migration, the user's properties) against a second model, written from the specification alone.
+//! Fuzzing the device models: what comes from outside (a guest's accesses, a state that arrives in a
+//! migration, the user's properties). `my_rng` is held against a second model, written from the specification
+//! alone, and every device against what the kit promises of all devices.
 //!
 //! - [`oracle`]: the second model. It is naive on purpose, and shares nothing with the device but the
 //!   specification.
-//! - [`memory`]: the guest's memory, for what goes by DMA.
 //! - [`pair`]: a device and its oracle, driven together and compared at every step.
-//! - [`wire`]: a state as bytes, through the visitors with which QEMU's side reads and writes it.
-//! - [`mmio`], [`vmstate`], [`properties`]: the targets. `fuzz_targets/` gives them to libFuzzer, and
+//! - [`mmio`], [`vmstate`], [`properties`], [`devices`]: the targets. `fuzz_targets/` gives them to libFuzzer, and
 //!   `cargo test` gives them the committed corpora.
 //!
-//! A finding is a panic.
+//! The machine around a device is the kit's, `qemu_pci::testing`. A finding is a panic.
 
+pub mod devices;
 #[cfg(test)]
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
-pub mod memory;
 pub mod mmio;
 pub mod oracle;
 pub mod pair;
 pub mod properties;
 pub mod vmstate;
-pub mod wire;
+
+/// What a terminal obeys, or what would make a text look like another.
+fn unprintable(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// An error reaches a terminal.
+fn check_text(text: &str) {
+    assert!(
+        !text.is_empty() && !text.contains(unprintable),
+        "{text:?} is not a text for a terminal"
+    );
+}

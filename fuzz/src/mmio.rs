@@ -5,11 +5,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arbitrary::Arbitrary;
-use my_rng_dev::device::Properties;
 
-use crate::memory::{Memory, PAGE, PAGES, START};
 use crate::oracle::Kind;
-use crate::pair::Pair;
+use crate::pair::{PAGE, PAGES, Pair, START, memory, properties};
 
 /// A guest's whole life.
 #[derive(Arbitrary, Clone, Debug, Hash)]
@@ -118,8 +116,12 @@ impl Guest {
     }
 
     fn write(&mut self, offset: u64, value: u64, size: u32) {
-        let rings = offset == 12 && size == 4;
-        if !rings || self.may_take(self.pair.wanted(value)) {
+        let wanted = match (offset, size) {
+            (12, 4 | 8) => self.pair.wanted(value),
+            (8, 8) => self.pair.wanted(value >> 32),
+            _ => 0,
+        };
+        if self.may_take(wanted) {
             self.pair.write(offset, value, size);
         }
     }
@@ -177,8 +179,8 @@ impl Size {
     fn get(self) -> u32 {
         match self {
             Self::Word => 4,
-            Self::Near(size) => size.into(),
-            Self::Any(size) => size,
+            Self::Near(size) => 1 << (size % 4),
+            Self::Any(size) => 1 << (size % 4),
         }
     }
 }
@@ -188,12 +190,8 @@ pub fn run(script: &Script) {
     let kind = script.generator;
     // Of the host's only one seed is allowed; that the others are not is another target's.
     let seed = if kind == Kind::Host { 1 } else { script.seed };
-    let properties = Properties {
-        seed,
-        generator: kind.name().to_owned(),
-        bulk: script.bulk,
-    };
-    let memory = Memory::new(script.pages, script.scattered);
+    let properties = properties(kind, seed, script.bulk);
+    let memory = memory(script.pages, script.scattered);
     let Some(pair) = Pair::new(&properties, script.entropy, memory) else {
         panic!("{properties:?} was refused");
     };
@@ -246,18 +244,12 @@ pub fn run(script: &Script) {
 #[cfg(test)]
 mod tests {
     use super::{Guest, Length, Segment};
-    use crate::memory::{Memory, PAGE, START};
     use crate::oracle::Kind;
-    use crate::pair::Pair;
-    use my_rng_dev::device::Properties;
+    use crate::pair::{PAGE, Pair, START, memory, properties};
 
     fn guest(kind: Kind, scattered: bool) -> Guest {
-        let properties = Properties {
-            generator: kind.name().to_owned(),
-            ..Properties::default()
-        };
-        let memory = Memory::new(u16::MAX, scattered);
-        let pair = Pair::new(&properties, u64::MAX, memory).expect("a device");
+        let memory = memory(u16::MAX, scattered);
+        let pair = Pair::new(&properties(kind, 1, true), u64::MAX, memory).expect("a device");
         Guest { pair, left: 65536 }
     }
 

@@ -2,106 +2,110 @@
 
 //! A device and its oracle, driven together. Whatever differs is a panic.
 
-use my_rng_dev::device::{Event, MyRng, Properties};
-use my_rng_dev::pci::{Host, PciModel};
+use my_rng_dev::devices::my_rng::{MyRng, MyRngEvent, MyRngProperties, MyRngState};
+use my_rng_dev::generator;
+use qemu_pci::PciDevice as _;
+use qemu_pci::testing::{self, Machine, Memory, Page};
 
-use crate::memory::{Mapped, Memory};
-use crate::oracle::{Fields, Model, Traced};
-use crate::wire;
+use crate::check_text;
+use crate::oracle::{Fields, Kind, Model, Traced};
 
-/// The machine around the device. Its entropy is a rule, and is missing now and then.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    /// Bit n of it tells whether the n-th request, modulo 64, is answered.
-    available: u64,
-    asked: u32,
-    /// Since somebody looked.
-    traced: Vec<Traced>,
-    memory: Memory,
-    /// Whether this access has read memory already.
-    has_read: bool,
+/// The size of a page, in bytes.
+pub const PAGE: u64 = 4096;
+/// How many pages of memory there can be. Few, so that a script can clear, copy and compare all of them: a
+/// longer transfer names them more than once.
+pub const PAGES: u64 = 16;
+/// The address of the first.
+pub const START: u64 = 0x10_0000;
+
+/// A memory of which bit n of `pages` tells whether the n-th page is there.
+#[must_use]
+pub fn memory(pages: u16, scattered: bool) -> Memory {
+    let count = u16::BITS - pages.leading_zeros();
+    let page = |n| match pages >> n & 1 {
+        0 => Page::Hole,
+        _ => Page::Ram,
+    };
+    let memory = Memory::new(START, &(0..count).map(page).collect::<Vec<_>>());
+    if scattered {
+        memory.scattered()
+    } else {
+        memory
+    }
+}
+
+/// The device's properties for a generator of the oracle's.
+#[must_use]
+pub fn properties(kind: Kind, seed: u32, bulk: bool) -> MyRngProperties {
+    let generator = match kind {
+        Kind::Libc => generator::Kind::Libc,
+        Kind::ChaCha20 => generator::Kind::ChaCha20,
+        Kind::Host => generator::Kind::Host,
+        Kind::ChaCha8 => generator::Kind::ChaCha8,
+        Kind::Xoshiro256pp => generator::Kind::Xoshiro256PlusPlus,
+    };
+    MyRngProperties {
+        seed,
+        generator,
+        bulk,
+    }
 }
 
 /// What the n-th request for entropy, of so many words, is answered with.
-fn entropy(available: u64, n: u32, words: usize) -> Option<impl Iterator<Item = u32>> {
-    let first = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
-    let words = (0..words as u32).map(move |i| first.wrapping_add(i.wrapping_mul(0x0101_0101)));
-    (available >> (n % 64) & 1 == 1).then_some(words)
+fn entropy(available: u64, n: u32, words: usize) -> Option<Vec<u32>> {
+    if available >> (n % 64) & 1 == 0 {
+        return None;
+    }
+    let mut bytes = vec![0; words * 4];
+    testing::entropy(n, &mut bytes);
+    let word = |bytes: &[u8]| {
+        let little = bytes.iter().rev();
+        little.fold(0, |word, byte| word << 8 | u32::from(*byte))
+    };
+    Some(bytes.chunks(4).map(word).collect())
 }
 
-impl Host<Event> for Machine {
-    type Memory = Mapped;
-
-    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
-        // What is read twice may have been changed by the guest in between.
-        assert!(!self.has_read, "memory is read twice");
-        self.has_read = true;
-        self.memory.load(address, bytes)
-    }
-
-    fn map(&mut self, address: u64, length: usize) -> Option<Mapped> {
-        self.memory.map(address, length)
-    }
-
-    fn random(&mut self, bytes: &mut [u8]) -> bool {
-        assert!(!bytes.is_empty() && bytes.len() % 4 == 0);
-        let words = entropy(self.available, self.asked, bytes.len() / 4);
-        self.asked += 1;
-        // What is not there must not be taken from here.
-        bytes.fill(0xee);
-        let Some(words) = words else {
-            return false;
-        };
-        for (bytes, word) in bytes.chunks_mut(4).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        true
-    }
-
-    fn trace(&mut self, event: Event) {
-        self.traced.push(match event {
-            Event::Seeded(seed) => Traced::Seed(seed),
-            Event::Transferred {
-                descriptor,
-                status,
-                bytes,
-            } => Traced::Transfer(descriptor, status, bytes),
-        });
-    }
+/// The pieces in which an access reaches the device: where each begins, and its size.
+fn pieces(size: u32) -> impl Iterator<Item = (u64, u32)> {
+    (0..size).step_by(4).map(move |at| (at.into(), size.min(4)))
 }
 
 /// Both.
+#[derive(Clone)]
 pub struct Pair {
-    properties: Properties,
-    device: MyRng,
-    machine: Machine,
+    properties: MyRngProperties,
+    machine: Machine<MyRng>,
     model: Model,
     /// How often the model asked for entropy.
     asked: u32,
     /// The model's own.
     memory: Memory,
+    /// What the model says that the guest did wrong.
+    errors: Vec<String>,
 }
 
 impl Pair {
     /// A device with these properties, or none where both say that there can be none.
     #[must_use]
-    pub fn new(properties: &Properties, available: u64, memory: Memory) -> Option<Self> {
-        let device = MyRng::new(properties);
-        let model = Model::new(&properties.generator, properties.seed, properties.bulk);
-        assert_eq!(device.is_ok(), model.is_some(), "{properties:?}");
+    pub fn new(properties: &MyRngProperties, available: u64, memory: Memory) -> Option<Self> {
+        let machine = Machine::new(properties.clone());
+        let MyRngProperties {
+            seed,
+            generator,
+            bulk,
+        } = properties;
+        let model = Model::new(&generator.to_string(), *seed, *bulk);
+        assert_eq!(machine.is_ok(), model.is_some(), "{properties:?}");
+        let mut machine = machine.ok()?;
+        machine.world.entropy = available;
+        machine.world.memory = memory.copy();
         let mut pair = Self {
             properties: properties.clone(),
-            device: device.ok()?,
-            machine: Machine {
-                available,
-                asked: 0,
-                traced: Vec::new(),
-                memory: memory.copy(),
-                has_read: false,
-            },
+            machine,
             model: model?,
             asked: 0,
             memory,
+            errors: Vec::new(),
         };
         pair.check();
         Some(pair)
@@ -109,53 +113,55 @@ impl Pair {
 
     /// Holds the one against the other.
     pub fn check(&mut self) {
-        assert_eq!(Fields::from(self.device.save()), self.model.save());
+        let Machine { device, world } = &mut self.machine;
+        assert_eq!(Fields::from(device.save()), self.model.save());
         let counters = MyRng::COUNTERS.iter();
         assert!(
             counters
-                .map(|counter| (counter.name, (counter.get)(&self.device)))
-                .eq([
-                    (c"reads", self.model.reads),
-                    (c"seeds", self.model.seeds),
-                    (c"guest-errors", self.model.guest_errors),
-                ]),
-            "the counters of {:?} and {:?}",
-            self.device,
+                .map(|counter| (counter.name, (counter.get)(device)))
+                .eq([(c"reads", self.model.reads), (c"seeds", self.model.seeds)]),
+            "the counters of {device:?} and {:?}",
             self.model
         );
-        assert_eq!(self.machine.asked, self.asked, "entropy asked for");
-        assert_eq!(self.machine.traced, self.model.traced);
-        self.machine.traced.clear();
+        assert_eq!(world.asked, self.asked, "entropy asked for");
+        assert!(
+            world
+                .events
+                .iter()
+                .copied()
+                .map(Traced::from)
+                .eq(self.model.traced.iter().copied()),
+            "{:?} and {:?}",
+            world.events,
+            self.model.traced
+        );
+        assert_eq!(world.errors, self.errors);
+        world.events.clear();
         self.model.traced.clear();
+        world.errors.clear();
+        self.errors.clear();
     }
 
     /// Holds the memory of the one against that of the other.
     fn check_memory(&self) {
-        assert!(self.machine.memory.is_like(&self.memory), "memory");
+        assert!(self.machine.world.memory.is_like(&self.memory), "memory");
     }
 
     /// Another machine, in which all is the same.
     #[must_use]
     pub fn twin(&self) -> Self {
-        Self {
-            properties: self.properties.clone(),
-            device: self.device.clone(),
-            machine: Machine {
-                memory: self.machine.memory.copy(),
-                traced: self.machine.traced.clone(),
-                ..self.machine
-            },
-            model: self.model.clone(),
-            asked: self.asked,
-            memory: self.memory.copy(),
-        }
+        let mut twin = self.clone();
+        twin.memory = self.memory.copy();
+        twin.machine.world.memory = self.memory.copy();
+        twin
     }
 
     /// The guest's processor writes, within a page. Where there is no memory, nothing happens.
     pub fn store(&mut self, address: u64, bytes: &[u8]) {
-        if self.memory.piece(address, bytes.len() as u64) == bytes.len() as u64 {
-            self.machine.memory.write(address, bytes);
-            self.memory.write(address, bytes);
+        let length = bytes.len() as u64;
+        if self.memory.piece(address, length, Page::is_writable) == length {
+            self.machine.world.memory.store(address, bytes);
+            self.memory.store(address, bytes);
         }
     }
 
@@ -165,40 +171,47 @@ impl Pair {
         self.model.wanted(value, &self.memory)
     }
 
-    /// The guest reads.
+    /// The guest reads 1, 2, 4 or 8 bytes.
     pub fn read(&mut self, offset: u64, size: u32) {
-        let (available, asked) = (self.machine.available, &mut self.asked);
-        let expected = self.model.read(offset, size, || {
-            let word = entropy(available, *asked, 1).and_then(|mut words| words.next());
-            *asked += 1;
-            word
-        });
-        let got = self.device.read(&mut self.machine, offset, size);
-        assert_eq!(
-            got.map_err(|refused| refused.to_string()),
-            expected,
-            "{size}-byte read at {offset:#x}"
-        );
+        let mut expected = 0;
+        for (at, size) in pieces(size) {
+            let (available, asked) = (self.machine.world.entropy, &mut self.asked);
+            let piece = self.model.read(offset.wrapping_add(at), size, || {
+                let words = entropy(available, *asked, 1);
+                *asked += 1;
+                words?.first().copied()
+            });
+            match piece {
+                Ok(value) => expected |= value << (8 * at),
+                Err(error) => self.errors.push(error),
+            }
+        }
+        let got = self.machine.read(0, offset, size);
+        assert_eq!(got, expected, "{size}-byte read at {offset:#x}");
     }
 
-    /// The guest writes.
+    /// The guest writes 1, 2, 4 or 8 bytes.
     pub fn write(&mut self, offset: u64, value: u64, size: u32) {
-        let (available, asked) = (self.machine.available, &mut self.asked);
-        let expected = self
-            .model
-            .write(offset, value, size, &self.memory, |words| {
-                let words = entropy(available, *asked, words);
-                *asked += 1;
-                words.map(Iterator::collect)
-            });
-        self.machine.has_read = false;
-        let got = self.device.write(&mut self.machine, offset, value, size);
-        assert_eq!(
-            got.map_err(|refused| refused.to_string()),
-            expected,
-            "{size}-byte write at {offset:#x}"
+        for (at, size) in pieces(size) {
+            let (available, asked) = (self.machine.world.entropy, &mut self.asked);
+            let (offset, value) = (offset.wrapping_add(at), value >> (8 * at));
+            let written = self
+                .model
+                .write(offset, value, size, &self.memory, |words| {
+                    let words = entropy(available, *asked, words);
+                    *asked += 1;
+                    words
+                });
+            self.errors.extend(written.err());
+        }
+        let reads = self.machine.world.memory_reads;
+        self.machine.write(0, offset, size, value);
+        // What is read twice may have been changed by the guest in between.
+        assert!(
+            self.machine.world.memory_reads <= reads + 1,
+            "memory is read twice"
         );
-        if offset == 12 {
+        if offset == 12 || (offset == 8 && size == 8) {
             self.check_memory();
         }
     }
@@ -212,30 +225,26 @@ impl Pair {
 
     /// The machine is reset.
     pub fn reset(&mut self) {
-        self.device.reset();
+        self.machine.reset();
         self.model.reset();
     }
 
     /// What travels, as bytes.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        wire::write(self.device.save())
+        self.machine.save()
     }
 
-    /// A state arrives. Whether it was taken; where not, all is as it was.
+    /// A state arrives. Whether it was accepted; if not, all is as it was.
     pub fn load(&mut self, bytes: &[u8]) -> bool {
-        let untouched = self.device.clone();
+        let untouched = self.machine.device.clone();
         let accepted = self.model.load(&Fields::from_bytes(bytes));
-        match self.device.load(&wire::read(bytes)) {
-            Ok(()) => assert!(accepted, "what cannot be was taken"),
-            Err(refused) => {
-                assert!(!accepted, "refused: {refused}");
-                assert_eq!(self.device, untouched);
-                let told = refused.to_string();
-                assert!(
-                    !told.is_empty() && !told.contains(char::is_control),
-                    "{told:?}"
-                );
+        match self.machine.load(bytes) {
+            Ok(()) => assert!(accepted, "an impossible state was accepted"),
+            Err(error) => {
+                assert!(!accepted, "refused: {error}");
+                assert_eq!(self.machine.device, untouched);
+                check_text(&error);
             }
         }
         self.check();
@@ -243,19 +252,73 @@ impl Pair {
     }
 
     /// The machine moves to another host: a new device, made with the same properties, goes on. Whether
-    /// it could; where not, it is new.
+    /// it could; if not, it is new.
     pub fn travel(&mut self) -> bool {
         let state = self.save();
-        let Properties {
-            seed,
-            generator,
-            bulk,
-        } = &self.properties;
+        let mut new = Self::new(&self.properties, 0, Memory::default())
+            .expect("these properties were good before");
         // The counters do not travel.
-        self.model =
-            Model::new(generator, *seed, *bulk).expect("these properties were good before");
-        self.device = MyRng::new(&self.properties).expect("these properties were good before");
+        core::mem::swap(&mut self.model, &mut new.model);
+        core::mem::swap(&mut self.machine.device, &mut new.machine.device);
         self.check();
         self.load(&state)
+    }
+}
+
+impl From<MyRngEvent> for Traced {
+    fn from(event: MyRngEvent) -> Self {
+        match event {
+            MyRngEvent::seed(seed) => Self::Seed(seed),
+            MyRngEvent::transfer(descriptor, status, bytes) => {
+                Self::Transfer(descriptor, status, bytes)
+            }
+        }
+    }
+}
+
+impl From<MyRngState> for Fields {
+    fn from(state: MyRngState) -> Self {
+        Self {
+            generator: state.generator,
+            bulk: state.bulk,
+            initial_seed: state.initial_seed,
+            seed: state.seed,
+            position: state.position,
+            table: state.table,
+            failures: state.failures,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{entropy, memory, properties};
+    use crate::oracle::{Fields, Kind};
+
+    #[test]
+    fn the_oracles_bytes_are_the_devices() {
+        let bytes: Vec<u8> = (1..=146).collect();
+        let (mut fields, rest) =
+            qemu_pci::testing::read_state::<super::MyRngState>(2, &bytes).unwrap();
+        assert!(rest.is_empty());
+        assert_eq!(Fields::from(fields.clone()), Fields::from_bytes(&bytes));
+        fields.bulk = false;
+        let written = qemu_pci::testing::write_state(fields.clone());
+        assert_eq!(Fields::from(fields).to_bytes(), written);
+    }
+
+    #[test]
+    fn both_have_the_same_memory_and_entropy() {
+        let mut pair = super::Pair::new(
+            &properties(Kind::Host, 1, true),
+            0b101,
+            memory(0b1011, false),
+        )
+        .unwrap();
+        pair.take(3);
+        pair.check();
+        pair.check_memory();
+        assert_eq!(entropy(0b101, 1, 1), None);
+        assert!(entropy(0b101, 2, 2).is_some_and(|words| words.len() == 2));
     }
 }

@@ -2,15 +2,15 @@
 
 //! The target `properties`: what stands behind `-device my_rng,`.
 
-use core::ffi::CStr;
-
 use arbitrary::Arbitrary;
-use my_rng_dev::device::{MyRng, Properties};
-use my_rng_dev::pci::{PciModel, Properties as _, PropertyVisitor};
+use my_rng_dev::devices::my_rng::{MyRng, MyRngProperties};
+use qemu_pci::PciDevice as _;
+use qemu_pci::property::{self, Value};
+use qemu_pci::testing;
 
-use crate::memory::{Memory, PAGE, START};
+use crate::check_text;
 use crate::oracle::{Kind, Model};
-use crate::pair::Pair;
+use crate::pair::{PAGE, Pair, START, memory};
 
 /// What is asked for.
 #[derive(Arbitrary, Clone, Debug)]
@@ -41,118 +41,49 @@ pub enum Generator<'a> {
     Any(&'a [u8]),
 }
 
-/// Sets what the options name, as QEMU does: a property by its name, a text up to a NUL.
-struct Setter<'a> {
-    options: Vec<(&'a [u8], &'a [u8])>,
-    names: Vec<&'static CStr>,
-    bad: bool,
-}
-
-impl<'a> Setter<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        let options = text
-            .split(|byte| *byte == b',')
-            .filter_map(|option| {
-                let at = option.iter().position(|byte| *byte == b'=')?;
-                let (name, value) = option.split_at(at);
-                Some((name, value.get(1..)?))
-            })
-            .collect();
-        Self {
-            options,
-            names: Vec::new(),
-            bad: false,
-        }
-    }
-
-    /// The last value of the option: a later one overrides.
-    fn value(&mut self, name: &'static CStr) -> Option<&'a [u8]> {
-        self.names.push(name);
-        let of_name = self
-            .options
-            .iter()
-            .rev()
-            .find(|(of, _)| *of == name.to_bytes());
-        of_name.map(|(_, value)| *value)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0);
-    String::from_utf8_lossy(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default()).into()
-}
-
-fn number(bytes: &[u8]) -> Option<u32> {
-    let digits = text(bytes);
-    match digits.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => digits.parse().ok(),
-    }
-}
-
-impl PropertyVisitor for Setter<'_> {
-    fn bool(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut bool) {
-        if let Some(option) = self.value(name) {
-            match text(option).as_str() {
-                "on" => *value = true,
-                "off" => *value = false,
-                // As above.
-                _ => self.bad = true,
-            }
-        }
-    }
-
-    fn u32(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut u32) {
-        if let Some(option) = self.value(name) {
-            match number(option) {
-                Some(set) => *value = set,
-                // QEMU refuses it before the device hears of it.
-                None => self.bad = true,
-            }
-        }
-    }
-
-    fn text(&mut self, name: &'static CStr, _description: &'static CStr, value: &mut String) {
-        if let Some(option) = self.value(name) {
-            *value = text(option);
-        }
-    }
-}
-
 /// Asks for it.
 pub fn run(asked: &Asked<'_>) {
-    let mut properties = Properties::default();
     match asked {
+        // QEMU takes such options apart, so only what comes of good ones is the device's.
         Asked::Options(options) => {
-            let mut setter = Setter::new(options);
-            properties.visit(&mut setter);
-            assert_eq!(setter.names, [c"seed", c"generator", c"bulk"]);
-            if setter.bad {
-                return;
+            match testing::parse::<MyRngProperties>(&String::from_utf8_lossy(options)) {
+                Ok(properties) => use_device(&properties),
+                Err(error) => check_text(&error),
             }
         }
         Asked::Raw(seed, generator) => {
-            properties = Properties {
-                seed: match *seed {
-                    Seed::Near(seed) => seed.into(),
-                    Seed::Any(seed) => seed,
-                },
-                generator: match generator {
-                    Generator::Known(kind) => kind.name().to_owned(),
-                    Generator::Longer(kind, bytes) => {
-                        format!("{}{}", kind.name(), String::from_utf8_lossy(bytes))
-                    }
-                    Generator::Any(bytes) => String::from_utf8_lossy(bytes).into(),
-                },
-                ..Properties::default()
+            let seed = match *seed {
+                Seed::Near(seed) => seed.into(),
+                Seed::Any(seed) => seed,
+            };
+            let generator = match generator {
+                Generator::Known(kind) => kind.name().to_owned(),
+                Generator::Longer(kind, bytes) => {
+                    format!("{}{}", kind.name(), String::from_utf8_lossy(bytes))
+                }
+                Generator::Any(bytes) => String::from_utf8_lossy(bytes).into(),
+            };
+            let values = [Value::U32(seed), Value::Text(generator.clone())];
+            match property::from_values::<MyRngProperties>(values) {
+                Ok(properties) => {
+                    assert_eq!(properties.generator.to_string(), generator);
+                    assert_eq!((properties.seed, properties.bulk), (seed, true));
+                    use_device(&properties);
+                }
+                Err(error) => {
+                    assert!(Kind::named(&generator).is_none(), "{error}");
+                    check_sentence(&error, &["generator: ", "libc", "chacha20", "host"]);
+                }
             }
         }
     }
-    let (seed, generator) = (properties.seed, properties.generator.as_str());
-    let memory = Memory::new(1, false);
-    match MyRng::new(&properties) {
+}
+
+/// A device with these properties works as its oracle, if both can be made.
+fn use_device(properties: &MyRngProperties) {
+    match MyRng::new(properties.clone()) {
         Ok(_) => {
-            let Some(mut pair) = Pair::new(&properties, u64::MAX, memory) else {
+            let Some(mut pair) = Pair::new(properties, u64::MAX, memory(1, false)) else {
                 panic!("{properties:?} cannot be");
             };
             pair.read(8, 4);
@@ -163,76 +94,57 @@ pub fn run(asked: &Asked<'_>) {
             pair.take(3);
             pair.check();
         }
-        Err(refused) => {
-            assert!(
-                Model::new(generator, seed, properties.bulk).is_none(),
-                "{properties:?}: {refused}"
-            );
-            let told = refused.to_string();
-            // It reaches a terminal.
-            assert!(!told.contains(unprintable), "{told:?}");
-            // It says which property, and what would do.
-            let mends: &[&str] = if generator == "host" {
+        Err(error) => {
+            let generator = properties.generator.to_string();
+            let model = Model::new(&generator, properties.seed, properties.bulk);
+            assert!(model.is_none(), "{properties:?}: {error}");
+            check_sentence(
+                &error,
                 &[
                     "seed: ",
                     "generator=host",
                     "leave it out",
                     "another generator",
-                ]
-            } else {
-                &["generator: ", "libc", "chacha20", "host"]
-            };
-            let mut rest = told.as_str();
-            for mend in mends {
-                // The value itself, which stands first, may hold any of these words.
-                let Some(at) = rest.rfind(mend) else {
-                    panic!("{told:?} does not say {mend:?}");
-                };
-                if mend.ends_with(": ") {
-                    assert!(told.starts_with(mend), "{told:?}");
-                } else {
-                    rest = rest.split_at(at).1;
-                }
-            }
+                ],
+            );
         }
     }
 }
 
-/// What a terminal obeys, or what would make a text look like another.
-fn unprintable(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// It begins with the property, and says what would do, in this order.
+fn check_sentence(error: &str, parts: &[&str]) {
+    check_text(error);
+    let mut rest = error;
+    for part in parts {
+        // The value itself, which stands first, may hold any of these words.
+        let Some(at) = rest.rfind(part) else {
+            panic!("{error:?} does not say {part:?}");
+        };
+        if part.ends_with(": ") {
+            assert!(error.starts_with(part), "{error:?}");
+        } else {
+            rest = rest.split_at(at).1;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Setter, number, text};
-    use my_rng_dev::device::Properties;
-    use my_rng_dev::pci::Properties as _;
+    use super::{Asked, Generator, Seed, run};
+    use crate::oracle::Kind;
 
     #[test]
-    fn options_are_set_by_name() {
-        let mut properties = Properties::default();
-        let mut setter = Setter::new(b"id=a,seed=0x42,generator=host,seed=7,bulk=off");
-        properties.visit(&mut setter);
-        assert!(!setter.bad);
-        assert_eq!(
-            (
-                properties.seed,
-                properties.generator.as_str(),
-                properties.bulk
-            ),
-            (7, "host", false)
-        );
-        let mut setter = Setter::new(b"seed=4294967296");
-        properties.visit(&mut setter);
-        assert!(setter.bad);
-    }
-
-    #[test]
-    fn values_are_read_as_c_reads_them() {
-        assert_eq!(text(b"ho\0st"), "ho");
-        assert_eq!(number(b"0xffffffff"), Some(u32::MAX));
-        assert_eq!(number(b"-1"), None);
+    fn good_and_bad_values_are_told_apart() {
+        for kind in Kind::ALL {
+            run(&Asked::Raw(Seed::Near(1), Generator::Known(kind)));
+            run(&Asked::Raw(Seed::Any(u32::MAX), Generator::Known(kind)));
+            run(&Asked::Raw(
+                Seed::Near(1),
+                Generator::Longer(kind, b"generator: host\x1b"),
+            ));
+        }
+        run(&Asked::Raw(Seed::Near(0), Generator::Any(b"")));
+        run(&Asked::Options(b"seed=0x42,generator=host"));
+        run(&Asked::Options(b"seed=\x1b,bulk"));
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
-use my_rng_fuzz::{mmio, properties, vmstate};
+use my_rng_fuzz::{devices, mmio, properties, vmstate};
 
 /// Every file of a corpus, read as libFuzzer's side reads it.
 fn replay(target: &str, run: impl Fn(&[u8])) {
@@ -50,6 +50,15 @@ fn properties() {
     replay("properties", |bytes| {
         if let Some(asked) = parse(bytes) {
             properties::run(&asked);
+        }
+    });
+}
+
+#[test]
+fn devices() {
+    replay("devices", |bytes| {
+        if let Some(life) = parse(bytes) {
+            devices::run(&life);
         }
     });
 }

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The target `devices`: any device of the kit, in a machine whose guest does anything. There is no oracle. It
+//! must not panic, it must ask for no more than the kit allows, and a device that was saved must go on elsewhere
+//! in the same way.
+
+use arbitrary::Arbitrary;
+use my_rng_dev::devices::{my_rng::MyRng, rust_edu::RustEdu, rust_testdev::RustTestdev};
+use qemu_pci::PciDevice;
+use qemu_pci::device::SHORTEST_DELAY;
+use qemu_pci::event::TraceEvents as _;
+use qemu_pci::property::{self, Described, Value};
+use qemu_pci::testing::{Delivery, Machine, Memory, Page};
+
+use crate::check_text;
+use crate::pair::{PAGE, START};
+
+/// The devices.
+const DEVICES: &[fn(&Life)] = &[live::<MyRng>, live::<RustEdu>, live::<RustTestdev>];
+
+/// What happens to a device.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Life {
+    device: u8,
+    /// One for each property.
+    properties: [Setting; 4],
+    /// Four kinds of pages, two bits each.
+    pages: u32,
+    scattered: bool,
+    /// Which requests for entropy are answered.
+    entropy: u64,
+    steps: Vec<Step>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Setting {
+    Default,
+    /// The n-th name of an enum, or a small number.
+    Near(u8),
+    Any(u64),
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+enum Step {
+    Read(Place),
+    Write(Place, Operand),
+    /// The guest writes to its memory.
+    Store(u16, Operand),
+    /// So many nanoseconds pass.
+    Advance(u16),
+    /// Time passes until the next timer is due.
+    Due,
+    Reset,
+    /// The guest chooses how interrupts are delivered.
+    Deliver(bool),
+    /// The device is saved, and another goes on from there beside it.
+    Travel,
+    /// A state arrives: the device's own, but for some bytes.
+    Edited(Vec<(u8, u8)>),
+    /// A state of any bytes arrives.
+    Arrive(Vec<u8>),
+}
+
+/// A part of a BAR: which BAR, where in it, and how many bytes.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Place {
+    bar: u8,
+    offset: Offset,
+    size: u8,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Offset {
+    Word(u8),
+    Byte(u8),
+    Any(u32),
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Operand {
+    Small(u8),
+    /// An address in memory.
+    Address(u16),
+    /// The number of a page.
+    Page(u8),
+    /// A power of two.
+    Bit(u8),
+    Any(u64),
+}
+
+impl Operand {
+    fn get(self) -> u64 {
+        match self {
+            Self::Small(value) => value.into(),
+            Self::Address(offset) => START + u64::from(offset),
+            Self::Page(page) => START / PAGE + u64::from(page % 16),
+            Self::Bit(bit) => 1 << (bit % 64),
+            Self::Any(value) => value,
+        }
+    }
+}
+
+impl Place {
+    /// Where it is in the BARs of a device that has any.
+    fn of<D: PciDevice>(self) -> Option<(u8, u64, u32)> {
+        let bar = D::BARS.get(usize::from(self.bar).checked_rem(D::BARS.len())?)?;
+        let offset = match self.offset {
+            Offset::Word(word) => u64::from(word) * 4,
+            Offset::Byte(offset) => offset.into(),
+            Offset::Any(offset) => offset.into(),
+        };
+        let size = 1 << (self.size % 4);
+        // QEMU lets no access through that goes beyond the BAR.
+        let starts = bar.size.saturating_sub(size - 1);
+        Some((bar.index, offset.checked_rem(starts)?, size as u32))
+    }
+}
+
+impl Setting {
+    /// The value that a property gets.
+    fn value(self, property: &Described) -> Value {
+        let number = match self {
+            Self::Default => return property.default.clone(),
+            Self::Near(number) => number.into(),
+            Self::Any(number) => number,
+        };
+        match property.default {
+            Value::Bool(_) => Value::Bool(number % 2 == 1),
+            Value::U8(_) => Value::U8(number as u8),
+            Value::U16(_) => Value::U16(number as u16),
+            Value::U32(_) => Value::U32(number as u32),
+            Value::U64(_) => Value::U64(number),
+            Value::I32(_) => Value::I32(number as i32),
+            Value::I64(_) => Value::I64(number as i64),
+            Value::Size(_) => Value::Size(number),
+            Value::Text(_) => {
+                let count = property.names.len();
+                let name = (number as usize).checked_rem(count);
+                let name = name.and_then(|index| property.names.get(index));
+                Value::Text(name.map_or_else(|| number.to_string(), |name| (*name).to_owned()))
+            }
+        }
+    }
+}
+
+/// How many steps there may be, and how much of the virtual time. More take longer and find little else.
+const STEPS: usize = 100;
+const LONGEST_STEP: u64 = 1_000_000_000;
+
+/// Lives it.
+pub fn run(life: &Life) {
+    let index = usize::from(life.device) % DEVICES.len();
+    if let Some(live) = DEVICES.get(index) {
+        live(life);
+    }
+}
+
+fn live<D: PciDevice>(life: &Life) {
+    let settings = life
+        .properties
+        .iter()
+        .chain([&Setting::Default].into_iter().cycle());
+    let values: Vec<_> = property::describe::<D::Properties>()
+        .iter()
+        .zip(settings)
+        .map(|(property, setting)| setting.value(property))
+        .collect();
+    let mut machines = match Machines::<D>::new(life, values) {
+        Ok(machines) => machines,
+        Err(error) => return check_text(&error),
+    };
+    for step in life.steps.iter().take(STEPS) {
+        machines.take(step);
+        machines.compare();
+    }
+    machines.take(&Step::Travel);
+    machines.compare();
+}
+
+/// A machine, and one beside it whose device was loaded on the way.
+struct Machines<D: PciDevice> {
+    values: Vec<Value>,
+    one: Machine<D>,
+    twin: Option<Machine<D>>,
+}
+
+impl<D: PciDevice> Machines<D> {
+    fn new(life: &Life, values: Vec<Value>) -> Result<Self, String> {
+        let mut one = Machine::<D>::new(property::from_values(values.clone())?)?;
+        let page = |n: u32| match life.pages >> (2 * n) & 3 {
+            0 => Page::Hole,
+            1 => Page::Ram,
+            2 => Page::ReadOnly,
+            _ => Page::WriteOnly,
+        };
+        let count = (u32::BITS - life.pages.leading_zeros()).div_ceil(2);
+        let memory = Memory::new(START, &(0..count).map(page).collect::<Vec<_>>());
+        one.world.memory = if life.scattered {
+            memory.scattered()
+        } else {
+            memory
+        };
+        one.world.entropy = life.entropy;
+        Ok(Self {
+            values,
+            one,
+            twin: None,
+        })
+    }
+
+    /// Does the same in both machines.
+    fn both(&mut self, act: impl Fn(&mut Machine<D>)) {
+        act(&mut self.one);
+        if let Some(twin) = &mut self.twin {
+            act(twin);
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Read(place) => {
+                if let Some((bar, offset, size)) = place.of::<D>() {
+                    let value = self.one.read(bar, offset, size);
+                    assert!(
+                        size == 8 || value >> (8 * size) == 0,
+                        "{value:#x} in {size} bytes"
+                    );
+                    if let Some(twin) = &mut self.twin {
+                        assert_eq!(twin.read(bar, offset, size), value);
+                    }
+                }
+            }
+            Step::Write(place, operand) => {
+                if let Some((bar, offset, size)) = place.of::<D>() {
+                    self.both(|machine| machine.write(bar, offset, size, operand.get()));
+                }
+            }
+            Step::Store(at, operand) => self.both(|machine| {
+                let address = START + u64::from(*at) / 8 * 8;
+                let memory = &machine.world.memory;
+                if memory.piece(address, 8, |page| page != Page::Hole) == 8 {
+                    memory.store(address, &operand.get().to_le_bytes());
+                }
+            }),
+            Step::Advance(nanoseconds) => self.advance((*nanoseconds).into()),
+            Step::Due => {
+                if let Some(delay) = self.one.next_timer() {
+                    self.advance(delay.min(LONGEST_STEP));
+                }
+            }
+            Step::Reset => self.both(Machine::reset),
+            Step::Deliver(messages) => self.both(|machine| {
+                machine.world.delivery = if *messages {
+                    Delivery::Messages
+                } else {
+                    Delivery::Pin
+                };
+            }),
+            Step::Travel => self.travel(),
+            Step::Edited(edits) => {
+                let mut state = self.one.save();
+                for (at, value) in edits {
+                    if let Some(byte) = state.get_mut(usize::from(*at)) {
+                        *byte = *value;
+                    }
+                }
+                self.arrive(&state);
+            }
+            Step::Arrive(state) => self.arrive(state),
+        }
+    }
+
+    fn advance(&mut self, nanoseconds: u64) {
+        // One that is due already, and one for each of the shortest delays.
+        let most = D::TIMERS as u64 * (nanoseconds / SHORTEST_DELAY + 2);
+        self.both(|machine| {
+            let before = machine.world.timer_runs;
+            machine.advance(nanoseconds);
+            assert!(
+                machine.world.timer_runs - before <= most,
+                "timers run too often"
+            );
+        });
+    }
+
+    /// Another machine in which all but the device is the same. Its device has loaded this one's state.
+    fn travel(&mut self) {
+        let state = self.one.save();
+        let properties = property::from_values(self.values.clone()).expect("good before");
+        let mut twin = Machine::<D>::new(properties).expect("good before");
+        let (here, there) = (&self.one.world, &mut twin.world);
+        there.memory = here.memory.copy();
+        (there.now, there.pin, there.delivery) = (here.now, here.pin, here.delivery);
+        (there.entropy, there.asked) = (here.entropy, here.asked);
+        if let Err(error) = twin.load(&state) {
+            panic!("a state that was saved is refused: {error}");
+        }
+        self.twin = Some(twin);
+    }
+
+    /// A state arrives. If it is refused, nothing has changed.
+    fn arrive(&mut self, state: &[u8]) {
+        let before = self.one.save();
+        match self.one.load(state) {
+            Ok(()) => self.travel(),
+            Err(error) => {
+                check_text(&error);
+                assert_eq!(
+                    self.one.save(),
+                    before,
+                    "a state is refused, but has changed the device"
+                );
+            }
+        }
+    }
+
+    /// Holds the machines against each other.
+    fn compare(&mut self) {
+        let errors = self.one.errors();
+        errors.iter().for_each(|error| check_text(error));
+        let events = self.one.events();
+        let messages = core::mem::take(&mut self.one.world.messages);
+        let Some(twin) = &mut self.twin else {
+            return;
+        };
+        assert_eq!(twin.errors(), errors);
+        assert!(
+            events
+                .iter()
+                .map(|it| it.parts())
+                .eq(twin.events().iter().map(|it| it.parts())),
+            "{events:?}"
+        );
+        assert_eq!(core::mem::take(&mut twin.world.messages), messages);
+        assert_eq!(twin.world.pin, self.one.world.pin);
+        assert_eq!(twin.world.asked, self.one.world.asked);
+        assert!(twin.world.memory.is_like(&self.one.world.memory), "memory");
+        assert_eq!(twin.save(), self.one.save());
+    }
+}
