@@ -23,6 +23,7 @@ renew() { # renew FOLDER [KEEP]: makes FOLDER of a tar on standard input; only K
 }
 
 copy_repository() {
+    rm -rf -- "$home/my_devices"
     pack_checkout | renew "$repository" target
     # A clone without a change, for git status.
     git -C "$repository" init --quiet
