@@ -4,4 +4,5 @@
 
 pub mod my_rng;
 pub mod rust_edu;
+pub mod rust_sampler;
 pub mod rust_testdev;

@@ -109,6 +109,15 @@ impl Bar {
         }
     }
 
+    /// The same BAR, which the guest may prefetch.
+    #[must_use]
+    pub const fn prefetchable(self) -> Self {
+        Self {
+            prefetchable: true,
+            ..self
+        }
+    }
+
     /// The same BAR, with other rules.
     #[must_use]
     pub const fn with(self, rules: Rules) -> Self {
