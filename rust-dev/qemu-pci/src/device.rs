@@ -154,7 +154,7 @@ pub struct Rules {
     /// The largest piece in bytes, 1, 2, 4 or 8: a longer access arrives as several of this size, from the low
     /// address up.
     pub largest: u8,
-    /// What the guest reads where a read is refused, by the kit or by the model: cut to the access's size.
+    /// What the guest reads if the kit or the model refuses a read, cut to the access's size.
     pub refused: u64,
 }
 
@@ -177,13 +177,13 @@ impl Rules {
         }
     }
 
-    /// The same, and a refused read gives this.
+    /// The same rules, but a refused read gives this.
     #[must_use]
     pub const fn refused(self, refused: u64) -> Self {
         Self { refused, ..self }
     }
 
-    /// What is wrong with an access by these rules.
+    /// Checks an access against these rules.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ pub struct MsiX {
     pub bar: u8,
 }
 
-/// Which interrupts a device can send. The guest chooses one kind of those that it finds.
+/// Which kinds of interrupts a device can send. The guest uses one kind at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupts {
     /// Whether it has an interrupt pin (INTA).
@@ -238,12 +238,12 @@ pub struct Interrupts {
     pub msi: u8,
     /// MSI-X.
     pub msix: Option<MsiX>,
-    /// What to do on a machine without MSI: refuse the device, or go on with the pin.
+    /// Whether the device is refused on a machine without MSI. If not, it uses the pin there.
     pub msi_required: bool,
 }
 
 impl Interrupts {
-    /// None.
+    /// No interrupts.
     pub const NONE: Self = Self {
         pin: false,
         msi: 0,
@@ -257,7 +257,7 @@ impl Interrupts {
         ..Self::NONE
     };
 
-    /// The same, and so many MSI vectors.
+    /// The same with this number of MSI vectors.
     #[must_use]
     pub const fn with_msi(self, vectors: u8) -> Self {
         Self {
@@ -266,7 +266,7 @@ impl Interrupts {
         }
     }
 
-    /// Whether a device can have them.
+    /// Whether PCI and the kit allow these values.
     #[must_use]
     pub const fn is_possible(&self) -> bool {
         let msi = self.msi > 0 || self.msix.is_some();
@@ -304,8 +304,8 @@ impl Interrupts {
     }
 }
 
-/// A read-only number of a device, for people who look into QEMU (`qom-get`). It belongs to the QEMU
-/// process: it does not travel, and a reset leaves it.
+/// A read-only number that `qom-get` shows in QEMU's monitor. It counts from the start of the QEMU process: it is
+/// not saved, and a reset does not change it.
 #[derive(Debug)]
 pub struct Counter<D> {
     /// The property's name.
@@ -316,26 +316,25 @@ pub struct Counter<D> {
     pub get: fn(&D) -> u64,
 }
 
-/// What [`device!`](crate::device!) states of a device: its name, and the types that belong to it.
+/// A device's name and the types that belong to it, made by [`device!`](crate::device!).
 pub trait Declare: Send + Sized + 'static {
-    /// The name of QOM's type, with which the log's lines and the trace events begin.
+    /// The name of the QOM type. Log lines and trace events begin with it.
     const NAME: &'static CStr;
     /// What the user sets.
     type Properties: Properties;
-    /// What travels.
+    /// The saved state.
     type State: State;
-    /// What of it can be traced, beside what every device has.
+    /// Its own trace events.
     type Event: TraceEvents;
-    /// What the guest can do wrong, beside what the kit finds. A guest can cause as many as it likes, so it is
-    /// made into text only if somebody reads it.
+    /// Its own guest errors. A guest can cause any number of them, so the text is made only if somebody reads it.
     type Error: Display;
 }
 
 /// A PCI device.
 ///
-/// QEMU calls all methods with its big lock (BQL) held, so never two at a time, but from several threads: those
-/// of the virtual CPUs, the main loop, and the one that frees what is unplugged. So a device is `Send`. A virtual
-/// CPU waits while they run: they must end soon, whatever the guest asks for.
+/// QEMU holds its big lock (BQL) while it calls a method, so there is never more than one call at a time. The calls
+/// come from several threads (virtual CPUs, main loop, RCU), so a device is `Send`. A virtual CPU waits while a
+/// method runs: it must return soon, whatever the guest asks for.
 pub trait PciDevice: Declare {
     /// One line for `-device help`.
     const DESCRIPTION: &'static CStr;
@@ -349,21 +348,21 @@ pub trait PciDevice: Declare {
     const TIMERS: usize = 0;
     /// The longest delay of a timer, in nanoseconds: a saved state with a later one is refused.
     const LONGEST_DELAY: u64 = 3600 * 1_000_000_000;
-    /// What can be counted from outside.
+    /// Its counters.
     const COUNTERS: &'static [Counter<Self>] = &[];
 
-    /// The device as it is when power comes on.
+    /// Makes the device in its state at power-on.
     ///
     /// # Errors
     ///
-    /// When a property has a value that is not allowed; `realize` fails with this text then.
+    /// When a property has a value that is not allowed. QEMU then refuses the device with this text.
     fn new(properties: Self::Properties) -> Result<Self, String>;
 
-    /// Takes the device back to its state at power-on (the enter phase of a reset). Timers are stopped and the
-    /// interrupt pin is lowered by then.
+    /// Takes the device back to its state at power-on (the enter phase of a reset). The kit has stopped the timers
+    /// already, and a reset lowers the interrupt pin.
     fn reset(&mut self);
 
-    /// What a reset does to the machine around it (the hold phase).
+    /// The hold phase of a reset, after `reset`: here the device may use the machine, for example start a timer.
     fn reset_hold(&mut self, _host: &mut impl Host<Self>) {}
 
     /// Which of [`INTERRUPTS`](Self::INTERRUPTS) this device has, if that depends on a property.
@@ -375,18 +374,18 @@ pub trait PciDevice: Declare {
     ///
     /// # Errors
     ///
-    /// When no such read is defined. It is logged, and the guest reads the rules' `refused`.
+    /// When the device does not define such a read. It is logged, and the guest reads the rules' `refused`.
     fn read(
         &mut self,
         host: &mut impl Host<Self>,
         access: Access,
     ) -> Result<u64, GuestError<Self::Error>>;
 
-    /// The guest writes, by the rules of the BAR. What is above the access's size in `value` is 0.
+    /// The guest writes, by the rules of the BAR. The bits of `value` above the access's size are 0.
     ///
     /// # Errors
     ///
-    /// When no such write is defined. It is logged.
+    /// When the device does not define such a write. It is logged.
     fn write(
         &mut self,
         _host: &mut impl Host<Self>,
@@ -400,7 +399,7 @@ pub trait PciDevice: Declare {
     ///
     /// # Errors
     ///
-    /// When the guest has asked for something that is not possible. It is logged.
+    /// When what the guest asked for is not possible. It is logged.
     fn timer(
         &mut self,
         _host: &mut impl Host<Self>,
@@ -409,8 +408,8 @@ pub trait PciDevice: Declare {
         Ok(())
     }
 
-    /// All that has to travel for the device to go on elsewhere as if nothing had happened. The kit adds PCI
-    /// configuration space, interrupts and timers.
+    /// The state to save: all that the device needs to continue elsewhere. The kit adds PCI configuration space,
+    /// interrupts and timers.
     fn save(&self) -> Self::State {
         const {
             assert!(
@@ -426,12 +425,12 @@ pub trait PciDevice: Declare {
         None
     }
 
-    /// Goes on from `state`, which comes from outside and is not to be trusted. It has all default values where
-    /// an older device had no such field.
+    /// Continues from a saved state. It comes from outside: check all of it before you change the device. A field
+    /// that an older version did not save has its default.
     ///
     /// # Errors
     ///
-    /// When the state is impossible, or of a device with other properties; the device must be as it was then.
+    /// When the state is impossible, or from a device with other properties. The device must not have changed then.
     fn load(&mut self, _state: &Self::State) -> Result<(), String> {
         const {
             assert!(
@@ -446,19 +445,19 @@ pub trait PciDevice: Declare {
 /// The most timers a device can have.
 pub const MAX_TIMERS: usize = 8;
 
-/// The shortest delay of a timer, in nanoseconds. A timer that is armed anew for the present would hang QEMU
-/// under `-icount`, where time stands still while timers run.
+/// The shortest delay of a timer, in nanoseconds. Under `-icount` time stands still while timers run, so a timer
+/// that starts itself again without a delay would hang QEMU.
 pub const SHORTEST_DELAY: u64 = 10_000;
 
 /// The deadline of a timer that is not running.
 pub(crate) const NOT_RUNNING: u64 = u64::MAX;
 
-/// A delay as a timer can have it.
+/// The delay that a timer gets.
 pub(crate) fn delay<D: PciDevice>(asked: u64) -> u64 {
     asked.clamp(SHORTEST_DELAY, D::LONGEST_DELAY)
 }
 
-/// Whether a device's timers can have these deadlines, which a state brought.
+/// Checks the deadlines in a saved state.
 pub(crate) fn check_deadlines<D: PciDevice>(
     state: &D::State,
     now: u64,
@@ -505,7 +504,7 @@ pub(crate) fn pieces<D: PciDevice>(access: Access) -> impl Iterator<Item = (Acce
     })
 }
 
-/// What the guest reads, by the BAR's rules; and what is wrong with the access.
+/// The guest reads, by the BAR's rules.
 pub(crate) fn read<D: PciDevice>(
     device: &mut D,
     host: &mut impl Host<D>,
@@ -524,7 +523,7 @@ pub(crate) const fn cut(value: u64, size: u32) -> u64 {
     }
 }
 
-/// What a read gives that is refused.
+/// The value of a refused read.
 pub(crate) fn refused<D: PciDevice>(access: Access) -> u64 {
     cut(rules::<D>(access.bar).refused, access.size)
 }
@@ -540,7 +539,7 @@ pub(crate) fn write<D: PciDevice>(
     device.write(host, access, cut(value, access.size))
 }
 
-/// Fails to compile if no PCI device can be as `D` says.
+/// Fails to compile if no PCI device can have the constants of `D`.
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 pub(crate) const fn check<D: PciDevice>() {
     let mut taken = match D::INTERRUPTS.msix {
@@ -593,8 +592,8 @@ pub(crate) const fn check<D: PciDevice>() {
 /// }
 /// ```
 ///
-/// Each of the four lines may be left out, in this order. The C functions that the device's shim names begin
-/// with the name.
+/// Each of the four lines is optional; keep this order. The names of the C functions that the device's shim uses
+/// begin with the device's name.
 #[macro_export]
 macro_rules! device {
     ($name:ident: $device:ty $({
@@ -616,7 +615,7 @@ macro_rules! device {
     };
 }
 
-/// The first, or the second where that is left out.
+/// The first type, or the second if the first is left out.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! or {
@@ -628,7 +627,7 @@ macro_rules! or {
     };
 }
 
-/// A name as C wants it.
+/// A name as a C string.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! c_name {

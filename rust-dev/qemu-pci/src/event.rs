@@ -2,9 +2,10 @@
 
 //! Trace events.
 //!
-//! Every device has four: `NAME_read`, `NAME_write`, `NAME_reset` and `NAME_guest_error`. Those of its own are
-//! declared with [`trace_events!`](crate::trace_events!). QEMU reads both from a text file,
-//! `hw/misc/NAME/trace-events`, which a test of the device compares with [`check_trace_events`](crate::testing::check_trace_events).
+//! Every device has four: `NAME_read`, `NAME_write`, `NAME_reset` and `NAME_guest_error`. A device declares its own
+//! with [`trace_events!`](crate::trace_events!). QEMU reads all of them from the text file
+//! `hw/misc/NAME/trace-events`. A unit test of the device checks or writes that file:
+//! [`check_trace_events`](crate::testing::check_trace_events).
 
 use core::convert::Infallible;
 
@@ -44,7 +45,7 @@ impl TraceEvents for Infallible {
 ///
 /// ```
 /// qemu_pci::trace_events! {
-///     /// What of the device can be traced.
+///     /// The device's trace events.
 ///     pub enum Event {
 ///         /// The guest seeded it.
 ///         seed(seed: u32) = "seed 0x%x";

@@ -2,15 +2,15 @@
 
 //! A kit for PCI devices of QEMU, written in Rust.
 //!
-//! A device is a struct that implements [`PciDevice`]. [`device!`] gives it its name, and the C functions
-//! that its shim in QEMU's tree names. What a device states about itself, it states once:
+//! A device is a struct that implements [`PciDevice`]. [`device!`] gives it its name, and makes the C functions that
+//! its shim in QEMU's tree uses. `examples/one_register.rs` is a whole one. The parts of a device:
 //!
-//! - [`device`]: what a PCI device is: identity, BARs, interrupts, timers, and what it does on an access.
-//! - [`register`]: the registers of a BAR, and what is wrong with an access ([`GuestError`]).
+//! - [`mod@device`]: what a PCI device is: identity, BARs, interrupts, timers, and what it does on an access.
+//! - [`register`]: the registers of a BAR, and why an access is refused ([`GuestError`]).
 //! - [`property`]: what the user sets with `-device NAME,PROPERTY=VALUE`.
-//! - [`state`]: what migrations and snapshots carry.
+//! - [`mod@state`]: what migrations and snapshots carry.
 //! - [`event`]: trace events.
-//! - [`host`]: what a device may ask of the machine around it: DMA, interrupts, time, entropy.
+//! - [`host`]: what a device can ask of the machine around it: DMA, interrupts, timers, entropy.
 //! - [`testing`]: a machine for unit tests.
 //!
 //! None of these needs QEMU or has unsafe code. `glue` (feature `qemu`) connects them to QEMU; it is the only
@@ -36,7 +36,7 @@ pub use host::{Host, ReadMemory, WriteMemory};
 pub use register::{GuestError, Mode};
 pub use state::Bounded;
 
-/// What every device names.
+/// What nearly every device uses.
 pub mod prelude {
     pub use core::ffi::CStr;
 

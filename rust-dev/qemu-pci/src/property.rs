@@ -24,7 +24,7 @@ pub enum Value {
     I64(i64),
     /// Bytes, which users may write as 4K or 1M.
     Size(u64),
-    /// A text. UTF-8, with replacements for what is not.
+    /// A text. Bytes that are not UTF-8 are replaced.
     Text(String),
 }
 
@@ -86,7 +86,7 @@ pub trait Properties: Default {
     ///
     /// # Errors
     ///
-    /// The first of the visitor's.
+    /// The visitor's first error.
     fn visit<V: PropertyVisitor>(&mut self, visitor: &mut V) -> Result<(), V::Error>;
 }
 
@@ -99,7 +99,7 @@ pub trait PropertyVisitor {
     ///
     /// # Errors
     ///
-    /// When this visitor can go no further.
+    /// When this visitor cannot continue.
     fn property<T: Property>(
         &mut self,
         name: &'static CStr,
@@ -115,11 +115,11 @@ impl Properties for () {
     }
 }
 
-/// A name that an enum has not, made into a sentence by its `Display`.
+/// An unknown name for an enum. `Display` makes a sentence of it.
 pub struct UnknownName<'a> {
-    /// What was given.
+    /// The unknown name.
     pub given: &'a str,
-    /// What there is.
+    /// The names that there are.
     pub names: &'static [&'static str],
 }
 
@@ -169,9 +169,9 @@ pub const fn dashed<const N: usize>(name: &str) -> [u8; N] {
 /// }
 /// ```
 ///
-/// A property has its field's name, with `-` for each `_`, or just the name in front of the field. Its comment is the
-/// line that `-device NAME,help` shows. The types are bool, u8 to u64, i32, i64, [`Size`], String, and enums of
-/// [`property_enum!`](crate::property_enum!).
+/// A property has its field's name, with `-` for each `_`, or exactly the name in quotes before the field. Its doc
+/// comment is the line that `-device NAME,help` shows. The types are bool, u8 to u64, i32, i64, [`Size`], String, and
+/// enums of [`property_enum!`](crate::property_enum!).
 #[macro_export]
 macro_rules! properties {
     (
@@ -237,8 +237,7 @@ macro_rules! property_name {
     };
 }
 
-/// Makes a type of property of an enum: its values are known to the user by these names, with which they are
-/// displayed too.
+/// Makes an enum a type of property. Users know its values by these names, and `Display` gives the names.
 ///
 /// ```
 /// #[derive(Clone, Copy)]
@@ -330,7 +329,7 @@ pub fn describe<P: Properties>() -> Vec<Described> {
     describe.0
 }
 
-/// The properties with these values, one for each of [`describe`], in its order.
+/// The properties with these values: one for each that [`describe`] gives, in the same order.
 ///
 /// # Errors
 ///

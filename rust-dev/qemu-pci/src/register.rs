@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Registers, and what is wrong with an access.
+//! Registers, and guest errors.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -18,22 +18,22 @@ pub enum Mode {
     ReadWrite,
 }
 
-/// Something that the guest did wrong. The access takes and changes nothing.
+/// Why an access is refused. A refused access changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestError<E = Infallible> {
-    /// The access is not of the size, in bytes, of which this is the sum.
+    /// The access does not have one of these sizes in bytes, given as their sum.
     Size(u8),
-    /// It is not at a multiple of its size.
+    /// The offset is not a multiple of the size.
     Unaligned,
     /// No register is there.
     NoRegister,
-    /// A write to this register, which is for reading.
+    /// A write to this read-only register.
     ReadOnly(&'static str),
-    /// A read of this register, which is for writing.
+    /// A read of this write-only register.
     WriteOnly(&'static str),
-    /// A write to this register, which the device is still working with.
+    /// A write to this register while the device is using it.
     Busy(&'static str),
-    /// Something that only this device knows.
+    /// An error of the device's own.
     Device(E),
 }
 
@@ -97,7 +97,7 @@ pub trait Registers: Copy + 'static {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is shorter than the access.
+    /// When there is none at this offset, or it is shorter than the access.
     fn accessed<E>(access: Access) -> Result<Self, GuestError<E>> {
         let register = Self::at(access.offset).ok_or(GuestError::NoRegister)?;
         match access.size <= register.size().into() {
@@ -150,8 +150,8 @@ pub trait Registers: Copy + 'static {
 /// assert_eq!(Register::at(4), Some(Register::START));
 /// ```
 ///
-/// A register has 4 bytes, and does not take longer accesses. One of another size is declared with it:
-/// `ADDRESS[8]: ReadWrite = 0x8`.
+/// A register has 4 bytes, unless another size stands behind its name, as in `ADDRESS[8]: ReadWrite = 0x8`. Longer
+/// accesses are refused.
 #[macro_export]
 macro_rules! registers {
     (
@@ -221,8 +221,8 @@ macro_rules! register_size {
     };
 }
 
-/// Declares the bits of a register, as a type of the crate `bitflags`. A state can have fields of it; they can
-/// arrive with unknown bits, which `T::all().contains(bits)` finds.
+/// Declares the bits of a register, as a type of the crate `bitflags`. It can be the type of a field of a saved state;
+/// such a field can arrive with unknown bits, so check it with `T::all().contains(bits)`.
 ///
 /// ```
 /// qemu_pci::bits! {

@@ -5,11 +5,11 @@
 use core::ffi::CStr;
 use core::slice;
 
-/// A state, made by [`state!`](crate::state!). `default()` has what a field is where an older state lacks it.
+/// A state, made by [`state!`](crate::state!). `default()` gives the values of fields that an older state lacks.
 pub trait State: Clone + Default + Send + 'static {
-    /// The version that is written. To be raised when fields are added.
+    /// The version that is saved. Raise it when you add fields.
     const VERSION: u8;
-    /// The oldest version that is read.
+    /// The oldest version that can be loaded.
     const OLDEST: u8;
 
     /// Shows every field to `visitor`, always the same ones in the same order.
@@ -19,7 +19,7 @@ pub trait State: Clone + Default + Send + 'static {
 /// A number as VMState has it: unsigned and signed integers, and bool.
 pub trait Scalar: Copy + Default + Send + sealed::Scalar + 'static {}
 
-/// What a scalar is.
+/// The types of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScalarKind {
     /// A byte, 0 or 1.
@@ -45,7 +45,7 @@ pub enum ScalarKind {
 pub(crate) mod sealed {
     use super::ScalarKind;
 
-    /// Only types of which any bytes that QEMU writes are a value.
+    /// Only types for which all bytes that QEMU may write are valid.
     pub trait Scalar {
         const KIND: ScalarKind;
         fn to_bytes(self) -> [u8; 8];
@@ -95,13 +95,13 @@ impl sealed::Scalar for bool {
 pub enum Shape {
     /// One.
     Single,
-    /// Always as many.
+    /// A fixed number of them.
     Array,
 }
 
 /// Goes over the fields of a state, to describe, write or read them.
 pub trait StateVisitor {
-    /// States of an older version than this lack the next field.
+    /// The next field is missing in states older than this version.
     fn since(&mut self, version: u8);
 
     /// A number, or several.
@@ -117,7 +117,7 @@ pub trait StateVisitor {
         value: &mut Bounded<T, N>,
     );
 
-    /// A part that is only carried if it is present. Its name is that of the whole state, `/`, and `name`.
+    /// A part that is saved only if it is present. Its full name is the state's name, `/`, and `name`.
     fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>);
 }
 
@@ -155,7 +155,7 @@ impl<T: Scalar> Element for T {
 ///
 /// # Invariants
 ///
-/// `count` is at most `N`. QEMU saves as many values as it says.
+/// `count` is at most `N`. QEMU saves that many values.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounded<T, const N: usize> {
     pub(crate) count: u32,
@@ -212,12 +212,12 @@ impl<T: Scalar, const N: usize> Field for Bounded<T, N> {
     }
 }
 
-/// A part of a state that is carried only if it is there.
+/// A part of a state that is saved only if it is present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subsection<S> {
-    /// Whether it is there.
+    /// Whether it is present.
     pub present: bool,
-    /// What is in it.
+    /// Its contents.
     pub value: S,
 }
 
@@ -227,7 +227,7 @@ impl<S: State> Field for Subsection<S> {
     }
 }
 
-/// For a device that has nothing to carry along.
+/// For a device without a saved state.
 impl State for () {
     const VERSION: u8 = 1;
     const OLDEST: u8 = 1;
@@ -242,7 +242,7 @@ pub const MAX_SUBSECTIONS: usize = 4;
 ///
 /// ```
 /// qemu_pci::state! {
-///     /// What travels.
+///     /// The saved state.
 ///     #[derive(Debug, PartialEq)]
 ///     pub struct Saved: version 2, oldest 1 {
 ///         count: u32,
@@ -253,9 +253,10 @@ pub const MAX_SUBSECTIONS: usize = 4;
 /// assert_eq!(Saved::default().limit, 100);
 /// ```
 ///
-/// An older state lacks a field that is `since` a newer version; it has its default then. The types of fields are bool, integers of 8 to 64 bits, arrays, other structs of this macro, [`Bounded`] and
-/// [`Subsection`]. A field without a default is 0. Subsections stand in the outermost struct only, which is also
-/// the only one with versions.
+/// A field with `[since 2]` is missing in states of version 1; it has its default then, and 0 if none is given.
+///
+/// The types of fields are bool, integers of 8 to 64 bits, types of [`bits!`](crate::bits!), arrays, other structs of
+/// this macro, [`Bounded`] and [`Subsection`]. Only the outermost struct has versions and subsections.
 #[macro_export]
 macro_rules! state {
     (

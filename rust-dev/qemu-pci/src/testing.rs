@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A machine for tests of devices: what QEMU would do around one, without QEMU.
+//! A machine for unit tests of devices. It does what QEMU would do, without QEMU, and is stricter about mistakes.
 
 mod memory;
 mod options;
@@ -31,7 +31,7 @@ pub enum Delivery {
 pub struct Machine<D: PciDevice> {
     /// The device.
     pub device: D,
-    /// All around it.
+    /// What is around it.
     pub world: World<D>,
 }
 
@@ -48,11 +48,11 @@ pub struct World<D: PciDevice> {
     pub messages: Vec<u16>,
     /// How interrupts are delivered.
     pub delivery: Delivery,
-    /// Which requests for entropy are answered, with what [`entropy`] says: bit n for the n-th, modulo 64.
+    /// Which requests for entropy succeed: bit n for the n-th, modulo 64. [`entropy`] gives the bytes.
     pub entropy: u64,
     /// How many requests for entropy there were.
     pub asked: u32,
-    /// How often the device has read memory: what it reads twice, the guest may have changed in between.
+    /// How often the device has read memory. Between two reads of the same bytes the guest may have changed them.
     pub memory_reads: u32,
     /// How often timers have run.
     pub timer_runs: u64,
@@ -66,7 +66,7 @@ pub struct World<D: PciDevice> {
     level: Option<bool>,
 }
 
-/// What the n-th request for entropy is answered with: words that tell which they are.
+/// The bytes that the n-th request for entropy gets: a different word at each place.
 pub fn entropy(n: u32, bytes: &mut [u8]) {
     let first = (n ^ 0x5555_5555).wrapping_mul(0x9e37_79b9);
     for (i, word) in (0..).zip(bytes.chunks_mut(4)) {
@@ -84,7 +84,7 @@ impl<D: PciDevice> Machine<D> {
     ///
     /// # Errors
     ///
-    /// As the device says.
+    /// The device's, if it refuses the properties.
     pub fn new(properties: D::Properties) -> Result<Self, String> {
         const { device::check::<D>() };
         let device = D::new(properties)?;
@@ -119,7 +119,7 @@ impl<D: PciDevice> Machine<D> {
     ///
     /// # Errors
     ///
-    /// For a property that there is not, a value that is none, and as the device says.
+    /// For an unknown property or an invalid value, and the device's, if it refuses the properties.
     pub fn with(options: &str) -> Result<Self, String> {
         Self::new(parse(options)?)
     }
@@ -143,12 +143,12 @@ impl<D: PciDevice> Machine<D> {
         }
     }
 
-    /// What the guest did wrong since this was last asked.
+    /// The guest errors since the last call.
     pub fn errors(&mut self) -> Vec<String> {
         core::mem::take(&mut self.world.errors)
     }
 
-    /// What was traced since this was last asked.
+    /// The events that were traced since the last call.
     pub fn events(&mut self) -> Vec<D::Event> {
         core::mem::take(&mut self.world.events)
     }
@@ -197,7 +197,7 @@ impl<D: PciDevice> Machine<D> {
     ///
     /// # Errors
     ///
-    /// As the device says, and for bytes that are no state of this device. Nothing has changed then.
+    /// When the bytes are not a state of this device, or the device refuses it. Nothing has changed then.
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.load_version(<D::State as crate::state::State>::VERSION, bytes)
     }
@@ -227,7 +227,7 @@ impl<D: PciDevice> Machine<D> {
 }
 
 impl<D: PciDevice> World<D> {
-    /// Ends an access: delivers interrupts, and notes what was wrong.
+    /// Ends an access: delivers interrupts, and keeps its error.
     fn after<T>(&mut self, access: Access, result: Result<T, GuestError<D::Error>>) -> Option<T> {
         let Access { offset, size, .. } = access;
         self.note(
