@@ -41,7 +41,7 @@ impl Page {
 pub struct Memory {
     start: u64,
     pages: Arc<[Page]>,
-    /// The addresses over which nothing is mapped in one piece, in order.
+    /// A mapping never extends across these addresses. In order.
     cuts: Arc<[u64]>,
     bytes: Arc<Mutex<Vec<u8>>>,
 }
@@ -59,14 +59,14 @@ impl Memory {
         }
     }
 
-    /// The same memory, of which a device can map no more than a page at a time, as behind an IOMMU.
+    /// The same memory, but a device can map at most a page at a time, as behind an IOMMU.
     #[must_use]
     pub fn scattered(self) -> Self {
         let (start, count) = (self.start, self.pages.len() as u64);
         self.cut_at((1..count).map(|page| start + page * PAGE))
     }
 
-    /// The same memory, of which a device can map nothing in one piece over these addresses. They are in order.
+    /// The same memory, but a mapping never extends across these addresses, which are in order.
     #[must_use]
     pub fn cut_at(self, addresses: impl IntoIterator<Item = u64>) -> Self {
         let cuts: Arc<[u64]> = addresses.into_iter().collect();
@@ -94,7 +94,7 @@ impl Memory {
         f(&mut self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How many bytes from `address` on are in one piece that a device may use, `length` at most; 0 if none.
+    /// How many of `length` bytes from `address` on a device may use in one piece; 0 if none.
     #[must_use]
     pub fn piece(&self, address: u64, length: u64, may: impl Fn(Page) -> bool) -> u64 {
         let there = |address: u64| {
@@ -113,7 +113,7 @@ impl Memory {
         length.min(end - address)
     }
 
-    /// What the guest's processor reads; it must be there.
+    /// The guest's processor reads memory, which must be there.
     #[must_use]
     pub fn load(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
@@ -121,7 +121,7 @@ impl Memory {
         bytes
     }
 
-    /// What the guest's processor writes; it must be there.
+    /// The guest's processor writes memory, which must be there.
     pub fn store(&self, address: u64, bytes: &[u8]) {
         let at = self.offset(address);
         self.with(|all| {
@@ -195,7 +195,7 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// A device should not go beyond the end, though QEMU would leave that out.
+    /// A device should not go beyond the end, although QEMU would ignore that.
     fn within(&self, at: usize, count: usize) -> u64 {
         let end = at.checked_add(count).expect("no end");
         assert!(

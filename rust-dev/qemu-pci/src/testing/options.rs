@@ -4,12 +4,12 @@
 
 use crate::property::{Properties, Value, describe, from_values};
 
-/// The properties that a user names as in `-device NAME,PROPERTY=VALUE,...`, for tests. Numbers are decimal, or
+/// Parses properties as in `-device NAME,PROPERTY=VALUE,...`, without the device's name. Numbers are decimal, or
 /// hexadecimal with `0x`.
 ///
 /// # Errors
 ///
-/// For a property that there is not, or a value that it cannot have.
+/// For an unknown property or an invalid value.
 pub fn parse<P: Properties>(options: &str) -> Result<P, String> {
     let described = describe::<P>();
     let mut values: Vec<_> = described.iter().map(|it| it.default.clone()).collect();

@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::device::PciDevice;
 use crate::event::{Declared, TraceEvents};
 
-/// Compares the `trace-events` file of a device in QEMU's tree with the events of `D`. With `UPDATE_TRACE_EVENTS`
-/// in the environment, writes it first. A test runs in the folder of its crate, from where `path` leads to the file.
+/// Compares a device's `trace-events` file with the events of `D`. With `UPDATE_TRACE_EVENTS` in the environment, it
+/// writes the file first. `path` is relative to the directory of the device's crate, where cargo runs tests.
 ///
 /// # Panics
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A state as the bytes of a migration stream: big-endian, field by field.
+//! A state as the bytes of a migration stream: big-endian, one field after another.
 
 use core::ffi::CStr;
 use core::slice;
@@ -82,7 +82,7 @@ struct Reader<'a> {
     version: u8,
     since: u8,
     error: Option<&'static str>,
-    /// A second way through the fields is for the subsections.
+    /// Whether this is the second pass, which reads the subsections.
     subsections: bool,
 }
 
@@ -170,7 +170,7 @@ impl StateVisitor for Reader<'_> {
 ///
 /// # Errors
 ///
-/// When QEMU would not take them.
+/// When QEMU would refuse them.
 pub fn read<S: State>(version: u8, bytes: &[u8]) -> Result<(S, &[u8]), String> {
     if !(S::OLDEST..=S::VERSION).contains(&version) {
         return Err(format!(
