@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the build scripts of the kit and of device crates share: how QEMU's build compiles C, and the trace
-//! events of the devices.
+//! What the build scripts of the kit and of device crates share: the compiler and flags of QEMU's build, and the
+//! calls of the devices' trace events.
 
 mod trace;
 
@@ -15,7 +15,7 @@ pub type Result<T> = std::result::Result<T, String>;
 
 /// The directory in which QEMU is being built.
 const BUILD_DIR: &str = "QEMU_BUILD_DIR";
-/// A file that every QEMU with PCI compiles, with all that a device needs too.
+/// A file that every QEMU with PCI compiles, with the flags that a device needs.
 const MODEL: &str = "hw/pci/pci.c";
 
 /// A configured QEMU tree, and how it compiles the C code of a device.
@@ -26,7 +26,7 @@ pub struct Qemu {
     /// Include paths, defines and language standard, which bindgen needs too.
     pub flags: Vec<String>,
     compiler: String,
-    /// What only a compiler that generates code is told.
+    /// Flags for generating code, which bindgen does not need.
     code_generation: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl Qemu {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is not as QEMU's build makes it.
+    /// When the variable is not set, or the tree is not configured.
     pub fn find() -> Result<Self> {
         println!("cargo::rerun-if-env-changed={BUILD_DIR}");
         let build_dir = env::var_os(BUILD_DIR).ok_or_else(|| {
@@ -136,7 +136,7 @@ impl Qemu {
     }
 }
 
-/// The folder for what a build script makes.
+/// The directory for a build script's output, `OUT_DIR`.
 ///
 /// # Errors
 ///
@@ -146,15 +146,15 @@ pub fn out_dir() -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// Ends a build script with an error of one sentence, which a panic would bury.
+/// Ends a build script with an error of one sentence. A panic would hide it in a backtrace.
 pub fn report(result: Result<()>) {
     if let Err(error) = result {
         println!("cargo::error={error}");
     }
 }
 
-/// The build script of a device crate with the feature `qemu`: compiles what calls the trace events of all devices
-/// that `src/devices.rs` lists.
+/// The whole build script of a device crate with the feature `qemu`: compiles the calls of the trace events of all
+/// devices in `src/devices.rs`.
 pub fn devices() {
     report(trace::compile());
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Trace events are inline functions of headers that QEMU generates, with a name each. Here C functions are made
-//! of them that a device's Rust code can call.
+//! QEMU generates an inline C function for each trace event. Rust cannot call those, so this writes C functions that
+//! can be called.
 
 use std::fmt::Write;
 use std::fs;
@@ -51,8 +51,8 @@ fn devices(list: &str) -> impl Iterator<Item = &str> {
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
 }
 
-/// The C functions for a device with these events: one for each that every device has, and one for all its own,
-/// in their order.
+/// The C functions for a device with these events: one for each event that every device has, and one for all the
+/// device's own, by their index.
 fn functions(device: &str, events: &str) -> String {
     let upper = device.to_uppercase();
     let mut own = String::new();

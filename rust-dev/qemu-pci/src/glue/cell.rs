@@ -8,12 +8,11 @@ use super::bindings;
 
 /// A value that QEMU's callbacks reach through a shared reference.
 ///
-/// The BQL keeps other threads away, and is looked for at each borrow. This cell keeps the one thread from two
-/// borrows at once: QEMU may call back into a device while one of the device's own callbacks runs, so no `&mut`
-/// may be made from the pointer that it hands out. Callbacks borrow the value here instead, for as long as plain
-/// Rust code runs on it, and act on QEMU (interrupts, reports) after the borrow has ended. What a device asks of
-/// its `Host` meanwhile does not come back to it, except by way of an IOMMU whose tables a guest has put into the
-/// device's own BAR: QEMU refuses that, and so does this cell.
+/// The BQL keeps other threads out; each borrow checks that it is held. The cell keeps one thread from borrowing twice:
+/// QEMU may call a device while one of the device's own callbacks runs, so a `&mut` from QEMU's pointer would be
+/// unsound. A callback borrows the value only while the device's method runs, and acts on QEMU (interrupts, reports)
+/// after that. The method's own calls of its `Host` do not re-enter the device, except through an IOMMU whose tables a
+/// guest has put into the device's BAR: QEMU refuses that, and so does this cell.
 pub struct BqlCell<T>(RefCell<T>);
 
 impl<T> BqlCell<T> {

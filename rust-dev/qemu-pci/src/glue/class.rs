@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What QEMU is told of a device's type.
+//! A device's type, as QEMU's class describes it.
 
 use core::ffi::{CStr, c_char, c_void};
 use core::mem::offset_of;
@@ -14,7 +14,7 @@ use super::vmstate;
 use crate::device::Counter;
 use crate::property::describe;
 
-/// A type of device: all that QEMU keeps pointers to.
+/// A type of device: the data that QEMU keeps pointers to.
 pub struct Type {
     /// The properties, and where their values are.
     pub slots: Slots,
@@ -25,7 +25,7 @@ pub struct Type {
 }
 
 impl Type {
-    /// That of the devices `D`.
+    /// The type of the devices `D`.
     #[must_use]
     pub fn of<D: Hooks>() -> Self {
         Self {
@@ -42,11 +42,11 @@ impl Type {
     }
 }
 
-/// Callbacks that see every access of 1 to 8 bytes as it came, unaligned ones too; little-endian.
+/// Callbacks that get every access of 1 to 8 bytes as it came, unaligned ones too; little-endian.
 ///
-/// Which accesses are allowed is for the kit to say ([`Rules`](crate::Rules)), not for QEMU's memory core: the core
-/// would turn some bad accesses into good ones (an aligned word cut out of an unaligned 8-byte write), and
-/// logs its own refusals differently from version to version.
+/// The kit checks accesses itself ([`Rules`](crate::Rules)) and leaves nothing to QEMU's memory core: the core turns
+/// some bad accesses into good ones (it cuts an aligned word out of an unaligned 8-byte write), and its log of
+/// refused accesses differs from version to version.
 fn every_access<D: Hooks>() -> MemoryRegionOps {
     let mut ops = MemoryRegionOps {
         read: D::MMIO_READ,
@@ -172,7 +172,7 @@ unsafe extern "C" fn counter<D: Hooks>(
     }
 }
 
-/// Reads how often the guest did something wrong.
+/// Reads the number of guest errors.
 ///
 /// # Safety
 ///

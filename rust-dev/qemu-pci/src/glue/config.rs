@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What a device puts into its PCI configuration space, beyond the ids of its class.
+//! PCI configuration space, except for the ids, which are in the class.
 
 use core::ptr;
 
 use super::bindings::{self, Error, PCIDevice};
 use crate::device::Identity;
 
-/// Adds what the identity says. Returns why that is not possible.
+/// Adds the identity's capabilities. Fails if there is no room for them.
 ///
 /// # Safety
 ///

@@ -8,14 +8,14 @@ use std::ffi::CString;
 
 use super::bindings;
 
-/// The text as C wants it. A NUL in it, which no text of ours has, would end it early.
+/// The text as a C string, without NUL bytes, which would end it early.
 pub fn c_text(text: &dyn Display) -> CString {
     let mut bytes = text.to_string().into_bytes();
     bytes.retain(|byte| *byte != 0);
     CString::new(bytes).unwrap_or_default()
 }
 
-/// Fails the operation that QEMU gave `errp` for, with a text that reaches whoever asked for it.
+/// Sets QEMU's error for the operation that failed. QEMU shows the text to the user who asked for it.
 ///
 /// # Safety
 ///
@@ -58,7 +58,7 @@ pub fn guest_errors_are_logged() -> bool {
     unsafe { bindings::qemu_loglevel_mask(bindings::LOG_GUEST_ERROR as c_int) }
 }
 
-/// Logs what the guest did wrong, as `device path: what` on a line of its own.
+/// Logs a guest error, as a line `device path: what`.
 pub fn log_guest_error(device: &CStr, path: &CStr, what: &CStr) {
     // SAFETY: the format takes three strings, and all are NUL-terminated and live through the call, which
     // copies them.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The C functions of a device, each a line to the generic code.
+//! The C functions of a device. Each calls the generic code.
 //!
-//! No panic crosses into C: a device crate's profiles abort on one.
+//! No panic crosses into C: a device crate has `panic = "abort"` in its profiles.
 
 use core::ffi::{c_char, c_uint, c_void};
 
@@ -15,23 +15,23 @@ pub type ReadHook = Option<unsafe extern "C" fn(*mut c_void, bindings::hwaddr, c
 /// `MemoryRegionOps::write`.
 pub type WriteHook = Option<unsafe extern "C" fn(*mut c_void, bindings::hwaddr, u64, c_uint)>;
 
-/// A device's trace events, as qemu-pci-build makes C functions of them. Paths and texts are NUL-terminated.
+/// A device's trace events: the C functions that qemu-pci-build makes. Paths and texts are NUL-terminated.
 pub struct Trace {
-    /// The guest has read: BAR, offset, size, and what it got.
+    /// The guest has read: BAR, offset, size, and the value.
     pub read: unsafe extern "C" fn(*const c_char, c_uint, u64, c_uint, u64),
-    /// The guest writes: BAR, offset, size, and what.
+    /// The guest writes: BAR, offset, size, and the value.
     pub write: unsafe extern "C" fn(*const c_char, c_uint, u64, c_uint, u64),
     /// The device was reset.
     pub reset: unsafe extern "C" fn(*const c_char),
-    /// The guest did something wrong.
+    /// A guest error: its text.
     pub guest_error: unsafe extern "C" fn(*const c_char, *const c_char),
-    /// Whether somebody traces that.
+    /// Whether guest errors are traced.
     pub guest_error_is_traced: unsafe extern "C" fn() -> bool,
-    /// One of the device's own events: its place among them, and its arguments.
+    /// One of the device's own events: its index, and its arguments.
     pub event: unsafe extern "C" fn(*const c_char, usize, *const u64),
 }
 
-/// A device of which [`hooks!`](crate::hooks!) has made C functions.
+/// A device with C functions, which [`hooks!`](crate::hooks!) makes.
 pub trait Hooks: PciDevice {
     /// Its trace events.
     const TRACE: Trace;
@@ -46,12 +46,12 @@ pub trait Hooks: PciDevice {
     /// `MemoryRegionOps::write`.
     const MMIO_WRITE: WriteHook;
 
-    /// What QEMU is told of the type, always the same.
+    /// The type, made at the first call.
     fn describe() -> &'static Type;
 }
 
-/// Makes the C functions that a device's shim names, and those that QEMU's class has. Their names begin with that of
-/// the device, so that a shim of another name does not link.
+/// Makes the C functions that the shim and QEMU's class use. Their names begin with the device's, so a shim with
+/// another name does not link.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! hooks {

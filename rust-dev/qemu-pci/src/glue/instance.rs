@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! One device: what QEMU allocates for it, and what QEMU calls on it.
+//! One device: what QEMU allocates for it, and the callbacks that QEMU calls on it.
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt::{self, Display};
@@ -18,7 +18,7 @@ use crate::device::{self, Access, Bar, BarKind, Counter, MAX_TIMERS, NOT_RUNNING
 use crate::property::from_values;
 use crate::register::GuestError;
 
-/// What a callback of a state returns when it has failed.
+/// What a callback of the saved state returns on failure.
 pub const INVALID: c_int = -(bindings::EINVAL as c_int);
 
 /// What QEMU allocates for each device: its own part first, as QOM demands, then ours, then the slots of the
@@ -28,9 +28,9 @@ pub struct Instance<D: PciDevice> {
     parent: PCIDevice,
     regions: [Region; 6],
     timers: [TimerSlot; MAX_TIMERS],
-    /// What of the timers travels. Used between `pre_save` or `pre_load`, QEMU, and `post_load`.
+    /// The saved deadlines of the timers. Used only while QEMU saves or loads.
     pub(super) deadlines: [u64; MAX_TIMERS],
-    /// What of the device travels, likewise.
+    /// The saved state, likewise.
     pub(super) state: D::State,
     /// None until the device is realized.
     device: BqlCell<Option<D>>,
@@ -57,8 +57,8 @@ struct TimerSlot {
 /// # Invariants
 ///
 /// Points to an `Instance<D>`, with its slots, that went through [`Instance::init`] and lives as long as this does.
-/// QEMU owns and changes its own fields at any time: only pointers to them are made, never references. This
-/// thread holds the BQL, except where it is a migration that brings a state.
+/// QEMU changes its own fields at any time, so we make pointers to them and never references. This thread holds the
+/// BQL, except when a migration loads a state.
 pub struct Place<D: PciDevice> {
     instance: NonNull<Instance<D>>,
     device: PhantomData<D>,
@@ -85,9 +85,8 @@ impl<D: Hooks> Instance<D> {
         D::describe().slots.end()
     }
 
-    /// For `TypeInfo::instance_init`: makes a new device fit to be used as a [`Place`], with its regions. They belong
-    /// to the device as long as it lives: made in `realize`, they would be made twice where a device whose realize
-    /// failed is tried again.
+    /// For `TypeInfo::instance_init`: prepares a new device for use as a [`Place`], and makes its regions. They are
+    /// made here and not in `realize`, because `realize` may run again after it failed.
     ///
     /// # Safety
     ///
@@ -213,7 +212,7 @@ impl<D: PciDevice> Place<D> {
         }
     }
 
-    /// Its part that is QEMU's.
+    /// QEMU's part of it.
     pub fn pci_device(self) -> NonNull<PCIDevice> {
         self.instance.cast()
     }
@@ -237,7 +236,7 @@ impl<D: PciDevice> Place<D> {
         value.flatten().unwrap_or_default()
     }
 
-    /// How often the guest did something wrong.
+    /// How many guest errors there were.
     pub fn guest_errors(self) -> u64 {
         self.guest_error_count()
             .with(|count| *count)
@@ -273,7 +272,7 @@ impl<D: PciDevice> Place<D> {
         unsafe { CStr::from_ptr(self.path_pointer()) }
     }
 
-    /// The same, without looking for its end, which every traced access would pay for.
+    /// The same as a pointer, without the cost of finding the text's end.
     pub fn path_pointer(&self) -> *const c_char {
         // SAFETY: the field is within the live instance. QEMU sets it at the end of realize; frees it when the
         // device is realized again, fails to realize, or is finalized, always with the BQL held; none of that
@@ -331,8 +330,8 @@ impl<D: Hooks> Place<D> {
         }
     }
 
-    /// For `PCIDeviceClass::exit`: drops the device. QEMU calls it for a realized device that is unplugged, and where
-    /// its own part of realizing fails after ours.
+    /// For `PCIDeviceClass::exit`: drops the device. QEMU calls it when a realized device is unplugged, and when
+    /// QEMU's own part of realize fails after ours.
     ///
     /// # Safety
     ///
@@ -397,8 +396,8 @@ impl<D: Hooks> Place<D> {
         }
     }
 
-    /// Calls the device, and then sends the interrupts that it has asked for. A call that comes in the middle of another
-    /// on the same device, to one that is not realized, or without the BQL, is told and dropped.
+    /// Calls the device, and then sends the interrupts that it asked for. Drops the call, and reports that as a guest
+    /// error, if another call on this device is running, the device is not realized, or the BQL is not held.
     fn call<R>(self, f: impl FnOnce(&mut D, &mut Machine<'_, D>) -> R) -> Option<R> {
         let called = self.device().with(|device| {
             let device = device.as_mut()?;
@@ -416,8 +415,8 @@ impl<D: Hooks> Place<D> {
         Some(result)
     }
 
-    /// Counts what the guest did wrong, and logs and traces it if that is asked for. If not, nothing is formatted or
-    /// allocated: a guest could keep QEMU busy with it.
+    /// Counts a guest error, and logs and traces it if the user asked for that. If not, nothing is formatted or
+    /// allocated, so that a guest cannot keep QEMU busy with it.
     fn guest_error(self, what: &dyn Display) {
         self.guest_error_count().with(|count| *count += 1);
         let logged = error::guest_errors_are_logged();
@@ -475,7 +474,7 @@ impl<D: Hooks> Place<D> {
         }
     }
 
-    /// For `VMStateDescription::post_load`: nothing has an effect before all of the state is accepted.
+    /// For `VMStateDescription::post_load`: checks all of the state before any of it has an effect.
     fn post_load(self) -> c_int {
         let instance = self.instance.as_ptr();
         // SAFETY: as in `set_storage`; QEMU has called `pre_load`, which has looked for the BQL.
@@ -502,7 +501,7 @@ impl<D: Hooks> Place<D> {
     }
 }
 
-/// An access that the guest should not have made.
+/// A refused access, for the log.
 struct Bad<E> {
     access: Access,
     direction: &'static str,
@@ -535,7 +534,7 @@ fn bar_type(bar: &Bar) -> u8 {
     (kind | prefetch) as u8
 }
 
-/// What QEMU calls to save and load the state of the devices `D`.
+/// The callbacks that save and load the state of the devices `D`.
 pub fn vmstate_hooks<D: Hooks>() -> vmstate::Hooks {
     vmstate::Hooks {
         pre_save: pre_save::<D>,

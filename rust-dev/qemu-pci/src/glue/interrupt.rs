@@ -8,18 +8,17 @@ use core::ptr;
 use super::bindings::{self, Error, PCIDevice};
 use crate::device::{Interrupts, MsiX};
 
-/// What a device has asked for during a call, to be done when the call has ended: an MSI's address is the guest's
-/// choice, and may be a register of the device itself.
+/// The interrupts that a device asked for during a call. They are sent after the call: the guest chooses the address
+/// of an MSI, which may be a register of the same device.
 #[derive(Default)]
 pub struct Pending {
     /// The new level of the pin.
     pub level: Option<bool>,
-    /// The vectors to send, a bit each.
+    /// The vectors to send, one bit each.
     pub vectors: u64,
 }
 
-/// Prepares a device for sending interrupts. Returns whether it could; if not, `errp` is set, and nothing is
-/// prepared.
+/// Prepares a device for sending interrupts. Returns false, with `errp` set and nothing prepared, if it could not.
 ///
 /// # Safety
 ///
@@ -85,7 +84,7 @@ unsafe fn try_init(
     tolerable
 }
 
-/// Takes back what [`init`] has prepared.
+/// Undoes [`init`].
 ///
 /// # Safety
 ///
@@ -98,7 +97,7 @@ pub unsafe fn exit(pdev: *mut PCIDevice) {
     }
 }
 
-/// Does what a device has asked for.
+/// Sends the interrupts that a device asked for.
 ///
 /// # Safety
 ///

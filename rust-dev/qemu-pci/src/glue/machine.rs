@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! QEMU as a device sees it.
+//! QEMU as a [`Host`].
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -22,7 +22,7 @@ use crate::host::Host;
 /// `place` is that of a realized device, and this thread holds the BQL, for as long as `'a`.
 pub struct Machine<'a, D: Hooks> {
     place: Place<D>,
-    /// What is to be done after the call.
+    /// The interrupts to send after the call.
     pub pending: Pending,
     locked: PhantomData<&'a ()>,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A device's properties as QEMU's `Property` list. QEMU keeps each value in a slot of 8 bytes behind the device.
+//! A device's properties as QEMU's `Property` list. QEMU keeps each value in a slot of 8 bytes after the instance.
 
 use core::ffi::{CStr, c_char};
 use core::ptr;
@@ -26,12 +26,12 @@ impl Slots {
         Self { start, properties }
     }
 
-    /// Where they end.
+    /// The offset of their end.
     pub fn end(&self) -> usize {
         self.start + SLOT * self.properties.len()
     }
 
-    /// The properties, each with the place of its slot.
+    /// The properties, each with the offset of its slot.
     fn iter(&self) -> impl Iterator<Item = (usize, &Described)> {
         let places = (self.start..).step_by(SLOT);
         places.zip(&self.properties)
@@ -52,7 +52,7 @@ impl Slots {
     }
 }
 
-/// The value in a slot; of the same type as the default, which a text has that was never set.
+/// The value in a slot. It has the type of the default. A text that was never set has the default.
 ///
 /// # Safety
 ///
@@ -81,7 +81,7 @@ unsafe fn value(slot: *const u8, default: &Value) -> Value {
     }
 }
 
-/// QEMU's type of a property, and its default unless it is a text.
+/// QEMU's type of a property, and the default, unless it is a text.
 fn info(default: &Value) -> (*const PropertyInfo, Option<u64>) {
     match default {
         Value::Bool(value) => (&raw const bindings::qdev_prop_bool, Some((*value).into())),

@@ -8,13 +8,12 @@ use core::ptr::{self, NonNull};
 ///
 /// # Invariants
 ///
-/// `start` leads to `length` bytes that stay there for as long as this exists. Anybody may read and write
-/// them at any time, so they are only accessed as a device's registers would be, and no reference to them is
-/// made.
+/// `start` points to `length` bytes that stay valid as long as this exists. Others may read and write them at any
+/// time, so all accesses are volatile, and no reference to the bytes is made.
 pub struct Span {
     start: NonNull<u8>,
     length: usize,
-    /// Where the last byte that was written ends, from the start.
+    /// The end of the last byte that was written, from the start.
     written: usize,
 }
 
@@ -33,13 +32,12 @@ impl Span {
         }
     }
 
-    /// How many bytes, from its start on, are all that may have been written.
+    /// How many bytes from the start on may have been written.
     pub const fn written(&self) -> usize {
         self.written
     }
 
-    /// A pointer to the byte at `at`, and how many of `length` bytes there are from it on. They count as
-    /// written.
+    /// A pointer to the byte at `at`, and how many of `length` bytes are within the span. They count as written.
     fn place(&mut self, at: usize, length: usize) -> (*mut u8, usize) {
         let at = at.min(self.length);
         let length = length.min(self.length - at);
@@ -49,7 +47,7 @@ impl Span {
         (self.start.as_ptr().wrapping_add(at), length)
     }
 
-    /// Reads the bytes from `at` on into `bytes`, which stay as they were for those beyond the end.
+    /// Reads the bytes from `at` on into `bytes`. Bytes beyond the end are not changed.
     pub fn read(&self, at: usize, bytes: &mut [u8]) {
         let at = at.min(self.length);
         for (byte, i) in bytes.iter_mut().zip(at..self.length) {
@@ -58,7 +56,7 @@ impl Span {
         }
     }
 
-    /// Writes the bytes from `at` on, without those that are beyond the end.
+    /// Writes the bytes from `at` on, except those beyond the end.
     pub fn write(&mut self, at: usize, bytes: &[u8]) {
         let (mut to, length) = self.place(at, bytes.len());
         let mut bytes = bytes.get(..length).unwrap_or_default();
@@ -86,8 +84,8 @@ impl Span {
         }
     }
 
-    /// Writes, from `at` on, `count` times what `next` gives, as 8 little-endian bytes each, without those
-    /// that are beyond the end, in part or all of them.
+    /// Writes `count` values of `next` from `at` on, as 8 little-endian bytes each. A value that does not fit whole is
+    /// not written.
     // Inlined into the code that makes `next`: its state can stay in registers then, which is twice as fast.
     #[inline(always)]
     pub fn write_u64s(&mut self, at: usize, count: usize, mut next: impl FnMut() -> u64) {

@@ -28,7 +28,7 @@ impl Timer {
     ///
     /// # Safety
     ///
-    /// `timer` leads to memory for a timer, which stays where it is until it was stopped for the last time.
+    /// `timer` points to memory for a timer, which does not move or end while the timer runs.
     /// `expired` may be called with `opaque` whenever the timer runs.
     pub unsafe fn init(
         timer: *mut QEMUTimer,
@@ -50,7 +50,7 @@ impl Timer {
         Self(timer)
     }
 
-    /// Starts it, or moves it, to a time that is not [`NOT_RUNNING`]; or stops it.
+    /// Starts or moves the timer, or stops it if `deadline` is [`NOT_RUNNING`].
     pub fn set(self, deadline: u64) {
         // SAFETY: the timer is initialized, by the invariant.
         unsafe {

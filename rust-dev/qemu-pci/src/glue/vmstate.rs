@@ -16,24 +16,24 @@ use crate::state::{
 
 /// What QEMU calls on a device before it saves it, and before and after it loads it.
 pub struct Hooks {
-    /// Puts the device's state into the storage that the description describes.
+    /// Puts the device's state into the storage that QEMU saves.
     pub pre_save: unsafe extern "C" fn(*mut c_void) -> c_int,
-    /// Makes that storage as for a new device.
+    /// Fills the storage with defaults.
     pub pre_load: unsafe extern "C" fn(*mut c_void) -> c_int,
-    /// Takes the state from there.
+    /// Takes the state from the storage.
     pub post_load: unsafe extern "C" fn(*mut c_void, c_int) -> c_int,
     /// For each subsection: whether it is present in the storage.
     pub needed: [unsafe extern "C" fn(*mut c_void) -> bool; MAX_SUBSECTIONS],
-    /// For each subsection: notes that it is.
+    /// For each subsection: marks it as present, after it was loaded.
     pub arrived: [unsafe extern "C" fn(*mut c_void, c_int) -> c_int; MAX_SUBSECTIONS],
 }
 
-/// A state's description, and where in the device the storage says which subsections are present.
+/// A state's description, and the offsets of the flags that say which subsections are present.
 #[derive(Debug)]
 pub struct Described {
     /// For `DeviceClass::vmsd`.
     pub description: &'static VMStateDescription,
-    /// Offsets of bool, in bytes.
+    /// Offsets in bytes, from the start of the instance.
     pub present: Vec<usize>,
 }
 
@@ -56,7 +56,7 @@ fn info(kind: ScalarKind) -> *const VMStateInfo {
     }
 }
 
-/// The count of a vector of bounded length: QEMU would read any number of elements that it says.
+/// The count of a [`Bounded`]. It has to be checked before the elements are read: QEMU would read as many as it says.
 static COUNT: Shared = Shared(VMStateInfo {
     name: c"uint32 with bound".as_ptr(),
     get: Some(get_count),
@@ -99,12 +99,12 @@ unsafe extern "C" fn put_count(
     0
 }
 
-/// Describes the fields of a struct. Each field's place follows from its address in a sample of the struct, so what
-/// a `State` shows is described as what it is, and where it is.
+/// Describes the fields of a struct. The offset of each follows from its address in a sample of the struct, so a
+/// `State` cannot describe a field with a wrong offset or type.
 struct Describe<'a> {
     /// The address and the size of the sample.
     sample: (usize, usize),
-    /// Where the struct is in what QEMU's offsets count from.
+    /// The struct's own offset, from where QEMU counts.
     offset: usize,
     /// The struct's name, for those within it.
     name: &'a CStr,
@@ -130,7 +130,7 @@ impl<'a> Describe<'a> {
         }
     }
 
-    /// The place of a part of the sample.
+    /// The offset of a part of the sample.
     fn place<T: ?Sized>(&self, part: &T) -> usize {
         let (start, size) = self.sample;
         let at = ptr::from_ref(part).addr().wrapping_sub(start);
@@ -256,7 +256,7 @@ impl StateVisitor for Describe<'_> {
     }
 }
 
-/// The fields of a struct within another, whose offsets count from `offset`.
+/// The fields of a struct within another one. Their offsets count from `offset`.
 fn inner_fields<S: State>(sample: &mut S, name: &CStr, offset: usize) -> *const VMStateField {
     let mut inner = Describe::new(sample, name, offset, None);
     sample.visit(&mut inner);
@@ -270,7 +270,7 @@ const fn flags(shape: Shape) -> VMStateFlags {
     }
 }
 
-/// QEMU keeps descriptions as long as the class, which is for ever.
+/// QEMU keeps descriptions for ever, as it keeps classes.
 fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
