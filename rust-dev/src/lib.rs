@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 //! `my_rng` is a random-number generator on the PCI bus of a QEMU machine. The guest seeds it and reads numbers
-//! from its registers, or lets it fill memory with them by DMA. `docs/my-rng.rst` is its specification.
+//! from its registers, or has it fill memory with numbers by DMA. `docs/my-rng.rst` is its specification.
 //!
-//! From the inside out; each part knows only those above it:
+//! What `my_rng` is:
 //!
 //! - [`generator`]: from a seed to numbers. Knows no register and no QEMU.
-//! - [`abi`]: what the guest sees of `my_rng`, in numbers: ids, registers, and the layout of descriptors.
-//! - [`devices`]: the devices of this library. [`devices::my_rng`] has the registers.
-//! - The kit, the crate `qemu-pci`: what a PCI device is, and a machine to test one in. With the feature `qemu`
-//!   it connects the devices to QEMU.
+//! - [`abi`]: what the guest sees, in numbers: ids, registers, the layout of descriptors.
+//! - [`devices::my_rng`]: its registers, and what they do.
+//!
+//! What a device is: the kit, the crate `qemu-pci` in the folder of that name. [`qemu_pci::PciDevice`] is the trait,
+//! and [`qemu_pci::testing`] a machine for unit tests. [`devices`] lists the devices of this library.
+//!
+//! How QEMU is reached: by the kit's glue, `qemu-pci/src/glue/`, which the feature `qemu` switches on. From QEMU's
+//! side, `hw/misc/NAME.c` is a device's shim; it calls C functions that `qemu_pci::device!` makes.
 //!
 //! To make another device, see `docs/new-device.md`.
 
