@@ -48,7 +48,7 @@ qemu_pci::registers! {
 }
 
 qemu_pci::trace_events! {
-    /// What can be traced.
+    /// Its own trace events.
     pub enum MyRngEvent {
         /// The guest seeded the device.
         seed(seed: u32) = "seed 0x%x";
@@ -57,7 +57,7 @@ qemu_pci::trace_events! {
     }
 }
 
-/// What a guest can do wrong with `my_rng` only.
+/// Guest errors that only `my_rng` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MyRngError {
     /// It wrote SEED, but the generator has no seed.
@@ -81,7 +81,7 @@ pub struct MyRng {
     initial_seed: u32,
     has_bulk: bool,
     generator: Generator,
-    /// The register FAILURES. Drivers compare two reads of it, so a reset must not take it back.
+    /// The register FAILURES. Drivers compare two reads of it, so a reset must not change it.
     failures: u32,
     /// For `qom-get`: the numbers taken, and the seeds written.
     reads: u64,
@@ -89,7 +89,7 @@ pub struct MyRng {
 }
 
 impl MyRng {
-    /// DOORBELL is no register of a device without bulk engine.
+    /// A device without bulk engine has no register DOORBELL.
     fn check(&self, access: Access) -> Result<(), GuestError<MyRngError>> {
         if !self.has_bulk && access.offset == Register::DOORBELL.offset() {
             return Err(GuestError::NoRegister);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The streams of ChaCha20 (RFC 8439) and of ChaCha8, which has 8 rounds for its 20, under a key that is
-//! made of the seed.
+//! The streams of ChaCha20 (RFC 8439) and of ChaCha8, the same with 8 rounds instead of 20. The key is made from the
+//! seed.
 
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng};
 
 use super::POSITIONS;
 
-/// A key stream with places, which its crate has as methods of each type.
+/// A key stream that can be moved to a position. Its crate has these as methods of each type.
 pub trait KeyStream: Rng + SeedableRng<Seed = [u8; 32]> {
-    /// How many words were taken.
+    /// How many words were taken so far.
     fn place(&self) -> u128;
-    /// Goes to where so many were.
+    /// Moves the stream to the position after this many words.
     fn go_to(&mut self, place: u128);
 }
 
@@ -61,7 +61,7 @@ impl<S: KeyStream> ChaCha<S> {
         }
     }
 
-    /// The stream of `seed` after its first `position` words; `None` where no reader can be.
+    /// The stream of `seed` after its first `position` words; `None` if `position` is too large.
     #[must_use]
     pub fn at(seed: u32, position: u64) -> Option<Self> {
         let mut random = Self::new(seed);
@@ -72,7 +72,7 @@ impl<S: KeyStream> ChaCha<S> {
     /// Where the stream stands: its seed, and how many words it has given.
     #[must_use]
     pub fn place(&self) -> (u32, u64) {
-        // Below 2^64 as `at` refuses what is not far below it.
+        // Below 2^64: `at` refuses positions that are not far below it.
         (self.seed, self.stream.place() as u64)
     }
 
@@ -81,7 +81,7 @@ impl<S: KeyStream> ChaCha<S> {
         self.stream.next_u32()
     }
 
-    /// The next words, as their bytes; of the last one the rest is lost if it is cut off.
+    /// The next words, as bytes. If the last word does not fit whole, the rest of it is lost.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.stream.fill_bytes(bytes);
     }

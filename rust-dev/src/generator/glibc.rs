@@ -3,7 +3,7 @@
 //! The stream of the GNU C library's `srand` and `rand`.
 //!
 //! It is the additive feedback generator of `random(3)` with its default state ("TYPE_3"):
-//! `r[i] = r[i - 3] + r[i - 31]` modulo 2^32, of which the upper 31 bits are given out. The state
+//! `r[i] = r[i - 3] + r[i - 31]` modulo 2^32, and gives the upper 31 bits. The state
 //! starts from a Lehmer generator (multiplier 16807, modulus 2^31 - 1) and ten turns of the table
 //! are thrown away. See `random(3)` and D. Knuth, The Art of Computer Programming, volume 2,
 //! section 3.2.2.
@@ -15,19 +15,19 @@ const SHORT_LAG: usize = 3;
 /// How many numbers seeding throws away.
 const DISCARDED: usize = 10 * LONG_LAG;
 
-/// Gives exactly the numbers that glibc's `rand()` gives after `srand(seed)`, from state of its own.
+/// Gives exactly the numbers that glibc's `rand()` gives after `srand(seed)`. The state is its own.
 ///
 /// Numbers are 31 bits wide: bit 31 is always 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlibcRandom {
     /// The last 31 sums.
     table: [u32; LONG_LAG],
-    /// Where the oldest of them stands, which the next sum replaces; below `LONG_LAG`.
+    /// The index of the oldest one, which the next sum replaces; below `LONG_LAG`.
     oldest: usize,
 }
 
 impl GlibcRandom {
-    /// What `srand(seed)` leaves behind. As in C, seed 0 means the same as seed 1.
+    /// The state after `srand(seed)`. As in C, seed 0 is the same as seed 1.
     #[must_use]
     pub fn new(seed: u32) -> Self {
         let mut word = seed.max(1) as i32;
@@ -48,20 +48,20 @@ impl GlibcRandom {
         random
     }
 
-    /// A generator in the middle of its stream, as [`Self::place`] told; `None` where `oldest` is no
-    /// place in the table.
+    /// A generator in the middle of its stream, from what [`Self::place`] gave; `None` if `oldest` is not an index of
+    /// the table.
     #[must_use]
     pub fn at(table: [u32; LONG_LAG], oldest: usize) -> Option<Self> {
         (oldest < LONG_LAG).then_some(Self { table, oldest })
     }
 
-    /// Where the stream stands: the table, and the place in it (below its length) of the oldest sum.
+    /// Where the stream stands: the table, and the index of the oldest sum in it.
     #[must_use]
     pub fn place(&self) -> ([u32; LONG_LAG], usize) {
         (self.table, self.oldest)
     }
 
-    /// What the next `rand()` gives.
+    /// The next number of `rand()`.
     #[expect(
         clippy::indexing_slicing,
         reason = "both indices are below the table's length"

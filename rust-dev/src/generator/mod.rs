@@ -2,9 +2,8 @@
 
 //! Generators: from a seed to a stream of numbers.
 //!
-//! Nothing here knows what a register or QEMU is, and no generator shares state with another: two
-//! devices, or QEMU's own use of the C library, never disturb each other's streams. Real entropy is
-//! injected by whoever asks for a number.
+//! Nothing here knows about registers or QEMU. Generators share no state: two devices, or QEMU's own use of the C
+//! library, never disturb each other's streams. The caller supplies real entropy.
 
 mod chacha;
 mod glibc;
@@ -17,15 +16,14 @@ pub use xoshiro::Xoshiro256PlusPlus;
 /// How many words of table a [`Place`] has.
 pub const TABLE_WORDS: usize = glibc::LONG_LAG;
 
-/// How many words a place may be away from the start of a stream. No reader gets there, and it keeps
-/// every place that is reached from a lawful one within 64 bits.
+/// Positions in a stream, in words, are below this. No reader gets that far; it leaves headroom below 2^64.
 const POSITIONS: u64 = 1 << 63;
 
-/// How many bytes are made at a time for a [`Sink`], where they are not made in their place: as many as
-/// measured fastest, and far fewer than a processor's nearest cache holds.
+/// How many bytes are made at a time for a [`Sink`] if they are not made in place. This many was measured fastest; it
+/// is far less than a processor's first-level cache.
 const BLOCK: usize = 512;
 
-/// The generators there are.
+/// The kinds of generators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The C library's `rand()`: 31-bit numbers.
@@ -56,10 +54,10 @@ pub trait Sink {
     /// How many bytes can be written next, a multiple of 4; 0 when it is full.
     fn room(&self) -> usize;
 
-    /// Takes bytes, not more than [`room`](Self::room) said; those beyond are dropped.
+    /// Writes bytes, at most [`room`](Self::room) of them; the rest is dropped.
     fn write(&mut self, bytes: &[u8]);
 
-    /// Takes `count` times 8 bytes, each what `next` gives, not more than [`room`](Self::room) said.
+    /// Writes `count` values of `next`, of 8 bytes each, at most [`room`](Self::room) bytes.
     fn write_u64s(&mut self, count: usize, next: impl FnMut() -> u64);
 }
 
@@ -74,16 +72,16 @@ pub struct NotSeedable;
 /// Where in its stream a generator stands. What a generator does not use is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The ChaCha streams, xoshiro256pp: the seed.
+    /// For the ChaCha streams and xoshiro256pp: the seed.
     pub seed: u32,
-    /// The same: how many words were taken since. libc: the place of the oldest sum in the table.
+    /// For the same: how many words were taken since. For libc: the index of the oldest sum in the table.
     pub position: u64,
-    /// libc: the last sums.
+    /// For libc: the last sums.
     pub table: [u32; TABLE_WORDS],
 }
 
 impl Place {
-    /// That of a stream which is known by its seed and how many words it has given.
+    /// The place of a stream that its seed and position describe.
     fn of_words((seed, position): (u32, u64)) -> Self {
         Self {
             seed,
@@ -93,11 +91,11 @@ impl Place {
     }
 }
 
-/// A place at which the generator cannot be.
+/// The place is impossible for this generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImpossiblePlace;
 
-/// A stream of numbers, somewhere in its course.
+/// A stream of numbers, at some position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Generator {
     /// See [`Kind::Libc`].
@@ -108,12 +106,12 @@ pub enum Generator {
     ChaCha8(ChaCha8),
     /// See [`Kind::Xoshiro256PlusPlus`].
     Xoshiro256PlusPlus(Xoshiro256PlusPlus),
-    /// See [`Kind::Host`]. Nothing is kept of what the host gave, so nothing can be given twice.
+    /// See [`Kind::Host`]. Keeps nothing of what the host gave, so nothing is given twice.
     Host,
 }
 
 impl Generator {
-    /// The stream of `seed`, at its start; the host's entropy takes no notice of the seed.
+    /// The stream of `seed`, at its start. The host's entropy ignores the seed.
     #[must_use]
     pub fn new(kind: Kind, seed: u32) -> Self {
         match kind {
@@ -129,7 +127,7 @@ impl Generator {
     ///
     /// # Errors
     ///
-    /// When the generator cannot be there.
+    /// When the place is impossible for this generator.
     pub fn at(kind: Kind, place: &Place) -> Result<Self, ImpossiblePlace> {
         let generator = match kind {
             Kind::Libc => usize::try_from(place.position)
@@ -143,7 +141,7 @@ impl Generator {
             }
             Kind::Host => Some(Self::Host),
         };
-        // A place is written in one way only: what is not used is 0.
+        // There is one way to write a place: unused fields are 0.
         generator
             .filter(|generator| generator.place() == *place)
             .ok_or(ImpossiblePlace)
@@ -184,7 +182,7 @@ impl Generator {
     ///
     /// # Errors
     ///
-    /// When it does not come from a seed.
+    /// When this generator takes no seed.
     pub fn seed(&mut self, seed: u32) -> Result<(), NotSeedable> {
         if self.kind() == Kind::Host {
             return Err(NotSeedable);
@@ -193,8 +191,8 @@ impl Generator {
         Ok(())
     }
 
-    /// The next number. `entropy` gives a word of the host's, or `None` where the host has none; so
-    /// does this then. No other generator calls it.
+    /// The next number. `entropy` gives a word of the host's, or `None` if the host has none; this returns `None`
+    /// likewise. Only the generator `host` calls it.
     pub fn next_u32(&mut self, entropy: impl FnOnce() -> Option<u32>) -> Option<u32> {
         match self {
             Self::Libc(random) => Some(random.next_u32()),
@@ -205,12 +203,12 @@ impl Generator {
         }
     }
 
-    /// Fills `sink` with the next words: the same as so many calls of [`Self::next_u32`] give.
-    /// `entropy` fills bytes, a multiple of 4 of them, with the host's; no other generator calls it.
+    /// Fills `sink` with the next words, the same that calls of [`Self::next_u32`] give. `entropy` fills bytes, a
+    /// multiple of 4, with the host's; only the generator `host` calls it.
     ///
     /// # Errors
     ///
-    /// When the host has none; what was written until then was taken from the stream.
+    /// When the host has none. The words written until then are taken from the stream.
     pub fn fill(
         &mut self,
         sink: &mut impl Sink,
@@ -240,7 +238,7 @@ impl Generator {
     }
 }
 
-/// Fills `sink` with what `next` fills blocks with, as long as it does.
+/// Fills `sink` block by block, until `next` fails.
 fn in_blocks(
     sink: &mut impl Sink,
     mut next: impl FnMut(&mut [u8]) -> bool,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The stream of xoshiro256++ (D. Blackman and S. Vigna), from a state that is made of the seed.
+//! The stream of xoshiro256++ (D. Blackman and S. Vigna), from a state that is made from the seed.
 
 use rand_core::{Rng, SeedableRng};
 
@@ -9,14 +9,14 @@ use super::{POSITIONS, Sink};
 /// The numbers of xoshiro256++, each 64 bits wide, as two words: the low half first. The state is what
 /// `SplitMix64` gives first, four times, when it starts from the seed.
 ///
-/// Words are 32 bits wide. It is the fastest of the generators, and made for simulation: who sees some of
-/// its numbers can tell all others.
+/// Words are 32 bits wide. It is the fastest of the generators, made for simulation: anyone who sees some of its
+/// numbers can compute the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Xoshiro256PlusPlus {
     seed: u32,
     /// How many words were given.
     position: u64,
-    /// The second half of the last number, while only its first was given; else 0.
+    /// The second half of the last number, if only the first was given; else 0.
     half: u32,
     stream: rand_xoshiro::Xoshiro256PlusPlus,
 }
@@ -33,7 +33,7 @@ impl Xoshiro256PlusPlus {
         }
     }
 
-    /// The stream of `seed` after its first `position` words; `None` where no reader can be.
+    /// The stream of `seed` after its first `position` words; `None` if `position` is too large.
     #[must_use]
     pub fn at(seed: u32, position: u64) -> Option<Self> {
         if position >= POSITIONS {
@@ -73,7 +73,7 @@ impl Xoshiro256PlusPlus {
             let room = sink.room();
             let numbers = room / 8;
             if self.position % 2 == 0 && numbers > 0 {
-                // A copy that nobody else knows of can stay in registers.
+                // A local copy can stay in registers.
                 let mut stream = self.stream.clone();
                 sink.write_u64s(numbers, || stream.next_u64());
                 self.stream = stream;

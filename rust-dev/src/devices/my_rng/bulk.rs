@@ -2,10 +2,9 @@
 
 //! The bulk engine: many numbers at once, by DMA.
 //!
-//! A write of DOORBELL names a page of guest memory, and there is all that the transfer is: nothing of it
-//! is kept here, so nothing has to travel or to be reset. The transfer is over when the write is. That
-//! holds up the whole machine, so the bytes of one are limited to what every generator makes in less
-//! than a millisecond or so.
+//! A write of DOORBELL names a page of guest memory with the transfer's descriptor. The descriptor is the transfer's only
+//! state, so the device has nothing to save or to reset. The transfer is over when the write is. Meanwhile the whole
+//! machine waits, so a transfer is limited to what every generator makes in about a millisecond.
 
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
@@ -19,8 +18,8 @@ use crate::generator::{NoEntropy, Sink};
 #[cfg(test)]
 mod tests;
 
-/// In how many pieces the segments of a transfer may be mapped. Memory lies in a few large ones; an IOMMU
-/// may cut it by pages, at whose ends the segments may start and stop, too.
+/// The most pieces in which the segments of a transfer can be mapped. RAM has a few large pieces; an IOMMU may cut it
+/// at every page, and segments may start and end within pages.
 const MAX_PIECES: usize = 2 * abi::BULK_MAX_SEGMENTS + abi::BULK_MAX_BYTES / 4096;
 
 /// Why a transfer is not carried out.
@@ -40,7 +39,7 @@ enum Problem {
     Reserved,
     /// The segments are too long, taken together.
     Length,
-    /// A field of the segment of this number that has to be 0 is not.
+    /// In the segment of this number, a field that has to be 0 is not.
     SegmentReserved(usize),
     /// The segment has no bytes, or its address or length is no multiple of 4, or it goes beyond the last address.
     SegmentShape(usize),
@@ -49,7 +48,7 @@ enum Problem {
 }
 
 impl Problem {
-    /// The status that it gives the descriptor.
+    /// The status to write into the descriptor.
     fn status(self) -> u32 {
         match self {
             Self::SegmentNotMemory(_) => abi::BULK_BAD_MEMORY,
@@ -58,7 +57,7 @@ impl Problem {
     }
 }
 
-/// A part of guest memory that is to be filled.
+/// A part of guest memory to fill.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     address: u64,
@@ -83,7 +82,7 @@ impl Descriptor {
         u64::from_le_bytes(self.number(at))
     }
 
-    /// The segments, if all are well-formed.
+    /// The segments, if all are valid.
     fn segments(&self) -> Result<Vec<Segment>, Problem> {
         let count = self.u32(abi::BULK_COUNT);
         let number = count as usize;
@@ -134,7 +133,7 @@ fn map<H: Host<MyRng>>(host: &mut H, segments: &[Segment]) -> Result<Vec<H::Writ
             let piece = room
                 .then(|| host.map_write(address, length))
                 .flatten()
-                // No word is in two pieces.
+                // A word must not lie in two pieces.
                 .filter(|piece| piece.size() % abi::REG_SIZE == 0)
                 .ok_or(Problem::SegmentNotMemory(index))?;
             length = length.saturating_sub(piece.size());
@@ -190,7 +189,7 @@ impl<M: WriteMemory> Sink for Pieces<M> {
         }
     }
 
-    // See the glue's.
+    // Inlined for the same reason as the glue's `write_u64s`.
     #[inline(always)]
     fn write_u64s(&mut self, count: usize, next: impl FnMut() -> u64) {
         if let Some(piece) = &mut self.current {
@@ -232,7 +231,7 @@ impl MyRng {
         };
 
         memory.write(abi::BULK_DONE, &bytes.to_le_bytes());
-        // Who sees the status sees all else.
+        // A guest that sees the status sees all other bytes.
         fence(Ordering::Release);
         memory.write(abi::BULK_STATUS, &status.to_le_bytes());
         drop(memory);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which generator has which of the ids that `abi` gives out. INFO shows them to the guest, and a saved
-//! state names its generator by them.
+//! The ids of the generators, as `abi` has them. INFO shows them to the guest, and saved states contain them.
 
 use crate::abi;
 use crate::generator::Kind;
@@ -17,7 +16,7 @@ pub const fn of(kind: Kind) -> u8 {
     }
 }
 
-/// The generator that has the id.
+/// The generator with this id.
 pub fn find(id: u8) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| of(*kind) == id)
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What migrations and snapshots carry of a `my_rng`.
+//! The saved state of a `my_rng`, for migrations and snapshots.
 
 use super::{MyRng, generator_id};
 use crate::generator::{Generator, Place, TABLE_WORDS};
 
 qemu_pci::state! {
-    /// How the device was made, and where its stream stands.
+    /// The device's properties, and where its stream stands.
     #[derive(Debug, PartialEq, Eq)]
     pub struct MyRngState: version 2 {
         /// The generator's id.
@@ -50,7 +50,7 @@ pub(super) fn save(device: &MyRng) -> MyRngState {
 ///
 /// # Errors
 ///
-/// When the state is impossible, or of a device with other properties. The device is as it was then.
+/// When the state is impossible, or from a device with other properties. The device has not changed then.
 pub(super) fn load(device: &mut MyRng, state: &MyRngState) -> Result<(), String> {
     let generator = generator_id::find(state.generator).ok_or_else(|| {
         format!(
