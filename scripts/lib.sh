@@ -486,6 +486,11 @@ lock_cache() {
     sweep "$cache_tmp"
 }
 
+device_qtests() { # the names of the devices' qtests
+    local test
+    for test in "$ROOT"/qemu-8.2.9-overlay/tests/qtest/*-test.c; do basename -- "$test" .c; done
+}
+
 digest() { # digest PATH...: one hash over the contents of files, and of the files in folders
     find "$@" -type f -print0 2>/dev/null | sort -z | xargs -0r sha256sum |
         sed -e "s|  $ROOT/|  |" -e "s|  $BUILD/|  |" | sha256sum | cut -d ' ' -f 1

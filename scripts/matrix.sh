@@ -74,7 +74,9 @@ probes() { # probes FOLDER: does each of the device's probes (a nop that a debug
 }
 
 qtest() { # qtest FOLDER
-    in_build "$1" "$ROOT/scripts/qtest.sh" "$1/qemu/src/build" my-rng-test
+    local own
+    mapfile -t own < <(device_qtests)
+    in_build "$1" "$ROOT/scripts/qtest.sh" "$1/qemu/src/build" "${own[@]}"
 }
 
 end_to_end() { # end_to_end FOLDER

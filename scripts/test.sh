@@ -164,9 +164,8 @@ check_module() { # the driver, by the kernel's own clippy, in a folder of its ow
 }
 
 qtests() { # those of the devices, and two of QEMU's
-    local own=("$ROOT"/qemu-8.2.9-overlay/tests/qtest/*-test.c)
-    own=("${own[@]##*/}")
-    own=("${own[@]%.c}")
+    local own
+    mapfile -t own < <(device_qtests)
     "$ROOT/scripts/qtest.sh" "$QEMU_TREE/build" "${own[@]}" device-introspect-test qom-test
 }
 
@@ -174,10 +173,14 @@ vmstate() {
     "$ROOT/scripts/check-vmstate.sh" "$QEMU_TREE/build"
 }
 
-device_crash() { # QEMU's own: the device in every machine that this QEMU has
+device_crash() { # QEMU's own: each device in every machine that this QEMU has
+    local device devices
+    mapfile -t devices < <(sed -n 's/^pub mod \(.*\);$/\1/p' "$ROOT/rust-dev/src/devices.rs")
     cd -- "$QEMU_TREE/build"
-    PYTHONPATH=$QEMU_TREE/python pyvenv/bin/python3 -B "$QEMU_TREE/scripts/device-crash-test" --tcg-only \
-        -t device=my_rng -- ./qemu-system-x86_64 | tee device-crash-test.log
+    for device in "${devices[@]}"; do
+        PYTHONPATH=$QEMU_TREE/python pyvenv/bin/python3 -B "$QEMU_TREE/scripts/device-crash-test" --tcg-only \
+            -t "device=$device" -- ./qemu-system-x86_64
+    done | tee device-crash-test.log
     # Machines without a PCI bus are passed over in silence, and others that fail are told, but pass.
     ! grep -q -i 'failed:' device-crash-test.log
 }
@@ -237,7 +240,7 @@ for name; do
         clippy-module) lint clippy-module "Checking the driver with the kernel's clippy" check_module ;;
         qtest) part qtest "Running QEMU's own kind of tests" qtests ;;
         vmstate) part vmstate "Holding the device's saved state against what was published" vmstate ;;
-        device-crash) part device-crash "Trying the device in every machine of QEMU's" device_crash ;;
+        device-crash) part device-crash "Trying the devices in every machine of QEMU's" device_crash ;;
         e2e) part e2e "Running the end-to-end tests" e2e_tests ;;
         debian)
             if "$ROOT/scripts/debian-vm.sh" mirror >/dev/null; then
