@@ -64,7 +64,7 @@ static void my_rng_twin_realize(PCIDevice *pdev, Error **errp)
     pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &s->mmio);
 }
 
-static void my_rng_twin_class_init(ObjectClass *klass, SEAM_CLASS_DATA *data)
+static void my_rng_twin_class_init(ObjectClass *klass, SeamClassData *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     PCIDeviceClass *k = PCI_DEVICE_CLASS(klass);

@@ -122,7 +122,7 @@ static void init_pci_class(ObjectClass *klass, uint16_t device_id)
     set_bit(DEVICE_CATEGORY_MISC, DEVICE_CLASS(klass)->categories);
 }
 
-static void classic_class_init(ObjectClass *klass, SEAM_CLASS_DATA *data)
+static void classic_class_init(ObjectClass *klass, SeamClassData *data)
 {
     PCI_DEVICE_CLASS(klass)->realize = classic_realize;
     init_pci_class(klass, MY_RNG_PCI_DEVICE_ID);
@@ -172,7 +172,7 @@ static void entropy_realize(PCIDevice *pdev, Error **errp)
     add_bar(pdev, &ENTROPY(pdev)->mmio, &entropy_ops);
 }
 
-static void entropy_class_init(ObjectClass *klass, SEAM_CLASS_DATA *data)
+static void entropy_class_init(ObjectClass *klass, SeamClassData *data)
 {
     PCI_DEVICE_CLASS(klass)->realize = entropy_realize;
     init_pci_class(klass, ENTROPY_DEVICE_ID);

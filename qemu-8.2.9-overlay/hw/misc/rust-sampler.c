@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* One of everything that the kit offers; the device is in rust-dev/src/devices/rust_sampler.rs. */
+/* rust_sampler: one of everything that the kit offers, in Rust (rust-dev/). */
 
 #include "hw/misc/qemu-pci/qemu-pci.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* rust_testdev: QEMU's device pci-testdev, written again in Rust (rust-dev/). */
+/* rust_testdev: QEMU's device pci-testdev again, in Rust (rust-dev/). */
 
 #include "hw/misc/qemu-pci/qemu-pci.h"
 

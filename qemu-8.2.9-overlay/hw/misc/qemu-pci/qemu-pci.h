@@ -39,10 +39,10 @@
  * became const, and the hold phase of a reset is told its type.
  */
 #if SEAM_QEMU_AT_LEAST(10, 1)
-#define SEAM_CLASS_DATA const void
+typedef const void SeamClassData;
 #define SEAM_INTERFACE_INFO const InterfaceInfo
 #else
-#define SEAM_CLASS_DATA void
+typedef void SeamClassData;
 #define SEAM_INTERFACE_INFO InterfaceInfo
 #endif
 #if SEAM_QEMU_AT_LEAST(9, 1)
@@ -73,7 +73,7 @@
         dev##_reset_hold(obj);                                              \
     }                                                                       \
                                                                             \
-    static void dev##_class(ObjectClass *klass, SEAM_CLASS_DATA *data)      \
+    static void dev##_class(ObjectClass *klass, SeamClassData *data)        \
     {                                                                       \
         dev##_class_init(klass);                                            \
         RESETTABLE_CLASS(klass)->phases.hold = dev##_hold;                  \
@@ -145,10 +145,10 @@ static inline VMStateField seam_end_of_vmstate(void)
 }
 
 /*
- * DMA to and from plain memory and nothing else. QEMU's own functions would not do:
- * pci_dma_read reads the registers of other devices too, and pci_dma_map
- * gives a bounce buffer where there is no memory, to write it to registers
- * afterwards.
+ * DMA to and from plain memory and nothing else. QEMU's own functions would
+ * not do: pci_dma_read reads the registers of other devices too, and
+ * pci_dma_map gives a bounce buffer where there is no memory, to write it to
+ * registers afterwards.
  */
 typedef struct SeamMapping {
     AddressSpace *as;
