@@ -219,6 +219,24 @@ fn whatever_the_kit_refuses_is_in_the_table() {
     assert!(missing.is_empty(), "{PAGE} does not say: {missing:#?}");
 }
 
+/// Lines of Rust that are neither blank nor comment nor test.
+#[test]
+fn the_examples_are_short_and_safe() {
+    for (file, most) in [
+        ("rust-dev/qemu-pci/examples/one_register.rs", 40),
+        ("rust-dev/src/devices/rust_edu.rs", 210),
+        ("rust-dev/src/devices/rust_testdev.rs", 150),
+    ] {
+        let text = read(file);
+        let code = text.replace("#[cfg(test)]\nmod tests;\n", "");
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+        let lines = code.lines().filter(is_code).count();
+        assert!(lines <= most, "{file} has {lines} lines");
+        assert!(!text.contains("unsafe"), "{file}");
+    }
+}
+
 /// Runs the page's commands in one shell, as its reader does.
 #[test]
 #[ignore = "takes minutes, and a home folder that scripts/check-new-device.sh makes"]
