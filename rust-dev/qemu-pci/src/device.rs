@@ -420,7 +420,7 @@ pub trait PciDevice: Declare {
         Self::State::default()
     }
 
-    /// Which timers run in `state`, a bit each, or `None` if any may. A state that comes with others is refused.
+    /// Which timers have to run in `state`, one bit each: a saved state with others is refused. `None` allows any.
     fn running_timers(_state: &Self::State) -> Option<u8> {
         None
     }
