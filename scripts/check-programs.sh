@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/check-programs.sh: runs programs that others wrote for QEMU's edu and pci-testdev on rust_edu and
-# rust_testdev. Linux's own sample of a PCI driver in Rust comes with its source. The others are taken from folders:
+# scripts/check-programs.sh linux|kut|edu: runs programs that others wrote for QEMU's edu and pci-testdev on rust_edu
+# and rust_testdev:
 #
-#   KUT=DIR         kvm-unit-tests, built: ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat
-#   EDU_DRIVER=DIR  the Linux driver qemu-edu-driver of github.com/maxerenberg
+#   linux  Linux's own sample of a PCI driver in Rust, which comes with its source
+#   kut    kvm-unit-tests from the folder KUT, built there by:
+#          ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat
+#   edu    the Linux driver maxerenberg/qemu-edu-driver of GitHub, from the folder EDU_DRIVER
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -77,17 +79,17 @@ linux_sample() { # Linux's samples/rust/rust_driver_pci.rs reads the test device
 }
 
 new_tmp "$BUILD"
-step programs-linux "Running Linux's sample of a PCI driver in Rust" linux_sample
-if [[ -n ${KUT:-} ]]; then
-    [[ -e $KUT/x86/intel-iommu.flat && -e $KUT/x86/vmexit.flat ]] || die "KUT=$KUT has not built its tests: run" \
-        "./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat in it."
-    step programs-kut "Running kvm-unit-tests" kvm_unit_tests
-else
-    loudly "kvm-unit-tests are skipped: set KUT to their folder"
-fi
-if [[ -n ${EDU_DRIVER:-} ]]; then
-    [[ -e $EDU_DRIVER/edu-driver.c ]] || die "EDU_DRIVER=$EDU_DRIVER has no edu-driver.c: set it to the driver's folder."
-    step programs-edu "Running the Linux driver of edu" edu_driver
-else
-    loudly "the Linux driver of edu is skipped: set EDU_DRIVER to its folder"
-fi
+case ${1:-} in
+    linux) linux_sample ;;
+    kut)
+        [[ -e ${KUT:-}/x86/intel-iommu.flat && -e $KUT/x86/vmexit.flat ]] || die "the folder KUT=${KUT:-} has not" \
+            "built its tests: run ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat in it."
+        kvm_unit_tests
+        ;;
+    edu)
+        [[ -e ${EDU_DRIVER:-}/edu-driver.c ]] || die "EDU_DRIVER=${EDU_DRIVER:-} has no edu-driver.c: set it to the" \
+            "folder of qemu-edu-driver."
+        edu_driver
+        ;;
+    *) die "say which programs: scripts/check-programs.sh linux, kut or edu." ;;
+esac

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/test.sh [PART...]: every test; the parts, in this order: fmt shellcheck scripts clippy unit build overlay
-# clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian. A part that fails does not keep the
+# clippy-qemu glue checkpatch clippy-module qtest vmstate programs e2e debian. A part that fails does not keep the
 # others from being run; the last line counts them. A part that takes its time, and is not among them:
 # device-crash.
 # shellcheck source=scripts/lib.sh
@@ -220,7 +220,7 @@ lint() { # as part, but only with the pinned compiler: each has lints of its own
     fi
 }
 
-(($#)) || set -- fmt shellcheck scripts clippy unit build overlay clippy-qemu glue checkpatch clippy-module qtest vmstate e2e debian
+(($#)) || set -- fmt shellcheck scripts clippy unit build overlay clippy-qemu glue checkpatch clippy-module qtest vmstate programs e2e debian
 lock_build
 sub "$ROOT/scripts/packages.sh" test
 sub "$ROOT/scripts/toolchain.sh"
@@ -240,6 +240,19 @@ for name; do
         clippy-module) lint clippy-module "Checking the driver with the kernel's clippy" check_module ;;
         qtest) part qtest "Running QEMU's own kind of tests" qtests ;;
         vmstate) part vmstate "Holding the device's saved state against what was published" vmstate ;;
+        programs)
+            part programs "Running Linux's sample of a PCI driver on rust_testdev" scripts/check-programs.sh linux
+            if [[ -n ${KUT:-} ]]; then
+                part programs-kut "Running kvm-unit-tests on both examples" scripts/check-programs.sh kut
+            else
+                skip programs-kut "KUT names no folder with kvm-unit-tests"
+            fi
+            if [[ -n ${EDU_DRIVER:-} ]]; then
+                part programs-edu "Running the Linux driver of edu on rust_edu" scripts/check-programs.sh edu
+            else
+                skip programs-edu "EDU_DRIVER names no folder with that driver"
+            fi
+            ;;
         device-crash) part device-crash "Trying the devices in every machine of QEMU's" device_crash ;;
         e2e) part e2e "Running the end-to-end tests" e2e_tests ;;
         debian)
