@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/check-new-device.sh: does all that docs/new-device.md says, in a home folder made for it, and
-# compares what is printed with what the page shows. The home stays, in BUILD/new-device, and with it what
+# compares what is printed with what the page shows. Then builds QEMU with the device of another repository, which
+# has the kit from git, and without ours. The home stays, in BUILD/new-device, and with it what
 # was compiled there: the first time takes as long as building QEMU, the next ones a minute or two.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -23,7 +24,7 @@ renew() { # renew FOLDER [KEEP]: makes FOLDER of a tar on standard input; only K
 }
 
 copy_repository() {
-    rm -rf -- "$home/my_devices"
+    rm -rf -- "$home/my_devices" "$home/from_git"
     pack_checkout | renew "$repository" target
     # A clone without a change, for git status.
     git -C "$repository" init --quiet
@@ -49,6 +50,22 @@ try() {
         --include-ignored --nocapture
 }
 
+own_repository() { # one that has the kit from the clone's git repository
+    local overlay=$BUILD/bin/qemu-overlay devices=$home/from_git help
+    "$overlay" new from_git --devices "$devices" --kit "file://$repository"
+    (cd -- "$devices" && cargo test)
+    # The page left those of another repository on the tree.
+    if "$overlay" apply --devices "$devices" "$tree"; then echo "a second repository was not refused" && return 1; fi
+    "$overlay" remove "$tree"
+    "$overlay" apply --devices "$devices" "$tree"
+    cd -- "$objects"
+    ninja -j"$JOBS" qemu-system-x86_64
+    help=$(./qemu-system-x86_64 -device help)
+    grep '^name "from_git", bus PCI' <<<"$help"
+    if grep '^name "\(my_\|rust_\)' <<<"$help"; then echo "devices of this repository are in it" && return 1; fi
+    "$overlay" remove "$tree"
+}
+
 lock_build
 sub "$ROOT/scripts/build.sh" toolchain programs qemu
 LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
@@ -58,3 +75,4 @@ mkdir -p -- "$home"
 step new-device-copy "Copying this checkout and QEMU's source to make a new device in" eval 'copy_repository; copy_tree'
 step new-device "Making a new device, word for word as docs/new-device.md says" try
 grep 'blocks of commands' -- "$LOG/new-device.log"
+step new-repository "Building QEMU with the device of a repository that has the kit from git" own_repository

@@ -68,12 +68,14 @@ fn a_new_repository_is_built_and_tested_with_the_kit_from_git() {
     fs::create_dir(&url).unwrap();
     kit(&url);
     let url = format!("file://{}", url.display());
+    let overlay = |arguments: &[&str], path: &Path| {
+        let mut overlay = Command::new(env!("CARGO_BIN_EXE_qemu-overlay"));
+        overlay.args(arguments).arg(path);
+        overlay.env("CARGO_HOME", cargo_home(folder.path()));
+        output(&mut overlay)
+    };
     for name in ["one", "the_other"] {
-        let mut new = Command::new(env!("CARGO_BIN_EXE_qemu-overlay"));
-        new.args(["new", name, "--kit", &url, "--devices"])
-            .arg(&devices);
-        new.env("CARGO_HOME", cargo_home(folder.path()));
-        output(&mut new);
+        overlay(&["new", name, "--kit", &url, "--devices"], &devices);
         // The versions of this checkout, which are here already: nothing has to come from a registry.
         fs::copy(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"),
@@ -98,6 +100,36 @@ fn a_new_repository_is_built_and_tested_with_the_kit_from_git() {
     ] {
         assert!(said.contains(test), "{said}");
     }
+
+    // What is laid on QEMU is from the very kit that cargo builds with.
+    let tree = folder.path().join("qemu");
+    for (file, text) in [
+        ("VERSION", "8.2.9\n"),
+        ("include/qemu/osdep.h", ""),
+        ("meson.build", "subdir('trace')\n"),
+        ("hw/misc/Kconfig", ""),
+        ("hw/misc/meson.build", ""),
+        ("tests/qtest/meson.build", "qtests_x86_64 = qtests_i386\n"),
+    ] {
+        let path = tree.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let devices = devices.display().to_string();
+    overlay(&["apply", "--devices", &devices], &tree);
+    let kit = tree.join("hw/misc/qemu-pci");
+    let checkouts = folder
+        .path()
+        .join("cargo/git/checkouts")
+        .canonicalize()
+        .unwrap();
+    assert!(kit.join("qemu-pci.h").exists());
+    assert!(kit.canonicalize().unwrap().starts_with(&checkouts));
+    assert!(tree.join("hw/misc/the-other/trace-events").exists());
+    overlay(&["apply", "--copy", "--devices", &devices], &tree);
+    assert!(!kit.is_symlink() && kit.join("qemu-pci.h").exists());
+    overlay(&["remove"], &tree);
+    assert_eq!(fs::read_dir(tree.join("hw/misc")).unwrap().count(), 2);
 }
 
 /// A home for cargo with the crates that the user's has, but with git repositories of its own.
