@@ -70,7 +70,7 @@ fn every_access<D: Hooks>() -> MemoryRegionOps {
 /// `class` is the new class of a type whose parent is a PCI device and whose instances are of
 /// `Instance::<D>::size()` bytes.
 pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
-    // SAFETY: the class is one of a PCI device by the caller's word, which is all that these casts ask for
+    // SAFETY: the class is one of a PCI device as the caller guarantees, which is all that these casts ask for
     // (and check, in a QEMU built with such checks).
     let (device, pci, resettable) = unsafe {
         (
@@ -80,8 +80,8 @@ pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
         )
     };
     let description = D::describe();
-    // SAFETY: nobody else uses a class while it is being initialized. They may lie over each other, so they are
-    // written through the pointers, without references. The category is a bit of its bitmap.
+    // SAFETY: nobody else uses a class while it is being initialized. The three pointers may lead to one object, so no
+    // references are made of them. The category is a bit of its bitmap.
     unsafe {
         (*pci).realize = Some(D::REALIZE);
         (*pci).exit = Some(D::EXIT);
@@ -145,7 +145,7 @@ unsafe fn add_counter(
     opaque: *mut c_void,
 ) {
     let (kind, name) = (c"uint64".as_ptr(), name.as_ptr());
-    // SAFETY: by the caller's word; the texts are static.
+    // SAFETY: as the caller guarantees; the texts are static.
     unsafe {
         bindings::object_class_property_add(class, name, kind, Some(get), None, None, opaque);
         bindings::object_class_property_set_description(class, name, help.as_ptr());
@@ -164,7 +164,7 @@ unsafe extern "C" fn counter<D: Hooks>(
     counter: *mut c_void,
     errp: *mut *mut Error,
 ) {
-    // SAFETY: by the caller's word; QEMU holds the BQL here. The value lives through the call.
+    // SAFETY: as the caller guarantees; QEMU holds the BQL here. The value lives through the call.
     unsafe {
         let counter = &*counter.cast::<Counter<D>>();
         let mut value = Place::<D>::new(object).counter(counter);

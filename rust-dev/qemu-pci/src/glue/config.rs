@@ -13,7 +13,7 @@ use crate::device::Identity;
 ///
 /// QEMU is realizing the device.
 pub unsafe fn init(pdev: *mut PCIDevice, identity: &Identity) -> Result<(), &'static str> {
-    // SAFETY: the device has its configuration space by now, by the caller's word; here and below.
+    // SAFETY: the device has its configuration space by now, as the caller guarantees; here and below.
     let (config, is_express) = unsafe {
         let express = bindings::QEMU_PCI_CAP_EXPRESS;
         ((*pdev).config, (*pdev).cap_present & express != 0)

@@ -16,7 +16,7 @@ use crate::host::{ReadMemory, WriteMemory};
 /// The device is realized, and the caller holds the BQL.
 pub unsafe fn read(device: NonNull<PCIDevice>, address: u64, bytes: &mut [u8]) -> bool {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len() as u64);
-    // SAFETY: by the caller's word; the bytes are ours to write.
+    // SAFETY: as the caller guarantees; the bytes are ours to write.
     unsafe { bindings::seam_dma_copy(device.as_ptr(), address, start, length, false) }
 }
 
@@ -27,7 +27,7 @@ pub unsafe fn read(device: NonNull<PCIDevice>, address: u64, bytes: &mut [u8]) -
 /// The device is realized, and the caller holds the BQL.
 pub unsafe fn write(device: NonNull<PCIDevice>, address: u64, bytes: &[u8]) -> bool {
     let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as u64);
-    // SAFETY: by the caller's word; for a write, the function only reads the bytes.
+    // SAFETY: as the caller guarantees; for a write, the function only reads the bytes.
     unsafe { bindings::seam_dma_copy(device.as_ptr(), address, start, length, true) }
 }
 
@@ -51,13 +51,13 @@ impl<const WRITE: bool> Mapped<'_, WRITE> {
     ///
     /// The device is realized. The caller holds the BQL for as long as the result lives.
     pub unsafe fn new(device: NonNull<PCIDevice>, address: u64, length: usize) -> Option<Self> {
-        // SAFETY: by the caller's word.
+        // SAFETY: as the caller guarantees.
         let mapping =
             unsafe { bindings::seam_dma_map(device.as_ptr(), address, length as u64, WRITE) };
         let start = NonNull::new(mapping.host.cast())?;
         // SAFETY: these bytes stay there until they are unmapped, which happens when this is dropped.
         let span = unsafe { Span::new(start, mapping.size as usize) };
-        // INVARIANT: as was just done, and the lock is held by the caller's word.
+        // INVARIANT: as was just done, and the lock is held, as the caller guarantees.
         Some(Self {
             mapping,
             span,

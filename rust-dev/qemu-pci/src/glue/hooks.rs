@@ -163,7 +163,7 @@ macro_rules! hooks {
                 size: c_uint,
             ) -> u64 {
                 // SAFETY: a region's opaque pointer is its `Region` in a device of this type, which lives as long as
-                // the region. QEMU takes the BQL around every access, for the region does not opt out.
+                // the region. QEMU takes the BQL around every access, because the region does not opt out.
                 unsafe { $crate::glue::Region::read::<$device>(opaque, offset, size) }
             }
 

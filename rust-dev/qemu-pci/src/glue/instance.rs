@@ -95,7 +95,7 @@ impl<D: Hooks> Instance<D> {
     pub unsafe fn init(object: *mut Object) {
         const { device::check::<D>() };
         let instance = object.cast::<Self>();
-        // SAFETY: the object is as large and aligned as `Self` by the caller's word, so the fields are within it.
+        // SAFETY: the object is as large and aligned as `Self` as the caller guarantees, so the fields are within it.
         // What is written over is zeroes that need no drop.
         unsafe {
             addr_of_mut!((*instance).device).write(BqlCell::new(None));
@@ -158,7 +158,7 @@ impl<D: Hooks> Instance<D> {
 /// `opaque` is a slot of a device `D`, and the caller holds the BQL.
 unsafe extern "C" fn expired<D: Hooks>(opaque: *mut c_void) {
     let slot = opaque.cast::<TimerSlot>();
-    // SAFETY: by the caller's word; `init` wrote the fields.
+    // SAFETY: as the caller guarantees; `init` wrote the fields.
     let (place, index) = unsafe { (Place::<D>::new((*slot).device), (*slot).index) };
     place.expired(index);
 }
@@ -171,7 +171,7 @@ impl Region {
     /// `opaque` is a region of a device `D`, and the caller holds the BQL.
     pub unsafe fn read<D: Hooks>(opaque: *mut c_void, offset: u64, size: c_uint) -> u64 {
         let region = opaque.cast::<Self>();
-        // SAFETY: by the caller's word; `init` wrote the fields.
+        // SAFETY: as the caller guarantees; `init` wrote the fields.
         let (place, bar) = unsafe { (Place::<D>::new((*region).device), (*region).bar) };
         let mut value = 0;
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
@@ -205,7 +205,7 @@ impl<D: PciDevice> Place<D> {
     pub unsafe fn new<T>(pointer: *mut T) -> Self {
         // SAFETY: QEMU gives no null pointer.
         let instance = unsafe { NonNull::new_unchecked(pointer.cast()) };
-        // INVARIANT: by the caller's word.
+        // INVARIANT: as the caller guarantees.
         Self {
             instance,
             device: PhantomData,
@@ -219,7 +219,7 @@ impl<D: PciDevice> Place<D> {
 
     fn device(&self) -> &BqlCell<Option<D>> {
         // SAFETY: by the type's invariant the field is initialized and alive. It is only ever reached through
-        // shared references, and looks for the BQL itself.
+        // shared references, and checks the BQL itself.
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).device) }
     }
 
@@ -295,7 +295,7 @@ impl<D: Hooks> Place<D> {
     pub unsafe fn realize(self, errp: *mut *mut bindings::Error) {
         let pdev = self.pci_device().as_ptr();
         let fail = |text: &dyn Display| {
-            // SAFETY: `errp` is QEMU's by the caller's word, and is set once.
+            // SAFETY: `errp` is QEMU's as the caller guarantees, and is set once.
             unsafe { error::set(errp, D::NAME, text) };
         };
         // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
@@ -308,11 +308,11 @@ impl<D: Hooks> Place<D> {
         if !interrupts.is_within(&D::INTERRUPTS) {
             return fail(&"its interrupts are not among those of its type");
         }
-        // SAFETY: by the caller's word.
+        // SAFETY: as the caller guarantees.
         if let Err(text) = unsafe { config::init(pdev, &D::IDENTITY) } {
             return fail(&text);
         }
-        // SAFETY: by the caller's word.
+        // SAFETY: as the caller guarantees.
         if !unsafe { interrupt::init(pdev, interrupts, errp) } {
             return;
         }
@@ -339,7 +339,7 @@ impl<D: Hooks> Place<D> {
     pub unsafe fn exit(self) {
         self.stop_timers();
         self.device().with(|place| *place = None);
-        // SAFETY: by the caller's word.
+        // SAFETY: as the caller guarantees.
         unsafe { interrupt::exit(self.pci_device().as_ptr()) };
     }
 
@@ -401,7 +401,7 @@ impl<D: Hooks> Place<D> {
     fn call<R>(self, f: impl FnOnce(&mut D, &mut Machine<'_, D>) -> R) -> Option<R> {
         let called = self.device().with(|device| {
             let device = device.as_mut()?;
-            // SAFETY: the device is realized, for it is there, and the BQL is held in here.
+            // SAFETY: the device is there, so it is realized; `with` has checked the BQL.
             let mut host = unsafe { Machine::new(self) };
             let result = f(device, &mut host);
             Some((result, host.pending))
@@ -466,7 +466,7 @@ impl<D: Hooks> Place<D> {
 
     fn set_storage(self, state: D::State, deadlines: [u64; MAX_TIMERS]) {
         let instance = self.instance.as_ptr();
-        // SAFETY: both fields are initialized. The caller has looked for the BQL, and only QEMU's loading and saving
+        // SAFETY: both fields are initialized. The caller has checked the BQL, and only QEMU's loading and saving
         // touch them besides, under that lock and not during a callback.
         unsafe {
             *addr_of_mut!((*instance).state) = state;
@@ -477,7 +477,7 @@ impl<D: Hooks> Place<D> {
     /// For `VMStateDescription::post_load`: checks all of the state before any of it has an effect.
     fn post_load(self) -> c_int {
         let instance = self.instance.as_ptr();
-        // SAFETY: as in `set_storage`; QEMU has called `pre_load`, which has looked for the BQL.
+        // SAFETY: as in `set_storage`; QEMU has called `pre_load`, which has checked the BQL.
         let (state, mut deadlines) = unsafe {
             (
                 (*addr_of_mut!((*instance).state)).clone(),
@@ -561,17 +561,17 @@ pub fn vmstate_hooks<D: Hooks>() -> vmstate::Hooks {
 ///
 /// `opaque` is a device `D`; likewise below.
 unsafe extern "C" fn pre_save<D: Hooks>(opaque: *mut c_void) -> c_int {
-    // SAFETY: by the caller's word.
+    // SAFETY: as the caller guarantees.
     unsafe { Place::<D>::new(opaque) }.pre_save()
 }
 
 unsafe extern "C" fn pre_load<D: Hooks>(opaque: *mut c_void) -> c_int {
-    // SAFETY: by the caller's word.
+    // SAFETY: as the caller guarantees.
     unsafe { Place::<D>::new(opaque) }.pre_load()
 }
 
 unsafe extern "C" fn post_load<D: Hooks>(opaque: *mut c_void, _version: c_int) -> c_int {
-    // SAFETY: by the caller's word.
+    // SAFETY: as the caller guarantees.
     unsafe { Place::<D>::new(opaque) }.post_load()
 }
 

@@ -25,7 +25,7 @@ pub struct Pending {
 /// QEMU is realizing the device, and gave `errp` for it.
 pub unsafe fn init(pdev: *mut PCIDevice, interrupts: Interrupts, errp: *mut *mut Error) -> bool {
     if interrupts.msi > 0 {
-        // SAFETY: by the caller's word; the offset 0 leaves the place of the capability to QEMU.
+        // SAFETY: as the caller guarantees; the offset 0 leaves the place of the capability to QEMU.
         let msi = |errp| unsafe {
             bindings::msi_init(pdev, 0, c_uint::from(interrupts.msi), true, false, errp)
         };
@@ -35,7 +35,7 @@ pub unsafe fn init(pdev: *mut PCIDevice, interrupts: Interrupts, errp: *mut *mut
         }
     }
     if let Some(MsiX { vectors, bar }) = interrupts.msix {
-        // SAFETY: by the caller's word.
+        // SAFETY: as the caller guarantees.
         let msix =
             |errp| unsafe { bindings::msix_init_exclusive_bar(pdev, vectors.into(), bar, errp) };
         // SAFETY: as above.
@@ -73,7 +73,7 @@ unsafe fn try_init(
         return true;
     }
     let tolerable = !required && status == -(bindings::ENOTSUP as c_int);
-    // SAFETY: `init` has set the error, which goes to QEMU's caller, or away.
+    // SAFETY: `init` has set the error, which is passed on or freed.
     unsafe {
         if tolerable {
             bindings::error_free(error);
@@ -90,7 +90,7 @@ unsafe fn try_init(
 ///
 /// QEMU is unrealizing the device.
 pub unsafe fn exit(pdev: *mut PCIDevice) {
-    // SAFETY: both do nothing where there is nothing.
+    // SAFETY: both do nothing without MSI or MSI-X.
     unsafe {
         bindings::msix_uninit_exclusive_bar(pdev);
         bindings::msi_uninit(pdev);
@@ -103,7 +103,7 @@ pub unsafe fn exit(pdev: *mut PCIDevice) {
 ///
 /// The device is realized, none of its callbacks has it borrowed, and the caller holds the BQL.
 pub unsafe fn deliver(pdev: *mut PCIDevice, pending: Pending) {
-    // SAFETY: by the caller's word, here and below.
+    // SAFETY: as the caller guarantees, here and below.
     let (msix, msi) = unsafe { (bindings::msix_enabled(pdev), bindings::msi_enabled(pdev)) };
     if let Some(level) = pending.level {
         // With messages the pin stays low. It may have been high before the guest enabled them.

@@ -34,7 +34,7 @@ impl<'a, D: Hooks> Machine<'a, D> {
     ///
     /// As the type's invariants say.
     pub unsafe fn new(place: Place<D>) -> Self {
-        // INVARIANT: by the caller's word.
+        // INVARIANT: as the caller guarantees.
         Self {
             place,
             pending: Pending::default(),

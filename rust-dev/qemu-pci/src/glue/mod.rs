@@ -21,7 +21,7 @@
 //! # The big lock
 //!
 //! QEMU calls the glue with its big lock (BQL) held, and all that is reached from a device is protected by it.
-//! The one exception is a postcopy migration, which can bring a state without it. So [`cell::BqlCell`] looks for
+//! The one exception is a postcopy migration, which can bring a state without it. So [`cell::BqlCell`] checks
 //! the lock at each borrow, and a function whose `# Safety` says BQL relies on its caller for it.
 #![allow(unsafe_code)]
 

@@ -45,7 +45,7 @@ impl Slots {
     /// holds the BQL.
     pub unsafe fn values(&self, device: *const u8) -> Vec<Value> {
         let values = self.iter().map(|(offset, property)| {
-            // SAFETY: by the caller's word.
+            // SAFETY: as the caller guarantees.
             unsafe { value(device.wrapping_add(offset), &property.default) }
         });
         values.collect()
@@ -59,7 +59,7 @@ impl Slots {
 /// `slot` is aligned to 8, and holds what QEMU keeps there for a property of this type: a number, or a pointer to a
 /// text that lives through the call, or null.
 unsafe fn value(slot: *const u8, default: &Value) -> Value {
-    // SAFETY: by the caller's word; any bytes are a number.
+    // SAFETY: as the caller guarantees; any bytes are a number.
     unsafe {
         match default {
             Value::Bool(_) => Value::Bool(ptr::read(slot) != 0),
@@ -126,7 +126,7 @@ pub unsafe fn describe(class: *mut bindings::DeviceClass, slots: &Slots) {
     list.push(bindings::Property::default());
     // QEMU keeps the list as long as the class, which is for ever.
     let list = Box::leak(list.into_boxed_slice());
-    // SAFETY: the list and all that it points to are static, and describe the instances by the caller's word.
+    // SAFETY: the list and all that it points to are static, and describe the instances as the caller guarantees.
     unsafe { bindings::seam_set_props(class, list.as_mut_ptr(), count) };
     let class = class.cast::<bindings::ObjectClass>();
     for property in &slots.properties {

@@ -24,7 +24,7 @@ impl Span {
     ///
     /// As the type's invariants say.
     pub const unsafe fn new(start: NonNull<u8>, length: usize) -> Self {
-        // INVARIANT: by the caller's word.
+        // INVARIANT: as the caller guarantees.
         Self {
             start,
             length,

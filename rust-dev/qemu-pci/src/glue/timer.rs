@@ -36,7 +36,7 @@ impl Timer {
         opaque: *mut c_void,
     ) {
         let clock = bindings::QEMUClockType_QEMU_CLOCK_VIRTUAL;
-        // SAFETY: by the caller's word.
+        // SAFETY: as the caller guarantees.
         unsafe { bindings::timer_init_ns(timer, clock, Some(expired), opaque) };
     }
 
@@ -46,7 +46,7 @@ impl Timer {
     ///
     /// As the type's invariants say.
     pub const unsafe fn from_ptr(timer: NonNull<QEMUTimer>) -> Self {
-        // INVARIANT: by the caller's word.
+        // INVARIANT: as the caller guarantees.
         Self(timer)
     }
 
