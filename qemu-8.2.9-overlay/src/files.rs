@@ -32,7 +32,8 @@ pub enum File {
 pub type Files = BTreeMap<String, File>;
 
 impl File {
-    fn text(text: String) -> Self {
+    /// A copy of this text.
+    pub fn text(text: String) -> Self {
         Self::Copy {
             text: text.into_bytes(),
             executable: false,

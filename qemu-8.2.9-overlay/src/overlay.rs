@@ -50,7 +50,8 @@ pub fn apply(tree: &Tree, repository: &Repository, manner: Manner) -> Result<boo
     };
     let record = Record::new(repository, &files);
     let old = Record::read(tree)?;
-    if let Some(other) = old.as_ref().filter(|old| old.package != record.package) {
+    let is_other = |old: &&Record| (&old.package, &old.krate) != (&record.package, &record.krate);
+    if let Some(other) = old.as_ref().filter(is_other) {
         bail!(
             "{0} has the devices of {1} on it, and takes those of one repository: take them off with \
              `qemu-overlay remove {0}` and try again",
@@ -73,16 +74,10 @@ pub fn apply(tree: &Tree, repository: &Repository, manner: Manner) -> Result<boo
         .map(|change| change.at().to_owned())
         .collect();
     if old.as_ref() != Some(&record) {
-        let (at, text) = (tree.path(record::PATH), record.text().into_bytes());
+        let (at, text) = (tree.path(record::PATH), record.text());
         changes.push(match old {
-            Some(_) => Change::Write { at, text },
-            None => Change::create(
-                at,
-                File::Copy {
-                    text,
-                    executable: false,
-                },
-            ),
+            Some(_) => Change::write(at, text),
+            None => Change::create(at, File::text(text)),
         });
     }
     for (path, file) in &files {
@@ -91,14 +86,12 @@ pub fn apply(tree: &Tree, repository: &Repository, manner: Manner) -> Result<boo
             changes.push(Change::create(tree.path(path), file.clone()));
         }
     }
-    let was = insertion::all(old.as_ref().map_or(&record.krate, |old| &old.krate));
-    for (was, insertion) in was.iter().zip(&insertion::all(&record.krate)) {
+    for insertion in &insertion::all(&record.krate) {
         let at = tree.path(insertion.file);
         let text = read(&at)?;
-        let without = was.taken_off(&at, &text)?;
-        if without.is_none() || was.lines != insertion.lines {
-            let text = insertion.laid_on(&at, &without.unwrap_or(text))?;
-            changes.push(Change::Write { at, text });
+        if insertion.taken_off(&at, &text)?.is_none() {
+            let text = insertion.laid_on(&at, &text)?;
+            changes.push(Change::write(at, text));
         }
     }
     carry_out(&changes)
@@ -116,7 +109,7 @@ pub fn remove(tree: &Tree) -> Result<bool> {
     for insertion in &insertion::all(&record.krate) {
         let at = tree.path(insertion.file);
         if let Some(text) = insertion.taken_off(&at, &read(&at)?)? {
-            changes.push(Change::Write { at, text });
+            changes.push(Change::write(at, text));
         }
     }
     changes.extend(files_off(tree, &record, |_| false)?);
@@ -150,12 +143,10 @@ pub fn patch(tree: &Tree, repository: &Repository) -> Result<Vec<u8>> {
     ));
     let files = files::copies(repository)?;
     let record = Record::new(repository, &files);
-    let old = Record::read(tree)?;
-    let was = insertion::all(old.as_ref().map_or(&record.krate, |old| &old.krate));
-    for (was, insertion) in was.iter().zip(&insertion::all(&record.krate)) {
+    for insertion in &insertion::all(&record.krate) {
         let at = tree.path(insertion.file);
         let text = read(&at)?;
-        let text = was.taken_off(&at, &text)?.unwrap_or(text);
+        let text = insertion.taken_off(&at, &text)?.unwrap_or(text);
         let (before, after) = insertion.place(&at, &text)?;
         patch.insert(insertion.file, before, insertion.lines.as_bytes(), after);
     }

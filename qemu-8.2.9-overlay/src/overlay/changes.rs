@@ -29,6 +29,11 @@ impl Change {
         Self::Create { at, file }
     }
 
+    pub fn write(at: PathBuf, text: impl Into<Vec<u8>>) -> Self {
+        let text = text.into();
+        Self::Write { at, text }
+    }
+
     /// What it changes.
     pub fn at(&self) -> &Path {
         match self {
@@ -129,9 +134,8 @@ mod tests {
     fn what_cannot_be_replaced_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let link = Change::create(dir.path().join("link"), File::Link("/nowhere".into()));
-        let at = dir.path().join("no such file");
-        let text = Vec::new();
-        assert!(carry_out(&[link, Change::Write { at, text }]).is_err());
+        let write = Change::write(dir.path().join("no such file"), "");
+        assert!(carry_out(&[link, write]).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }
