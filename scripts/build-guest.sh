@@ -44,7 +44,7 @@ from() { # from FILE KEY: a line of what scripts/fetch.sh recorded
 
 case ${1:-} in
     programs)
-        inputs=$(digest "$ROOT"/{guest-app,vm,qemu-8.2.9-overlay,abi,Cargo.toml,Cargo.lock,rust-toolchain.toml})
+        inputs=$(digest "$ROOT"/{guest-app,vm,qemu-8.2.9-overlay,rust-dev/qemu-pci/examples,abi,Cargo.toml,Cargo.lock,rust-toolchain.toml})
         inputs+=" $(rustc --version) $ROOT"
         if is_made programs "$inputs" && [[ -x $BUILD/bin/vm-run && -d $BUILD/share/man ]]; then exit 0; fi
         need_space "$BUILD" 500 "building the project's programs"

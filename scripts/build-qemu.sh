@@ -55,7 +55,7 @@ fi
 # QEMU's default devices, and those in Rust that are off by default: the tests want them.
 config=$QEMU_TREE/configs/devices/x86_64-softmmu/all-in-rust.mak
 switches=$(echo 'include default.mak' && sed -n 's/^config \(.*\)/CONFIG_\1=y/p' "$ROOT/rust-dev/Kconfig")
-[[ -e $config && $(<"$config") == "$switches" ]] || put "$config" <<<"$switches"
+if [[ ! -e $config || $(<"$config") != "$switches" ]]; then put "$config" <<<"$switches"; fi
 
 inputs="$(digest "$QEMU_TREE.source") ${options[*]}"
 if ! is_made qemu-configure "$inputs"; then

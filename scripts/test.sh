@@ -32,7 +32,7 @@ check_clippy() {
 check_clippy_qemu() { # the layer that is compiled against QEMU's headers only
     LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
     export LIBCLANG_PATH QEMU_BUILD_DIR=$QEMU_TREE/build
-    cargo clippy -p my-rng-dev -p my-rng-glue --features qemu --all-targets --locked --jobs "$JOBS" -- -D warnings
+    cargo clippy -p my-rng-dev -p qemu-pci -p my-rng-glue --features qemu --all-targets --locked --jobs "$JOBS" -- -D warnings
 }
 
 glue_tests() { # that layer, and the shim, in a fake QEMU, watched by AddressSanitizer
