@@ -108,6 +108,7 @@ struct Describe<'a> {
     offset: usize,
     /// The struct's name, for those within it.
     name: &'a CStr,
+    oldest: u8,
     since: u8,
     fields: Vec<VMStateField>,
     /// Set for the outermost struct only.
@@ -122,6 +123,7 @@ impl<'a> Describe<'a> {
             sample: (ptr::from_ref(sample).addr(), size_of::<S>()),
             offset,
             name,
+            oldest: S::OLDEST,
             since: S::OLDEST,
             fields: Vec::new(),
             hooks,
@@ -143,7 +145,12 @@ impl<'a> Describe<'a> {
 
     fn add(&mut self, field: VMStateField) {
         self.fields.push(VMStateField {
-            version_id: self.since.into(),
+            // 0: every version has it.
+            version_id: if self.since > self.oldest {
+                self.since.into()
+            } else {
+                0
+            },
             ..field
         });
     }
@@ -296,7 +303,7 @@ pub fn describe<S: State>(
 ) -> Described {
     let mut sample = Box::new(S::default());
     let mut describe = Describe::new(&*sample, name, offset, Some(hooks));
-    describe.since = 0;
+    describe.since = S::OLDEST;
     let part_of_qemu = |name: &'static CStr, vmsd| VMStateField {
         name: name.as_ptr(),
         vmsd,
@@ -312,7 +319,7 @@ pub fn describe<S: State>(
         describe.add(part_of_qemu(c"msix", &raw const bindings::vmstate_msix));
     }
     sample.visit(&mut describe);
-    describe.since = 0;
+    describe.since = S::OLDEST;
     if timers > 0 {
         describe.add(VMStateField {
             name: c"timers".as_ptr(),
