@@ -173,8 +173,8 @@ fn live<D: PciDevice>(life: &Life) {
         machines.take(step);
         machines.compare();
     }
-    machines.take(&Step::Travel);
-    machines.compare();
+    machines.travel();
+    machines.compare_states();
 }
 
 /// A machine, and one beside it whose device was loaded on the way.
@@ -285,6 +285,7 @@ impl<D: PciDevice> Machines<D> {
 
     /// Another machine in which all but the device is the same. Its device has loaded this one's state.
     fn travel(&mut self) {
+        self.compare_states();
         let state = self.one.save();
         let properties = property::from_values(self.values.clone()).expect("good before");
         let mut twin = Machine::<D>::new(properties).expect("good before");
@@ -295,6 +296,7 @@ impl<D: PciDevice> Machines<D> {
         if let Err(error) = twin.load(&state) {
             panic!("a state that was saved is refused: {error}");
         }
+        check_same(&twin.save(), &state);
         self.twin = Some(twin);
     }
 
@@ -302,39 +304,210 @@ impl<D: PciDevice> Machines<D> {
     fn arrive(&mut self, state: &[u8]) {
         let before = self.one.save();
         match self.one.load(state) {
-            Ok(()) => self.travel(),
+            Ok(()) => {
+                self.twin = None;
+                self.travel();
+            }
             Err(error) => {
                 check_text(&error);
-                assert_eq!(
-                    self.one.save(),
-                    before,
-                    "a state is refused, but has changed the device"
-                );
+                check_same(&self.one.save(), &before);
             }
         }
     }
 
-    /// Holds the machines against each other.
+    /// Compares what both machines have shown.
     fn compare(&mut self) {
-        let errors = self.one.errors();
+        let (errors, events) = (self.one.errors(), self.one.events());
         errors.iter().for_each(|error| check_text(error));
-        let events = self.one.events();
         let messages = core::mem::take(&mut self.one.world.messages);
         let Some(twin) = &mut self.twin else {
             return;
         };
         assert_eq!(twin.errors(), errors);
-        assert!(
-            events
-                .iter()
-                .map(|it| it.parts())
-                .eq(twin.events().iter().map(|it| it.parts())),
-            "{events:?}"
-        );
+        let parts = |events: &[D::Event]| events.iter().map(|it| it.parts()).collect::<Vec<_>>();
+        assert_eq!(parts(&twin.events()), parts(&events));
         assert_eq!(core::mem::take(&mut twin.world.messages), messages);
         assert_eq!(twin.world.pin, self.one.world.pin);
         assert_eq!(twin.world.asked, self.one.world.asked);
-        assert!(twin.world.memory.is_like(&self.one.world.memory), "memory");
-        assert_eq!(twin.save(), self.one.save());
+    }
+
+    /// Compares what is inside. That takes longer.
+    fn compare_states(&self) {
+        if let Some(twin) = &self.twin {
+            check_same(&twin.save(), &self.one.save());
+            assert!(twin.world.memory.is_like(&self.one.world.memory), "memory");
+        }
+    }
+}
+
+/// Compares states, which are too long to be shown.
+#[track_caller]
+fn check_same(one: &[u8], other: &[u8]) {
+    let at = one
+        .iter()
+        .zip(other)
+        .take_while(|(one, other)| one == other)
+        .count();
+    assert!(one == other, "two states are the same up to byte {at} only");
+}
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+    use core::ffi::CStr;
+
+    use qemu_pci::{Access, Bar, Declare, GuestError, Host, Identity, PciDevice};
+
+    use super::{DEVICES, Life, Offset, Operand, Place, Setting, Step, live, run};
+
+    const PLACE: Place = Place {
+        bar: 0,
+        offset: Offset::Word(0),
+        size: 2,
+    };
+
+    fn life(steps: Vec<Step>) -> Life {
+        Life {
+            device: 0,
+            properties: [Setting::Default; 4],
+            pages: 0b1101,
+            scattered: false,
+            entropy: 0,
+            steps,
+        }
+    }
+
+    #[test]
+    fn every_device_takes_every_step() {
+        let steps = vec![
+            Step::Write(PLACE, Operand::Small(3)),
+            Step::Travel,
+            Step::Read(PLACE),
+            Step::Store(8, Operand::Any(7)),
+            Step::Deliver(true),
+            Step::Advance(9),
+            Step::Due,
+            Step::Edited(vec![(0, 1), (5, 0xff)]),
+            Step::Arrive(vec![1, 2]),
+            Step::Reset,
+        ];
+        for device in 0..DEVICES.len() as u8 {
+            run(&Life {
+                device,
+                ..life(steps.clone())
+            });
+        }
+    }
+
+    qemu_pci::state! {
+        /// The state of [`Faulty`].
+        pub struct Count {
+            count: u32,
+        }
+    }
+
+    /// Counts writes, but not with this many.
+    #[derive(Clone, Debug)]
+    struct Faulty<const FAULT: usize>(u32);
+
+    /// Its load forgets the count.
+    const FORGETS: usize = 0;
+    /// Its load changes it, and refuses the state then.
+    const CHANGES: usize = 1;
+    /// A count above 2 is an error that no terminal should see.
+    const WRITES_ESCAPES: usize = 2;
+    const NONE: usize = 3;
+
+    impl<const FAULT: usize> Declare for Faulty<FAULT> {
+        const NAME: &'static CStr = c"faulty";
+        type Properties = ();
+        type State = Count;
+        type Event = Infallible;
+        type Error = &'static str;
+    }
+
+    impl<const FAULT: usize> PciDevice for Faulty<FAULT> {
+        const DESCRIPTION: &'static CStr = c"For tests";
+        const IDENTITY: Identity = Identity::new(0x1234, 1);
+        const BARS: &'static [Bar] = &[Bar::memory(0, 16)];
+
+        fn new((): ()) -> Result<Self, String> {
+            Ok(Self(0))
+        }
+
+        fn reset(&mut self) {
+            self.0 = 0;
+        }
+
+        fn read(
+            &mut self,
+            _host: &mut impl Host<Self>,
+            _access: Access,
+        ) -> Result<u64, GuestError<&'static str>> {
+            Ok(self.0.into())
+        }
+
+        fn write(
+            &mut self,
+            _host: &mut impl Host<Self>,
+            _access: Access,
+            _value: u64,
+        ) -> Result<(), GuestError<&'static str>> {
+            self.0 += 1;
+            if FAULT == WRITES_ESCAPES && self.0 > 2 {
+                return Err("\x1b".into());
+            }
+            Ok(())
+        }
+
+        fn save(&self) -> Count {
+            Count { count: self.0 }
+        }
+
+        fn load(&mut self, state: &Count) -> Result<(), String> {
+            match FAULT {
+                FORGETS => {}
+                CHANGES if state.count > 0xffff => {
+                    self.0 = 9;
+                    return Err("it is too large".to_owned());
+                }
+                _ => self.0 = state.count,
+            }
+            Ok(())
+        }
+    }
+
+    fn write() -> Step {
+        Step::Write(PLACE, Operand::Small(0))
+    }
+
+    #[test]
+    fn a_device_without_fault_passes() {
+        let steps = vec![
+            write(),
+            Step::Travel,
+            write(),
+            write(),
+            Step::Edited(vec![(0, 1)]),
+        ];
+        live::<Faulty<NONE>>(&life(steps));
+    }
+
+    #[test]
+    #[should_panic = "two states are the same up to byte 3 only"]
+    fn a_device_that_forgets_is_found() {
+        live::<Faulty<FORGETS>>(&life(vec![write()]));
+    }
+
+    #[test]
+    #[should_panic = "two states are the same up to byte 3 only"]
+    fn a_refused_load_that_changes_the_device_is_found() {
+        live::<Faulty<CHANGES>>(&life(vec![Step::Edited(vec![(0, 1)])]));
+    }
+
+    #[test]
+    #[should_panic = "is not a text for a terminal"]
+    fn an_error_that_a_terminal_obeys_is_found() {
+        live::<Faulty<WRITES_ESCAPES>>(&life(vec![write(), write(), write()]));
     }
 }
