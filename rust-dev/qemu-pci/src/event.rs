@@ -11,7 +11,7 @@ use core::convert::Infallible;
 
 /// A trace event of a device.
 #[derive(Clone, Copy, Debug)]
-pub struct Declared {
+pub struct TraceEvent {
     /// Its name, without the device's.
     pub name: &'static str,
     /// Name and type of each argument.
@@ -23,7 +23,7 @@ pub struct Declared {
 /// The events of a device's own, made by [`trace_events!`](crate::trace_events!).
 pub trait TraceEvents: Copy + core::fmt::Debug {
     /// All of them.
-    const DECLARED: &'static [Declared];
+    const DECLARED: &'static [TraceEvent];
 
     /// Which of them this is, and its arguments.
     fn parts(&self) -> (usize, [u64; MAX_ARGUMENTS]);
@@ -34,7 +34,7 @@ pub const MAX_ARGUMENTS: usize = 6;
 
 /// For a device without events of its own.
 impl TraceEvents for Infallible {
-    const DECLARED: &'static [Declared] = &[];
+    const DECLARED: &'static [TraceEvent] = &[];
 
     fn parts(&self) -> (usize, [u64; MAX_ARGUMENTS]) {
         match *self {}
@@ -74,8 +74,8 @@ macro_rules! trace_events {
         }
 
         impl $crate::event::TraceEvents for $events {
-            const DECLARED: &'static [$crate::event::Declared] = &[
-                $($crate::event::Declared {
+            const DECLARED: &'static [$crate::event::TraceEvent] = &[
+                $($crate::event::TraceEvent {
                     name: stringify!($event),
                     arguments: &[$((stringify!($argument), stringify!($type))),*],
                     format: $format,

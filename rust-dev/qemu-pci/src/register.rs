@@ -67,31 +67,50 @@ impl<E: fmt::Display> fmt::Display for GuestError<E> {
     }
 }
 
+/// What is stated about a register.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it starts in the BAR, in bytes.
+    pub offset: u64,
+    /// The longest access to it, in bytes.
+    pub size: u8,
+    /// What the guest may do with it.
+    pub mode: Mode,
+}
+
 /// A set of registers, made by [`registers!`](crate::registers!).
 pub trait Registers: Copy + 'static {
     /// All of them.
     const ALL: &'static [Self];
 
+    /// What is stated about it.
+    fn describe(self) -> Description;
+
     /// Where it starts in the BAR, in bytes.
-    fn offset(self) -> u64;
+    fn offset(self) -> u64 {
+        self.describe().offset
+    }
 
     /// The longest access to it, in bytes.
-    fn size(self) -> u8;
+    fn size(self) -> u8 {
+        self.describe().size
+    }
 
     /// What the guest may do with it.
-    fn mode(self) -> Mode;
+    fn mode(self) -> Mode {
+        self.describe().mode
+    }
 
     /// Its name.
-    fn name(self) -> &'static str;
+    fn name(self) -> &'static str {
+        self.describe().name
+    }
 
     /// The register at an offset.
     #[must_use]
-    fn at(offset: u64) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|register| register.offset() == offset)
-    }
+    fn at(offset: u64) -> Option<Self>;
 
     /// The register that the guest accesses.
     ///
@@ -171,33 +190,18 @@ macro_rules! registers {
             const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             #[inline]
-            fn offset(self) -> u64 {
+            fn describe(self) -> $crate::register::Description {
                 match self {
-                    $(Self::$name => $offset,)*
+                    $(Self::$name => $crate::register::Description {
+                        name: stringify!($name),
+                        offset: $offset,
+                        size: $crate::register_size!($($size)?),
+                        mode: $crate::Mode::$mode,
+                    },)*
                 }
             }
 
-            #[inline]
-            fn size(self) -> u8 {
-                match self {
-                    $(Self::$name => $crate::register_size!($($size)?),)*
-                }
-            }
-
-            #[inline]
-            fn mode(self) -> $crate::Mode {
-                match self {
-                    $(Self::$name => $crate::Mode::$mode,)*
-                }
-            }
-
-            fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)*
-                }
-            }
-
-            // A match on constants, which is faster than to search.
+            // Comparisons with constants, which are faster than a search.
             #[inline]
             fn at(offset: u64) -> Option<Self> {
                 $(if offset == $offset {

@@ -8,7 +8,7 @@ use core::ptr;
 
 use super::bindings::{self, Error, MemoryRegionOps, Object, ObjectClass, Visitor};
 use super::hooks::Hooks;
-use super::instance::{self, Instance, Place};
+use super::instance::{self, DeviceRef, Instance};
 use super::property::{self, Slots};
 use super::vmstate;
 use crate::device::Counter;
@@ -19,7 +19,7 @@ pub struct Type {
     /// The properties, and where their values are.
     pub slots: Slots,
     /// The saved state.
-    pub state: vmstate::Described,
+    pub state: vmstate::StateDescription,
     /// The accesses to all BARs.
     pub ops: MemoryRegionOps,
 }
@@ -32,7 +32,7 @@ impl Type {
             slots: Slots::new(size_of::<Instance<D>>(), describe::<D::Properties>()),
             state: vmstate::describe::<D::State>(
                 D::NAME,
-                &instance::vmstate_hooks::<D>(),
+                &instance::vmstate_callbacks::<D>(),
                 offset_of!(Instance<D>, state),
                 D::INTERRUPTS.msix.is_some(),
                 (offset_of!(Instance<D>, deadlines), D::TIMERS),
@@ -167,7 +167,7 @@ unsafe extern "C" fn counter<D: Hooks>(
     // SAFETY: as the caller guarantees; QEMU holds the BQL here. The value lives through the call.
     unsafe {
         let counter = &*counter.cast::<Counter<D>>();
-        let mut value = Place::<D>::new(object).counter(counter);
+        let mut value = DeviceRef::<D>::new(object).counter(counter);
         bindings::visit_type_uint64(visitor, name, &mut value, errp);
     }
 }
@@ -186,7 +186,7 @@ unsafe extern "C" fn guest_errors<D: Hooks>(
 ) {
     // SAFETY: as in `counter`.
     unsafe {
-        let mut value = Place::<D>::new(object).guest_errors();
+        let mut value = DeviceRef::<D>::new(object).guest_errors();
         bindings::visit_type_uint64(visitor, name, &mut value, errp);
     }
 }

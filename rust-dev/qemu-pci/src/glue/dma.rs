@@ -37,13 +37,13 @@ pub unsafe fn write(device: NonNull<PCIDevice>, address: u64, bytes: &[u8]) -> b
 ///
 /// `mapping` is what `seam_dma_map` gave, and `span` is its bytes, which stay where they are until they are
 /// unmapped. This thread holds the BQL as long as `'a`.
-pub struct Mapped<'a, const WRITE: bool> {
+pub struct MappedRam<'a, const WRITE: bool> {
     mapping: SeamMapping,
     span: Span,
     locked: PhantomData<&'a ()>,
 }
 
-impl<const WRITE: bool> Mapped<'_, WRITE> {
+impl<const WRITE: bool> MappedRam<'_, WRITE> {
     /// Maps the memory from `address` on, as much as lies in one piece, but no more than `length`. `None` where
     /// the device cannot access memory this way.
     ///
@@ -66,7 +66,7 @@ impl<const WRITE: bool> Mapped<'_, WRITE> {
     }
 }
 
-impl ReadMemory for Mapped<'_, false> {
+impl ReadMemory for MappedRam<'_, false> {
     fn size(&self) -> usize {
         self.mapping.size as usize
     }
@@ -76,7 +76,7 @@ impl ReadMemory for Mapped<'_, false> {
     }
 }
 
-impl WriteMemory for Mapped<'_, true> {
+impl WriteMemory for MappedRam<'_, true> {
     fn size(&self) -> usize {
         self.mapping.size as usize
     }
@@ -92,7 +92,7 @@ impl WriteMemory for Mapped<'_, true> {
     }
 }
 
-impl<const WRITE: bool> Drop for Mapped<'_, WRITE> {
+impl<const WRITE: bool> Drop for MappedRam<'_, WRITE> {
     fn drop(&mut self) {
         let used = if WRITE {
             self.span.written() as u64

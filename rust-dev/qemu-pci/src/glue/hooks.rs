@@ -62,7 +62,7 @@ macro_rules! hooks {
                 Error, Object, ObjectClass, PCIDevice, ResetType, hwaddr,
             };
             use $crate::glue::{
-                Hooks, Instance, OnceCell, Place, ReadHook, Trace, Type, WriteHook,
+                DeviceRef, Hooks, Instance, OnceCell, ReadHook, Trace, Type, WriteHook,
             };
 
             // SAFETY: the prototypes of the C that qemu-pci-build writes.
@@ -131,28 +131,28 @@ macro_rules! hooks {
             #[unsafe(export_name = concat!(stringify!($name), "_realize"))]
             unsafe extern "C" fn realize(pdev: *mut PCIDevice, errp: *mut *mut Error) {
                 // SAFETY: QEMU calls it with the BQL held to realize a device of this type, and gives `errp` for it.
-                unsafe { Place::<$device>::new(pdev).realize(errp) }
+                unsafe { DeviceRef::<$device>::new(pdev).realize(errp) }
             }
 
             /// `PCIDeviceClass::exit`.
             #[unsafe(export_name = concat!(stringify!($name), "_exit"))]
             unsafe extern "C" fn exit(pdev: *mut PCIDevice) {
                 // SAFETY: QEMU calls it with the BQL held to unrealize a device of this type.
-                unsafe { Place::<$device>::new(pdev).exit() }
+                unsafe { DeviceRef::<$device>::new(pdev).exit() }
             }
 
             /// `ResettablePhases::enter`.
             #[unsafe(export_name = concat!(stringify!($name), "_reset_enter"))]
             unsafe extern "C" fn reset_enter(object: *mut Object, _type: ResetType) {
                 // SAFETY: QEMU calls it with the BQL held for a device of this type.
-                unsafe { Place::<$device>::new(object) }.reset_enter();
+                unsafe { DeviceRef::<$device>::new(object) }.reset_enter();
             }
 
             /// `ResettablePhases::hold`, by way of the shim, which knows its arguments.
             #[unsafe(export_name = concat!(stringify!($name), "_reset_hold"))]
             unsafe extern "C" fn reset_hold(object: *mut Object) {
                 // SAFETY: as above.
-                unsafe { Place::<$device>::new(object) }.reset_hold();
+                unsafe { DeviceRef::<$device>::new(object) }.reset_hold();
             }
 
             /// `MemoryRegionOps::read`.

@@ -10,7 +10,7 @@ use core::ptr::{self, NonNull, addr_of_mut};
 use super::bindings::{self, MemoryRegion, Object, PCIDevice, QEMUTimer};
 use super::cell::{self, BqlCell};
 use super::hooks::Hooks;
-use super::machine::Machine;
+use super::host::QemuHost;
 use super::timer::{self, Timer};
 use super::vmstate;
 use super::{config, error, interrupt};
@@ -59,18 +59,18 @@ struct TimerSlot {
 /// Points to an `Instance<D>`, with its slots, that went through [`Instance::init`] and lives as long as this does.
 /// QEMU changes its own fields at any time, so we make pointers to them and never references. This thread holds the
 /// BQL, except when a migration loads a state.
-pub struct Place<D: PciDevice> {
+pub struct DeviceRef<D: PciDevice> {
     instance: NonNull<Instance<D>>,
     device: PhantomData<D>,
 }
 
-impl<D: PciDevice> Clone for Place<D> {
+impl<D: PciDevice> Clone for DeviceRef<D> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<D: PciDevice> Copy for Place<D> {}
+impl<D: PciDevice> Copy for DeviceRef<D> {}
 
 impl<D: Hooks> Instance<D> {
     /// For `TypeInfo::instance_align`.
@@ -85,7 +85,7 @@ impl<D: Hooks> Instance<D> {
         D::describe().slots.end()
     }
 
-    /// For `TypeInfo::instance_init`: prepares a new device for use as a [`Place`], and makes its regions. They are
+    /// For `TypeInfo::instance_init`: prepares a new device for use as a [`DeviceRef`], and makes its regions. They are
     /// made here and not in `realize`, because `realize` may run again after it failed.
     ///
     /// # Safety
@@ -159,7 +159,7 @@ impl<D: Hooks> Instance<D> {
 unsafe extern "C" fn expired<D: Hooks>(opaque: *mut c_void) {
     let slot = opaque.cast::<TimerSlot>();
     // SAFETY: as the caller guarantees; `init` wrote the fields.
-    let (place, index) = unsafe { (Place::<D>::new((*slot).device), (*slot).index) };
+    let (place, index) = unsafe { (DeviceRef::<D>::new((*slot).device), (*slot).index) };
     place.expired(index);
 }
 
@@ -172,7 +172,7 @@ impl Region {
     pub unsafe fn read<D: Hooks>(opaque: *mut c_void, offset: u64, size: c_uint) -> u64 {
         let region = opaque.cast::<Self>();
         // SAFETY: as the caller guarantees; `init` wrote the fields.
-        let (place, bar) = unsafe { (Place::<D>::new((*region).device), (*region).bar) };
+        let (place, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
         let mut value = 0;
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
             value |= place.read(access) << shift;
@@ -188,14 +188,14 @@ impl Region {
     pub unsafe fn write<D: Hooks>(opaque: *mut c_void, offset: u64, value: u64, size: c_uint) {
         let region = opaque.cast::<Self>();
         // SAFETY: as above.
-        let (place, bar) = unsafe { (Place::<D>::new((*region).device), (*region).bar) };
+        let (place, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
             place.write(access, device::cut(value >> shift, access.size));
         }
     }
 }
 
-impl<D: PciDevice> Place<D> {
+impl<D: PciDevice> DeviceRef<D> {
     /// Takes the address of a device as QEMU's callbacks give it: as an `Object`, a `PCIDevice`, or a state's
     /// opaque pointer.
     ///
@@ -286,7 +286,7 @@ impl<D: PciDevice> Place<D> {
     }
 }
 
-impl<D: Hooks> Place<D> {
+impl<D: Hooks> DeviceRef<D> {
     /// For `PCIDeviceClass::realize`: makes the device and registers its BARs, or changes nothing.
     ///
     /// # Safety
@@ -398,11 +398,11 @@ impl<D: Hooks> Place<D> {
 
     /// Calls the device, and then sends the interrupts that it asked for. Drops the call, and reports that as a guest
     /// error, if another call on this device is running, the device is not realized, or the BQL is not held.
-    fn call<R>(self, f: impl FnOnce(&mut D, &mut Machine<'_, D>) -> R) -> Option<R> {
+    fn call<R>(self, f: impl FnOnce(&mut D, &mut QemuHost<'_, D>) -> R) -> Option<R> {
         let called = self.device().with(|device| {
             let device = device.as_mut()?;
             // SAFETY: the device is there, so it is realized; `with` has checked the BQL.
-            let mut host = unsafe { Machine::new(self) };
+            let mut host = unsafe { QemuHost::new(self) };
             let result = f(device, &mut host);
             Some((result, host.pending))
         });
@@ -535,8 +535,8 @@ fn bar_type(bar: &Bar) -> u8 {
 }
 
 /// The callbacks that save and load the state of the devices `D`.
-pub fn vmstate_hooks<D: Hooks>() -> vmstate::Hooks {
-    vmstate::Hooks {
+pub fn vmstate_callbacks<D: Hooks>() -> vmstate::Callbacks {
+    vmstate::Callbacks {
         pre_save: pre_save::<D>,
         pre_load: pre_load::<D>,
         post_load: post_load::<D>,
@@ -562,17 +562,17 @@ pub fn vmstate_hooks<D: Hooks>() -> vmstate::Hooks {
 /// `opaque` is a device `D`; likewise below.
 unsafe extern "C" fn pre_save<D: Hooks>(opaque: *mut c_void) -> c_int {
     // SAFETY: as the caller guarantees.
-    unsafe { Place::<D>::new(opaque) }.pre_save()
+    unsafe { DeviceRef::<D>::new(opaque) }.pre_save()
 }
 
 unsafe extern "C" fn pre_load<D: Hooks>(opaque: *mut c_void) -> c_int {
     // SAFETY: as the caller guarantees.
-    unsafe { Place::<D>::new(opaque) }.pre_load()
+    unsafe { DeviceRef::<D>::new(opaque) }.pre_load()
 }
 
 unsafe extern "C" fn post_load<D: Hooks>(opaque: *mut c_void, _version: c_int) -> c_int {
     // SAFETY: as the caller guarantees.
-    unsafe { Place::<D>::new(opaque) }.post_load()
+    unsafe { DeviceRef::<D>::new(opaque) }.post_load()
 }
 
 /// Where the storage says whether a subsection is present.

@@ -11,7 +11,7 @@
 //!
 //! From the device to QEMU:
 //!
-//! - [`machine`]: QEMU as a [`Host`](crate::Host).
+//! - [`host`]: QEMU as a [`Host`](crate::Host).
 //! - [`dma`], [`span`]: guest memory.
 //! - [`config`], [`interrupt`], [`timer`]: configuration space, interrupts, timers on the virtual clock.
 //! - [`error`], [`random`]: reports and the log, and random numbers for guests.
@@ -32,9 +32,9 @@ mod config;
 mod dma;
 mod error;
 mod hooks;
+mod host;
 mod instance;
 mod interrupt;
-mod machine;
 mod property;
 mod random;
 mod span;
@@ -43,6 +43,6 @@ mod vmstate;
 
 pub use class::{Type, class_init};
 pub use hooks::{Hooks, ReadHook, Trace, WriteHook};
-pub use instance::{Instance, Place, Region};
+pub use instance::{DeviceRef, Instance, Region};
 #[doc(hidden)]
 pub use once_cell::sync::OnceCell;

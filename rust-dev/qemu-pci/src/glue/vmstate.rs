@@ -15,7 +15,7 @@ use crate::state::{
 };
 
 /// What QEMU calls on a device before it saves it, and before and after it loads it.
-pub struct Hooks {
+pub struct Callbacks {
     /// Puts the device's state into the storage that QEMU saves.
     pub pre_save: unsafe extern "C" fn(*mut c_void) -> c_int,
     /// Fills the storage with defaults.
@@ -30,7 +30,7 @@ pub struct Hooks {
 
 /// A state's description, and the offsets of the flags that say which subsections are present.
 #[derive(Debug)]
-pub struct Described {
+pub struct StateDescription {
     /// For `DeviceClass::vmsd`.
     pub description: &'static VMStateDescription,
     /// Offsets in bytes, from the start of the instance.
@@ -38,9 +38,9 @@ pub struct Described {
 }
 
 // SAFETY: a description is not changed after it was made, and all that it points to is static.
-unsafe impl Send for Described {}
+unsafe impl Send for StateDescription {}
 // SAFETY: as above.
-unsafe impl Sync for Described {}
+unsafe impl Sync for StateDescription {}
 
 fn info(kind: ScalarKind) -> *const VMStateInfo {
     match kind {
@@ -112,13 +112,18 @@ struct Describe<'a> {
     since: u8,
     fields: Vec<VMStateField>,
     /// Set for the outermost struct only.
-    hooks: Option<&'a Hooks>,
+    callbacks: Option<&'a Callbacks>,
     subsections: Vec<*const VMStateDescription>,
     present: Vec<usize>,
 }
 
 impl<'a> Describe<'a> {
-    fn new<S: State>(sample: &S, name: &'a CStr, offset: usize, hooks: Option<&'a Hooks>) -> Self {
+    fn new<S: State>(
+        sample: &S,
+        name: &'a CStr,
+        offset: usize,
+        callbacks: Option<&'a Callbacks>,
+    ) -> Self {
         Self {
             sample: (ptr::from_ref(sample).addr(), size_of::<S>()),
             offset,
@@ -126,7 +131,7 @@ impl<'a> Describe<'a> {
             oldest: S::OLDEST,
             since: S::OLDEST,
             fields: Vec::new(),
-            hooks,
+            callbacks,
             subsections: Vec::new(),
             present: Vec::new(),
         }
@@ -240,10 +245,13 @@ impl StateVisitor for Describe<'_> {
 
     fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
         let index = self.subsections.len();
-        let hooks = self
-            .hooks
-            .and_then(|hooks| Some((*hooks.needed.get(index)?, *hooks.arrived.get(index)?)));
-        let Some((needed, arrived)) = hooks else {
+        let callbacks = self.callbacks.and_then(|callbacks| {
+            Some((
+                *callbacks.needed.get(index)?,
+                *callbacks.arrived.get(index)?,
+            ))
+        });
+        let Some((needed, arrived)) = callbacks else {
             panic!(
                 "{:?}: only the outermost struct of a state has subsections, 4 at most",
                 self.name
@@ -296,13 +304,13 @@ fn leak_fields(mut fields: Vec<VMStateField>) -> *const VMStateField {
 /// whose storage is at `offset`, and `timers` deadlines at `deadlines`.
 pub fn describe<S: State>(
     name: &'static CStr,
-    hooks: &Hooks,
+    callbacks: &Callbacks,
     offset: usize,
     has_msix: bool,
     (deadlines, timers): (usize, usize),
-) -> Described {
+) -> StateDescription {
     let mut sample = Box::new(S::default());
-    let mut describe = Describe::new(&*sample, name, offset, Some(hooks));
+    let mut describe = Describe::new(&*sample, name, offset, Some(callbacks));
     describe.since = S::OLDEST;
     let part_of_qemu = |name: &'static CStr, vmsd| VMStateField {
         name: name.as_ptr(),
@@ -335,14 +343,14 @@ pub fn describe<S: State>(
     if !subsections.is_empty() {
         subsections.push(ptr::null());
     }
-    Described {
+    StateDescription {
         description: leak(VMStateDescription {
             name: name.as_ptr(),
             version_id: S::VERSION.into(),
             minimum_version_id: S::OLDEST.into(),
-            pre_save: Some(hooks.pre_save),
-            pre_load: Some(hooks.pre_load),
-            post_load: Some(hooks.post_load),
+            pre_save: Some(callbacks.pre_save),
+            pre_load: Some(callbacks.pre_load),
+            post_load: Some(callbacks.post_load),
             fields: leak_fields(describe.fields),
             subsections: match subsections.as_slice() {
                 [] => ptr::null_mut(),

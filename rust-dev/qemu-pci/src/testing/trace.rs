@@ -6,7 +6,7 @@ use core::fmt::Write;
 use std::path::Path;
 
 use crate::device::PciDevice;
-use crate::event::{Declared, TraceEvents};
+use crate::event::{TraceEvent, TraceEvents};
 
 /// Compares a device's `trace-events` file with the events of `D`. With `UPDATE_TRACE_EVENTS` in the environment, it
 /// writes the file first. `path` is relative to the directory of the device's crate, where cargo runs tests.
@@ -36,7 +36,7 @@ pub fn check_trace_events<D: PciDevice>(path: impl AsRef<Path>) {
 pub fn file<D: PciDevice>() -> String {
     let device = D::NAME.to_string_lossy();
     let standard = [
-        Declared {
+        TraceEvent {
             name: "read",
             arguments: &[
                 ("bar", "unsigned"),
@@ -46,7 +46,7 @@ pub fn file<D: PciDevice>() -> String {
             ],
             format: "bar %u offset 0x%x size %u value 0x%x",
         },
-        Declared {
+        TraceEvent {
             name: "write",
             arguments: &[
                 ("bar", "unsigned"),
@@ -56,12 +56,12 @@ pub fn file<D: PciDevice>() -> String {
             ],
             format: "bar %u offset 0x%x size %u value 0x%x",
         },
-        Declared {
+        TraceEvent {
             name: "reset",
             arguments: &[],
             format: "",
         },
-        Declared {
+        TraceEvent {
             name: "guest_error",
             arguments: &[("what", "text")],
             format: "%s",
@@ -76,7 +76,7 @@ pub fn file<D: PciDevice>() -> String {
 }
 
 /// An event in QEMU's notation, without the device's name in front.
-fn line(event: &Declared) -> String {
+fn line(event: &TraceEvent) -> String {
     let mut prototype = format!("{}(const char *path", event.name);
     let mut pieces = event.format.split('%');
     let mut text = format!("\"%s {}", pieces.next().unwrap_or_default());
@@ -108,16 +108,16 @@ fn line(event: &Declared) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Declared, line};
+    use super::{TraceEvent, line};
 
     #[test]
     fn events_are_written_as_qemu_reads_them() {
-        let transfer = Declared {
+        let transfer = TraceEvent {
             name: "transfer",
             arguments: &[("descriptor", "u64"), ("status", "i8"), ("whole", "bool")],
             format: "at 0x%x: %d, %d bytes",
         };
-        let seed = Declared {
+        let seed = TraceEvent {
             name: "seed",
             arguments: &[("seed", "u32")],
             format: "seed 0x%x",
@@ -130,7 +130,7 @@ mod tests {
                 r#"transfer(const char *path, uint64_t descriptor, int8_t status, bool whole) "%s at 0x%" PRIx64 ": %" PRId8 ", %d bytes""#,
             ]
         );
-        let reset = Declared {
+        let reset = TraceEvent {
             name: "reset",
             arguments: &[],
             format: "",

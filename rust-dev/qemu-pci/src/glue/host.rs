@@ -6,9 +6,9 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::bindings::PCIDevice;
-use super::dma::{self, Mapped};
+use super::dma::{self, MappedRam};
 use super::hooks::Hooks;
-use super::instance::Place;
+use super::instance::DeviceRef;
 use super::interrupt::Pending;
 use super::{random, timer};
 use crate::device;
@@ -19,37 +19,37 @@ use crate::host::Host;
 ///
 /// # Invariants
 ///
-/// `place` is that of a realized device, and this thread holds the BQL, for as long as `'a`.
-pub struct Machine<'a, D: Hooks> {
-    place: Place<D>,
+/// `device` is that of a realized device, and this thread holds the BQL, for as long as `'a`.
+pub struct QemuHost<'a, D: Hooks> {
+    device: DeviceRef<D>,
     /// The interrupts to send after the call.
     pub pending: Pending,
     locked: PhantomData<&'a ()>,
 }
 
-impl<'a, D: Hooks> Machine<'a, D> {
+impl<'a, D: Hooks> QemuHost<'a, D> {
     /// QEMU for a call of this device.
     ///
     /// # Safety
     ///
     /// As the type's invariants say.
-    pub unsafe fn new(place: Place<D>) -> Self {
+    pub unsafe fn new(device: DeviceRef<D>) -> Self {
         // INVARIANT: as the caller guarantees.
         Self {
-            place,
+            device,
             pending: Pending::default(),
             locked: PhantomData,
         }
     }
 
     fn pdev(&self) -> NonNull<PCIDevice> {
-        self.place.pci_device()
+        self.device.pci_device()
     }
 }
 
-impl<'a, D: Hooks> Host<D> for Machine<'a, D> {
-    type Readable = Mapped<'a, false>;
-    type Writable = Mapped<'a, true>;
+impl<'a, D: Hooks> Host<D> for QemuHost<'a, D> {
+    type Readable = MappedRam<'a, false>;
+    type Writable = MappedRam<'a, true>;
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
         // SAFETY: by the type's invariant.
@@ -63,12 +63,12 @@ impl<'a, D: Hooks> Host<D> for Machine<'a, D> {
 
     fn map_read(&mut self, address: u64, length: usize) -> Option<Self::Readable> {
         // SAFETY: by the type's invariant; the result lives no longer than the lock is held.
-        unsafe { Mapped::new(self.pdev(), address, length) }
+        unsafe { MappedRam::new(self.pdev(), address, length) }
     }
 
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
         // SAFETY: as above.
-        unsafe { Mapped::new(self.pdev(), address, length) }
+        unsafe { MappedRam::new(self.pdev(), address, length) }
     }
 
     fn interrupt(&mut self, vector: u16) {
@@ -86,20 +86,20 @@ impl<'a, D: Hooks> Host<D> for Machine<'a, D> {
 
     fn start_timer(&mut self, timer: usize, delay: u64) {
         let deadline = timer::now().saturating_add(device::delay::<D>(delay));
-        self.place.set_timer(timer, deadline);
+        self.device.set_timer(timer, deadline);
     }
 
     fn stop_timer(&mut self, timer: usize) {
-        self.place.set_timer(timer, device::NOT_RUNNING);
+        self.device.set_timer(timer, device::NOT_RUNNING);
     }
 
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        random::fill(D::NAME, self.place.path(), bytes)
+        random::fill(D::NAME, self.device.path(), bytes)
     }
 
     fn trace(&mut self, event: D::Event) {
         let (index, arguments) = event.parts();
         // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most.
-        unsafe { (D::TRACE.event)(self.place.path_pointer(), index, arguments.as_ptr()) };
+        unsafe { (D::TRACE.event)(self.device.path_pointer(), index, arguments.as_ptr()) };
     }
 }
