@@ -62,6 +62,8 @@ impl Repository {
                 krate.display()
             );
         }
+        let kit = kit(&folder, package)?;
+        let overlay = overlay(package)?;
         let list = folder.join(LIST);
         let list = String::from_utf8(read(&list)?)
             .with_context(|| format!("{} is not UTF-8", list.display()))?;
@@ -69,8 +71,8 @@ impl Repository {
             root: root.to_owned(),
             krate: krate.to_owned(),
             package: package.name.to_string(),
-            overlay: overlay(package)?,
-            kit: kit(&folder, package)?,
+            overlay,
+            kit,
             devices: devices(&list).map(String::from).collect(),
             sources: sources(&metadata, package)?,
         })
@@ -115,7 +117,8 @@ fn path_of(package: &Package, value: &str) -> Result<PathBuf> {
     let path = folder_of(package).join(value);
     path.canonicalize().with_context(|| {
         format!(
-            "{} names {value} under [package.metadata.qemu-pci], which is not there",
+            "{} is not there: correct the path under [package.metadata.qemu-pci] in {}",
+            path.display(),
             package.manifest_path
         )
     })
@@ -175,4 +178,91 @@ fn sources(metadata: &Metadata, package: &Package) -> Result<BTreeSet<PathBuf>> 
         }
     }
     Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::Repository;
+    use crate::files;
+
+    const HERE: &str = env!("CARGO_MANIFEST_DIR");
+
+    #[test]
+    fn this_repository_is_found() {
+        let root = Path::new(HERE).join("..").canonicalize().unwrap();
+        let repository = Repository::open(&root.join("rust-dev/src/..")).unwrap();
+        assert_eq!(repository.root, root);
+        assert_eq!(repository.krate, Path::new("rust-dev"));
+        assert_eq!(repository.package, "my-rng-dev");
+        assert_eq!(repository.overlay, Path::new(HERE));
+        assert_eq!(repository.kit, Path::new(HERE));
+        assert_eq!(repository.devices.first().unwrap(), "my_rng");
+        let sources = [
+            "abi",
+            "rust-dev",
+            "rust-dev/qemu-pci",
+            "rust-dev/qemu-pci/build",
+        ];
+        let sources = sources.map(|folder| root.join(folder));
+        assert!(
+            repository.sources.iter().eq(&sources),
+            "{:?}",
+            repository.sources
+        );
+    }
+
+    fn error(dir: &Path) -> String {
+        Repository::open(dir).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_crate_of_devices_is_refused() {
+        let other = "does not depend on qemu-pci: name a crate of devices";
+        for (dir, why) in [
+            (
+                "nowhere",
+                "nowhere has no Cargo.toml: name the folder of a crate of devices",
+            ),
+            (".", "Cargo.toml is of no package"),
+            ("vm", other),
+            ("rust-dev/qemu-pci", other),
+        ] {
+            let error = error(&Path::new(HERE).join("..").join(dir));
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    /// A repository with one device, with the kit from this one.
+    fn other() -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let kit = Path::new(HERE).join("..").display().to_string();
+        crate::new::make("one", dir.path(), &kit).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_crate_without_its_overlay_is_refused() {
+        let dir = other();
+        fs::remove_dir_all(dir.path().join("overlay")).unwrap();
+        let error = error(dir.path());
+        let expected = "overlay is not there: correct the path under [package.metadata.qemu-pci]";
+        assert!(error.contains(expected), "{error}");
+    }
+
+    /// In a copy it would have to be beside the crate.
+    #[test]
+    fn a_kit_outside_of_the_repository_is_linked_but_not_copied() {
+        let dir = other();
+        let repository = Repository::open(dir.path()).unwrap();
+        assert_eq!(repository.kit, Path::new(HERE));
+        assert!(files::links(&repository).is_ok());
+        let error = files::copies(&repository).unwrap_err().to_string();
+        let expected = "so it cannot be copied with it: depend on its git repository";
+        assert!(error.contains(expected), "{error}");
+    }
 }
