@@ -170,6 +170,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         Command::Remove { tree } => {
             let tree = tree.open()?;
             let changed = overlay::remove(&tree)?;
+            let devices = tree.path(files::ROOT);
+            if devices.exists() {
+                println!("{} stays: files in it were not laid", devices.display());
+            }
             tree.report(if changed {
                 "the overlay is taken off"
             } else {
