@@ -5,7 +5,9 @@
 //! in the same way.
 
 use arbitrary::Arbitrary;
-use my_rng_dev::devices::{my_rng::MyRng, rust_edu::RustEdu, rust_testdev::RustTestdev};
+use my_rng_dev::devices::{
+    my_rng::MyRng, rust_edu::RustEdu, rust_sampler::RustSampler, rust_testdev::RustTestdev,
+};
 use qemu_pci::PciDevice;
 use qemu_pci::device::SHORTEST_DELAY;
 use qemu_pci::event::TraceEvents as _;
@@ -16,13 +18,18 @@ use crate::check_text;
 use crate::pair::{PAGE, START};
 
 /// The devices.
-const DEVICES: &[fn(&Life)] = &[live::<MyRng>, live::<RustEdu>, live::<RustTestdev>];
+const DEVICES: &[fn(&Life)] = &[
+    live::<MyRng>,
+    live::<RustEdu>,
+    live::<RustSampler>,
+    live::<RustTestdev>,
+];
 
 /// What happens to a device.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Life {
     device: u8,
-    /// One for each property.
+    /// For the properties, in turn.
     properties: [Setting; 4],
     /// Four kinds of pages, two bits each.
     pages: u32,
@@ -156,13 +163,9 @@ pub fn run(life: &Life) {
 }
 
 fn live<D: PciDevice>(life: &Life) {
-    let settings = life
-        .properties
-        .iter()
-        .chain([&Setting::Default].into_iter().cycle());
     let values: Vec<_> = property::describe::<D::Properties>()
         .iter()
-        .zip(settings)
+        .zip(life.properties.iter().cycle())
         .map(|(property, setting)| setting.value(property))
         .collect();
     let mut machines = match Machines::<D>::new(life, values) {
