@@ -31,7 +31,8 @@ impl StateVisitor for Writer {
     fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T], _shape: Shape) {
         for value in values {
             let bytes = value.to_bytes();
-            self.bytes.extend(bytes.iter().skip(8 - size(T::KIND)));
+            let (_, bytes) = bytes.split_at(8 - size(T::KIND));
+            self.bytes.extend_from_slice(bytes);
         }
     }
 
@@ -91,9 +92,7 @@ impl Reader<'_> {
         let mut number = [0; 8];
         match self.rest.split_at_checked(length) {
             Some((bytes, rest)) => {
-                for (place, byte) in number.iter_mut().skip(8 - length).zip(bytes) {
-                    *place = *byte;
-                }
+                number.split_at_mut(8 - length).1.copy_from_slice(bytes);
                 self.rest = rest;
             }
             None => self.error = Some("it ends too early"),
