@@ -109,6 +109,6 @@ stop_ticker
 printf '%s\n' "${table[@]}"
 if ((${#findings[@]})); then
     printf 'FOUND: %s\n' "${findings[@]}"
-    die "the fuzzer found ${#findings[@]} input(s) on which the device and its oracle differ, or one panics:" \
+    die "the fuzzer found ${#findings[@]} input(s) on which a device panics, or does not do what it should:" \
         "fix what is wrong, and see with: $binaries/TARGET FILE"
 fi

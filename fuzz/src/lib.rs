@@ -6,6 +6,7 @@
 //!
 //! - [`oracle`]: the second model. It is naive on purpose, and shares nothing with the device but the
 //!   specification.
+//! - [`fields`]: the state of a `my_rng`, for the oracle.
 //! - [`pair`]: a device and its oracle, driven together and compared at every step.
 //! - [`mmio`], [`vmstate`], [`properties`], [`devices`]: the targets. `fuzz_targets/` gives them to libFuzzer, and
 //!   `cargo test` gives them the committed corpora.
@@ -13,6 +14,7 @@
 //! The machine around a device is the kit's, `qemu_pci::testing`. A finding is a panic.
 
 pub mod devices;
+pub mod fields;
 #[cfg(test)]
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;

@@ -11,11 +11,10 @@
 use std::sync::OnceLock;
 
 use arbitrary::Arbitrary;
-
 use qemu_pci::testing::{Memory, Page};
 
-/// How long the table of the default generator is.
-const TABLE: usize = 31;
+use crate::fields::{Fields, TABLE};
+
 /// The longest way that a place of ChaCha or xoshiro256++ may be from the start, in words; beyond it no state leads.
 const FARTHEST: u64 = 0x7fff_ffff_ffff_ffff;
 
@@ -79,72 +78,6 @@ impl Kind {
             Self::ChaCha8 => 3,
             Self::Xoshiro256pp => 4,
         }
-    }
-}
-
-/// The fields of a state, in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fields {
-    /// Which generator.
-    pub generator: u8,
-    /// The property `bulk`.
-    pub bulk: bool,
-    /// The property `seed`.
-    pub initial_seed: u32,
-    /// The seed of ChaCha or xoshiro256++.
-    pub seed: u32,
-    /// The same: the words taken. The default generator: the oldest sum's place in the table.
-    pub position: u64,
-    /// The last sums of the default generator.
-    pub table: [u32; TABLE],
-    /// The register FAILURES.
-    pub failures: u32,
-}
-
-/// Gives out bytes, and 0 when they are all given.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let mut taken = [0; N];
-        for byte in &mut taken {
-            if let Some((first, rest)) = self.0.split_first() {
-                *byte = *first;
-                self.0 = rest;
-            }
-        }
-        taken
-    }
-}
-
-impl Fields {
-    /// The fields that the bytes are: one after the other, big-endian.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let mut reader = Reader(bytes);
-        Self {
-            generator: u8::from_be_bytes(reader.take()),
-            bulk: reader.take() != [0],
-            initial_seed: u32::from_be_bytes(reader.take()),
-            seed: u32::from_be_bytes(reader.take()),
-            position: u64::from_be_bytes(reader.take()),
-            table: [(); TABLE].map(|()| u32::from_be_bytes(reader.take())),
-            failures: u32::from_be_bytes(reader.take()),
-        }
-    }
-
-    /// The bytes of the fields.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![self.generator, self.bulk.into()];
-        bytes.extend(self.initial_seed.to_be_bytes());
-        bytes.extend(self.seed.to_be_bytes());
-        bytes.extend(self.position.to_be_bytes());
-        for word in self.table {
-            bytes.extend(word.to_be_bytes());
-        }
-        bytes.extend(self.failures.to_be_bytes());
-        bytes
     }
 }
 

@@ -8,7 +8,8 @@ use qemu_pci::PciDevice as _;
 use qemu_pci::testing::{self, Machine, Memory, Page};
 
 use crate::check_text;
-use crate::oracle::{Fields, Kind, Model, Traced};
+use crate::fields::Fields;
+use crate::oracle::{Kind, Model, Traced};
 
 /// The size of a page, in bytes.
 pub const PAGE: u64 = 4096;
@@ -293,7 +294,8 @@ impl From<MyRngState> for Fields {
 #[cfg(test)]
 mod tests {
     use super::{entropy, memory, properties};
-    use crate::oracle::{Fields, Kind};
+    use crate::fields::Fields;
+    use crate::oracle::Kind;
 
     #[test]
     fn the_oracles_bytes_are_the_devices() {

@@ -4,7 +4,8 @@
 
 use arbitrary::Arbitrary;
 
-use crate::oracle::{Fields, Kind};
+use crate::fields::Fields;
+use crate::oracle::Kind;
 use crate::pair::{Pair, memory, properties};
 
 /// A device, and what arrives for it.
