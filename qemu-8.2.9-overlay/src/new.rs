@@ -10,10 +10,11 @@ use anyhow::{Context, Result, bail};
 use crate::repository::{LIST, Repository, devices};
 use crate::tree::read;
 
-/// The device to make others from, in the kit, and the names of it.
+/// The device to make others from, which is an example of the kit's.
 const MODEL: &str = include_str!("../../rust-dev/qemu-pci/examples/one_register.rs");
 const TRACE_EVENTS: &str =
     include_str!("../../rust-dev/qemu-pci/examples/one_register/trace-events");
+/// Its names.
 const MODEL_NAMES: [&str; 2] = ["one_register", "OneRegister"];
 /// Where the model has its trace events.
 const MODEL_TRACE_EVENTS: &str = "examples/one_register/trace-events";
@@ -24,7 +25,7 @@ const MODEL_TRACE_EVENTS: &str = "examples/one_register/trace-events";
 pub fn make(name: &str, dir: &Path, kit: &str) -> Result<Vec<PathBuf>> {
     check_name(name)?;
     let mut files = Vec::new();
-    let (krate, overlay, list) = if dir.join("Cargo.toml").exists() {
+    let (krate, overlay, mut list) = if dir.join("Cargo.toml").exists() {
         let repository = Repository::open(dir)?;
         let krate = repository.root.join(&repository.krate);
         let list = String::from_utf8(read(&krate.join(LIST))?)?;
@@ -32,8 +33,7 @@ pub fn make(name: &str, dir: &Path, kit: &str) -> Result<Vec<PathBuf>> {
     } else {
         let krate = std::path::absolute(dir)?;
         files = crate_files(&krate, kit)?;
-        let list = "// SPDX-License-Identifier: GPL-2.0-or-later\n\n//! The devices of this library, a line each. QEMU's build reads this list too.\n\n";
-        (krate.clone(), krate.join("overlay"), list.to_owned())
+        (krate.clone(), krate.join("overlay"), EMPTY_LIST.to_owned())
     };
     if devices(&list).any(|device| device == name) {
         bail!(
@@ -69,15 +69,11 @@ pub fn make(name: &str, dir: &Path, kit: &str) -> Result<Vec<PathBuf>> {
             );
         }
     }
-    let newline = if list.ends_with('\n') || list.is_empty() {
-        ""
-    } else {
-        "\n"
-    };
-    files.push((
-        krate.join(LIST),
-        format!("{list}{newline}pub mod {name};\n"),
-    ));
+    if !list.is_empty() && !list.ends_with('\n') {
+        list.push('\n');
+    }
+    list.push_str(&format!("pub mod {name};\n"));
+    files.push((krate.join(LIST), list));
     for (path, text) in &files {
         write(path, text).with_context(|| format!("{} could not be written", path.display()))?;
     }
@@ -113,7 +109,7 @@ const KEYWORDS: &str = "abstract as async await become box break const continue 
 
 /// The files of a new crate, but for its list and its devices.
 fn crate_files(krate: &Path, kit: &str) -> Result<Vec<(PathBuf, String)>> {
-    let (crate_of_kit, build_of_kit) = if kit.contains("://") || kit.starts_with("git@") {
+    let (crate_of_kit, build_of_kit) = if kit.contains("://") {
         let git = format!("git = {}", quoted(kit));
         (git.clone(), git)
     } else {
@@ -195,6 +191,13 @@ const LIBRARY: &str = "\
 //! PCI devices for QEMU.
 
 pub mod devices;
+";
+
+const EMPTY_LIST: &str = "\
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The devices of this library, a line each. QEMU's build reads this list too.
+
 ";
 
 const KCONFIG: &str = "\

@@ -126,10 +126,7 @@ fn path_of(package: &Package, value: &str) -> Result<PathBuf> {
 
 /// The folder with what a package has for QEMU's tree.
 fn overlay(package: &Package) -> Result<PathBuf> {
-    let named = package
-        .metadata
-        .get("qemu-pci")
-        .and_then(|it| it.get("overlay"));
+    let named = package.metadata.pointer("/qemu-pci/overlay");
     path_of(
         package,
         named.and_then(|it| it.as_str()).unwrap_or("overlay"),
@@ -169,10 +166,7 @@ fn sources(metadata: &Metadata, package: &Package) -> Result<BTreeSet<PathBuf>> 
             .iter()
             .filter_map(|it| it.path.as_ref());
         wanted.extend(paths.map(|path| path.as_std_path().to_owned()));
-        let included = package
-            .metadata
-            .get("qemu-pci")
-            .and_then(|it| it.get("include"));
+        let included = package.metadata.pointer("/qemu-pci/include");
         for path in included.and_then(|it| it.as_array()).into_iter().flatten() {
             sources.insert(path_of(package, path.as_str().unwrap_or_default())?);
         }
