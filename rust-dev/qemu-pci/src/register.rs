@@ -67,7 +67,7 @@ impl<E: fmt::Display> fmt::Display for GuestError<E> {
     }
 }
 
-/// What is stated about a register.
+/// The description of a register.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {
     /// Its name.
@@ -85,7 +85,7 @@ pub trait Registers: Copy + 'static {
     /// All of them.
     const ALL: &'static [Self];
 
-    /// What is stated about it.
+    /// Its description.
     fn describe(self) -> Description;
 
     /// Where it starts in the BAR, in bytes.
