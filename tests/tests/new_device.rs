@@ -143,25 +143,18 @@ fn kit() -> Vec<PathBuf> {
 }
 
 /// The string literals of `text`, which begins within parentheses, up to where these end.
-fn literals(text: &str) -> Vec<String> {
-    let (mut literals, mut depth, mut letters) = (Vec::new(), 1, text.chars());
-    while let Some(letter) = letters.next() {
-        match letter {
-            '(' => depth += 1,
-            ')' if depth == 1 => break,
-            ')' => depth -= 1,
-            '"' => {
-                let mut literal = String::new();
-                while let Some(letter) = letters.next().filter(|it| *it != '"') {
-                    // An escaped letter separates the words before it from those after it.
-                    match letter {
-                        '\\' => literal.extend(letters.next().map(|_| '{')),
-                        _ => literal.push(letter),
-                    }
-                }
-                literals.push(literal);
+fn literals(text: &str) -> Vec<&str> {
+    let (mut literals, mut depth) = (Vec::new(), 1);
+    for (index, part) in text.split('"').enumerate() {
+        if index % 2 == 1 {
+            literals.push(part);
+            continue;
+        }
+        for letter in part.chars() {
+            depth += i32::from(letter == '(') - i32::from(letter == ')');
+            if depth == 0 {
+                return literals;
             }
-            _ => {}
         }
     }
     literals
@@ -169,34 +162,23 @@ fn literals(text: &str) -> Vec<String> {
 
 /// What the kit says when it refuses something, in parts without a blank to fill in.
 fn refusals() -> Vec<String> {
+    const STARTS: &str =
+        "assert!( panic!( .expect( Err( fail( report( map_err( ok_or_else( guest_error( Some(";
     let mut refusals = Vec::new();
     for file in kit() {
         let text = read(&file);
-        let text = text
-            .split("#[cfg(test)]\nmod tests")
-            .next()
-            .unwrap_or_default();
-        let lines = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"));
-        let text = lines.collect::<Vec<_>>().join("\n");
-        for start in [
-            "assert!(",
-            "panic!(",
-            ".expect(",
-            "Err(",
-            "fail(",
-            "report(",
-            "map_err(",
-            "ok_or_else(",
-            "guest_error(",
-            "error = Some(",
-        ] {
-            for (at, _) in text.match_indices(start) {
-                for literal in literals(&text[at + start.len()..]) {
-                    let parts = literal
-                        .split(['{', '}'])
-                        .map(|part| part.trim_matches([':', ' ']).to_owned());
+        let text = text.split("#[cfg(test)]\nmod tests").next();
+        let lines = text.unwrap_or_default().lines();
+        let code: Vec<_> = lines
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        let code = code.join("\n");
+        for start in STARTS.split(' ') {
+            for (at, _) in code.match_indices(start) {
+                for literal in literals(&code[at + start.len()..]) {
+                    let literal = literal.replace("\\n", "{").replace("\\\n", "{");
+                    let parts = literal.split(['{', '}']);
+                    let parts = parts.map(|part| part.trim_matches([':', ' ']).to_owned());
                     refusals.extend(parts.filter(|part| part.contains(' ') && !part.contains('%')));
                 }
             }
