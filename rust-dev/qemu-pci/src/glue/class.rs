@@ -7,10 +7,11 @@ use core::mem::offset_of;
 use core::ptr;
 
 use super::bindings::{self, Error, MemoryRegionOps, Object, ObjectClass, Visitor};
+use super::device_ref::DeviceRef;
 use super::hooks::Hooks;
-use super::instance::{self, DeviceRef, Instance};
+use super::instance::Instance;
 use super::property::{self, Slots};
-use super::vmstate;
+use super::{migration, vmstate};
 use crate::device::Counter;
 use crate::property::describe;
 
@@ -32,7 +33,7 @@ impl Type {
             slots: Slots::new(size_of::<Instance<D>>(), describe::<D::Properties>()),
             state: vmstate::describe::<D::State>(
                 D::NAME,
-                &instance::vmstate_callbacks::<D>(),
+                &migration::callbacks::<D>(),
                 offset_of!(Instance<D>, state),
                 D::INTERRUPTS.msix.is_some(),
                 (offset_of!(Instance<D>, deadlines), D::TIMERS),

@@ -6,9 +6,9 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::bindings::PCIDevice;
+use super::device_ref::DeviceRef;
 use super::dma::{self, MappedRam};
 use super::hooks::Hooks;
-use super::instance::DeviceRef;
 use super::interrupt::Pending;
 use super::{random, timer};
 use crate::device;

@@ -6,7 +6,9 @@
 //!
 //! - [`hooks`]: the C functions of a device, made from its name by `device!`.
 //! - [`class`]: what QEMU is told of a device's type.
-//! - [`instance`]: one device: what QEMU allocates, realize, reset, accesses, timers.
+//! - [`instance`]: what QEMU allocates for a device, and [`device_ref`]: a pointer to it.
+//! - [`calls`]: realize, reset, accesses, timers.
+//! - [`migration`]: saving and loading a device's state.
 //! - [`vmstate`], [`property`]: saved states and properties, as QEMU describes them.
 //!
 //! From the device to QEMU:
@@ -26,15 +28,18 @@
 #![allow(unsafe_code)]
 
 pub mod bindings;
+mod calls;
 mod cell;
 mod class;
 mod config;
+mod device_ref;
 mod dma;
 mod error;
 mod hooks;
 mod host;
 mod instance;
 mod interrupt;
+mod migration;
 mod property;
 mod random;
 mod span;
@@ -42,7 +47,8 @@ mod timer;
 mod vmstate;
 
 pub use class::{Type, class_init};
+pub use device_ref::DeviceRef;
 pub use hooks::{Hooks, ReadHook, Trace, WriteHook};
-pub use instance::{DeviceRef, Instance, Region};
+pub use instance::{Instance, Region};
 #[doc(hidden)]
 pub use once_cell::sync::OnceCell;

@@ -9,7 +9,7 @@ use std::ffi::CString;
 use super::bindings::{
     self, JSONWriter, QEMUFile, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo,
 };
-use super::instance::INVALID;
+use super::migration::INVALID;
 use crate::state::{
     Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, Shape, State, StateVisitor, Subsection,
 };
