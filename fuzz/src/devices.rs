@@ -363,6 +363,13 @@ mod tests {
 
     use super::{DEVICES, Life, Offset, Operand, Place, Setting, Step, live, run};
 
+    #[test]
+    fn every_listed_device_is_fuzzed() {
+        let list = include_str!("../../rust-dev/src/devices.rs");
+        let listed = list.lines().filter(|line| line.starts_with("pub mod "));
+        assert_eq!(DEVICES.len(), listed.count(), "add the new device to DEVICES");
+    }
+
     const PLACE: Place = Place {
         bar: 0,
         offset: Offset::Word(0),
