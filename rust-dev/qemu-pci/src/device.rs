@@ -362,8 +362,9 @@ pub trait PciDevice: Declare {
     /// already, and a reset lowers the interrupt pin.
     fn reset(&mut self);
 
-    /// The hold phase of a reset, after `reset`: here the device may use the machine, for example start a timer.
-    fn reset_hold(&mut self, _host: &mut impl Host<Self>) {}
+    /// The end of a reset (the exit phase): here the device may use the machine, for example start a timer or raise
+    /// the pin. In the hold phase it could not, because the bus lowers all pins at the end of that phase.
+    fn reset_exit(&mut self, _host: &mut impl Host<Self>) {}
 
     /// Which of [`INTERRUPTS`](Self::INTERRUPTS) this device has, if that depends on a property.
     fn interrupts(&self) -> Interrupts {

@@ -179,7 +179,7 @@ impl<D: PciDevice> Machine<D> {
         self.world.deadlines = [NOT_RUNNING; MAX_TIMERS];
         self.world.pin = false;
         self.device.reset();
-        self.device.reset_hold(&mut self.world);
+        self.device.reset_exit(&mut self.world);
         self.world.deliver();
     }
 

@@ -226,7 +226,7 @@ impl PciDevice for RustSampler {
     }
 
     /// A reset ends with the pin raised, to show that this phase may do so.
-    fn reset_hold(&mut self, host: &mut impl Host<Self>) {
+    fn reset_exit(&mut self, host: &mut impl Host<Self>) {
         host.interrupt(0);
     }
 

@@ -36,7 +36,7 @@
 
 /*
  * What changed: a class_init's second parameter and a list of interfaces
- * became const, and the hold phase of a reset is told its type.
+ * became const, and the phases of a reset are told its type.
  */
 #if SEAM_QEMU_AT_LEAST(10, 1)
 typedef const void SeamClassData;
@@ -46,9 +46,9 @@ typedef void SeamClassData;
 #define SEAM_INTERFACE_INFO InterfaceInfo
 #endif
 #if SEAM_QEMU_AT_LEAST(9, 1)
-#define SEAM_HOLD_TYPE , ResetType type
+#define SEAM_RESET_TYPE , ResetType type
 #else
-#define SEAM_HOLD_TYPE
+#define SEAM_RESET_TYPE
 #endif
 
 /*
@@ -66,17 +66,17 @@ typedef void SeamClassData;
     void dev##_instance_init(Object *obj);                                  \
     void dev##_instance_finalize(Object *obj);                              \
     void dev##_class_init(ObjectClass *klass);                              \
-    void dev##_reset_hold(Object *obj);                                     \
+    void dev##_reset_exit(Object *obj);                                     \
                                                                             \
-    static void dev##_hold(Object *obj SEAM_HOLD_TYPE)                      \
+    static void dev##_end_reset(Object *obj SEAM_RESET_TYPE)                \
     {                                                                       \
-        dev##_reset_hold(obj);                                              \
+        dev##_reset_exit(obj);                                              \
     }                                                                       \
                                                                             \
     static void dev##_class(ObjectClass *klass, SeamClassData *data)        \
     {                                                                       \
         dev##_class_init(klass);                                            \
-        RESETTABLE_CLASS(klass)->phases.hold = dev##_hold;                  \
+        RESETTABLE_CLASS(klass)->phases.exit = dev##_end_reset;             \
     }                                                                       \
                                                                             \
     static void dev##_register_types(void)                                  \

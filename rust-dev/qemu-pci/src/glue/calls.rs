@@ -123,9 +123,9 @@ impl<D: Hooks> DeviceRef<D> {
         unsafe { (D::TRACE.reset)(self.path_pointer()) };
     }
 
-    /// For the hold phase of a reset.
-    pub fn reset_hold(self) {
-        self.call(|device, host| device.reset_hold(host));
+    /// For the exit phase of a reset.
+    pub fn reset_exit(self) {
+        self.call(|device, host| device.reset_exit(host));
     }
 
     fn expired(self, index: usize) {

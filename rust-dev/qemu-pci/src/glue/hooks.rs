@@ -148,11 +148,11 @@ macro_rules! hooks {
                 unsafe { DeviceRef::<$device>::new(object) }.reset_enter();
             }
 
-            /// `ResettablePhases::hold`, by way of the shim, which knows its arguments.
-            #[unsafe(export_name = concat!(stringify!($name), "_reset_hold"))]
-            unsafe extern "C" fn reset_hold(object: *mut Object) {
+            /// `ResettablePhases::exit`, by way of the shim, which knows its arguments.
+            #[unsafe(export_name = concat!(stringify!($name), "_reset_exit"))]
+            unsafe extern "C" fn reset_exit(object: *mut Object) {
                 // SAFETY: as above.
-                unsafe { DeviceRef::<$device>::new(object) }.reset_hold();
+                unsafe { DeviceRef::<$device>::new(object) }.reset_exit();
             }
 
             /// `MemoryRegionOps::read`.

@@ -42,7 +42,7 @@ fn interrupts_go_where_the_guest_wants_them() {
 }
 
 #[test]
-fn the_hold_phase_of_a_reset_acts_on_the_machine() {
+fn the_end_of_a_reset_acts_on_the_machine() {
     let mut machine = machine("");
     machine.reset();
     assert!(machine.world.pin);
