@@ -41,8 +41,9 @@ qemu_pci::registers! {
     }
 }
 
-/// How many interrupts of each kind it has.
+/// How many vectors it has: fewer with MSI-X than with MSI.
 const VECTORS: u8 = 4;
+const MSIX_VECTORS: u16 = 3;
 /// The pattern of a saved state.
 const PATTERN: [Pair; 2] = [Pair { low: 1, high: -2 }, Pair { low: 3, high: -4 }];
 
@@ -187,7 +188,7 @@ impl PciDevice for RustSampler {
         pin: true,
         msi: VECTORS,
         msix: Some(MsiX {
-            vectors: VECTORS as u16,
+            vectors: MSIX_VECTORS,
             bar: 1,
         }),
         msi_required: false,

@@ -8,6 +8,9 @@ use core::ptr;
 use super::bindings::{self, Error, PCIDevice};
 use crate::device::{Interrupts, MsiX};
 
+/// The interrupt pin in configuration space: INTA.
+const PIN: u8 = 1;
+
 /// The interrupts that a device asked for during a call. They are sent after the call: the guest chooses the address
 /// of an MSI, which may be a register of the same device.
 #[derive(Default)]
@@ -52,7 +55,7 @@ pub unsafe fn init(pdev: *mut PCIDevice, interrupts: Interrupts, errp: *mut *mut
     }
     if interrupts.pin {
         // SAFETY: the device has all of its configuration space by now.
-        unsafe { *(*pdev).config.add(bindings::PCI_INTERRUPT_PIN as usize) = 1 };
+        unsafe { *(*pdev).config.add(bindings::PCI_INTERRUPT_PIN as usize) = PIN };
     }
     true
 }
@@ -105,7 +108,9 @@ pub unsafe fn exit(pdev: *mut PCIDevice) {
 pub unsafe fn deliver(pdev: *mut PCIDevice, pending: Pending) {
     // SAFETY: as the caller guarantees, here and below.
     let (msix, msi) = unsafe { (bindings::msix_enabled(pdev), bindings::msi_enabled(pdev)) };
-    if let Some(level) = pending.level {
+    // SAFETY: as above. QEMU asserts that there is a pin. It may be another one, or none, by a state that was loaded.
+    let has_pin = unsafe { *(*pdev).config.add(bindings::PCI_INTERRUPT_PIN as usize) } == PIN;
+    if let Some(level) = pending.level.filter(|_| has_pin) {
         // With messages the pin stays low. It may have been high before the guest enabled them.
         let level = level && msix == 0 && !msi;
         // SAFETY: as above.
@@ -115,11 +120,12 @@ pub unsafe fn deliver(pdev: *mut PCIDevice, pending: Pending) {
     while vectors != 0 {
         let vector = vectors.trailing_zeros();
         vectors &= vectors - 1;
-        // SAFETY: as above. For MSI-X, QEMU checks the vector against what the guest has set up. For MSI it must be
-        // below the power of two that the guest has enabled, which can be fewer than the device has.
+        // SAFETY: as above. QEMU asserts that the vector is in the table of MSI-X, which can have fewer than MSI, or
+        // below the power of two that the guest has enabled for MSI, which can be fewer than the device has.
         unsafe {
             if msix != 0 {
-                bindings::msix_notify(pdev, vector);
+                let entries = (*pdev).msix_entries_nr as c_uint;
+                bindings::msix_notify(pdev, vector.checked_rem(entries).unwrap_or_default());
             } else if msi {
                 let enabled = bindings::msi_nr_vectors_allocated(pdev);
                 bindings::msi_notify(pdev, vector & (enabled - 1));
