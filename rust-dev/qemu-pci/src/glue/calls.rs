@@ -25,10 +25,10 @@ impl Region {
     pub unsafe fn read<D: Hooks>(opaque: *mut c_void, offset: u64, size: c_uint) -> u64 {
         let region = opaque.cast::<Self>();
         // SAFETY: as the caller guarantees; `init` wrote the fields.
-        let (place, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
+        let (from, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
         let mut value = 0;
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
-            value |= place.read(access) << shift;
+            value |= from.read(access) << shift;
         }
         value
     }
@@ -41,12 +41,13 @@ impl Region {
     pub unsafe fn write<D: Hooks>(opaque: *mut c_void, offset: u64, value: u64, size: c_uint) {
         let region = opaque.cast::<Self>();
         // SAFETY: as above.
-        let (place, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
+        let (to, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
-            place.write(access, device::cut(value >> shift, access.size));
+            to.write(access, device::cut(value >> shift, access.size));
         }
     }
 }
+
 /// `QEMUTimer`'s callback.
 ///
 /// # Safety
@@ -55,9 +56,10 @@ impl Region {
 pub unsafe extern "C" fn expired<D: Hooks>(opaque: *mut c_void) {
     let slot = opaque.cast::<TimerSlot>();
     // SAFETY: as the caller guarantees; `init` wrote the fields.
-    let (place, index) = unsafe { (DeviceRef::<D>::new((*slot).device), (*slot).index) };
-    place.expired(index);
+    let (device, index) = unsafe { (DeviceRef::<D>::new((*slot).device), (*slot).index) };
+    device.expired(index);
 }
+
 impl<D: Hooks> DeviceRef<D> {
     /// For `PCIDeviceClass::realize`: makes the device and registers its BARs, or changes nothing.
     ///
