@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -43,6 +43,7 @@ const END: &str = "; echo e''nd:$?";
 /// A machine's command line.
 #[derive(Debug)]
 pub struct Machine {
+    qemu: PathBuf,
     arguments: Vec<OsString>,
     folder: TempDir,
 }
@@ -106,6 +107,7 @@ impl Machine {
 
     fn bare() -> Self {
         Self {
+            qemu: built("qemu"),
             arguments: vec![],
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
@@ -147,6 +149,14 @@ impl Machine {
                 "file={archive},format=raw,readonly=on,if=none,id=programs"
             ))
             .device("virtio-blk-pci,drive=programs,addr=8")
+    }
+
+    /// Takes another QEMU than the one that `make` has built.
+    pub fn qemu(self, path: &Path) -> Self {
+        Self {
+            qemu: path.to_owned(),
+            ..self
+        }
     }
 
     /// Adds a device.
@@ -195,7 +205,7 @@ impl Process {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL"])
-            .arg(built("qemu"))
+            .arg(&machine.qemu)
             .args(&machine.arguments)
             .args(["-serial", &console_address, "-qmp", &qmp_address])
             .stdin(Stdio::null())
@@ -297,6 +307,30 @@ impl Process {
                 .trim()
                 .to_owned();
         }
+    }
+}
+
+/// What firmware and a driver would do, by the test protocol.
+impl Process {
+    /// Gives a device's first BAR an address, and writes its command register (2: memory decoding, 4: DMA).
+    pub fn enable(&mut self, slot: u64, address: u64, command: u16) {
+        let device = 0x8000_0000_u64 | slot << 11;
+        self.qtest(&format!("outl 0xcf8 {:#x}", device | 0x10));
+        self.qtest(&format!("outl 0xcfc {address:#x}"));
+        self.qtest(&format!("outl 0xcf8 {:#x}", device | 0x04));
+        self.qtest(&format!("outw 0xcfc {command:#x}"));
+    }
+
+    /// Reads 1, 2, 4 or 8 bytes of memory: `b`, `w`, `l` or `q`.
+    pub fn read(&mut self, size: char, address: u64) -> u64 {
+        let answer = self.qtest(&format!("read{size} {address:#x}"));
+        let digits = answer.strip_prefix("0x").expect("a hexadecimal number");
+        u64::from_str_radix(digits, 16).expect("a hexadecimal number")
+    }
+
+    /// Writes them.
+    pub fn write(&mut self, size: char, address: u64, value: u64) {
+        self.qtest(&format!("write{size} {address:#x} {value:#x}"));
     }
 }
 

@@ -20,18 +20,11 @@ fn start(properties: &str) -> Process {
 
 /// What the firmware would do: an address for the BAR, and memory decoding on.
 fn enable(qemu: &mut Process) {
-    let slot = 0x8000_0000_u64 | SLOT << 11;
-    for (register, size, value) in [(0x10 + 4 * u64::from(abi::BAR), 'l', BASE), (0x04, 'w', 2)] {
-        qemu.qtest(&format!("outl 0xcf8 {:#x}", slot | register));
-        qemu.qtest(&format!("out{size} 0xcfc {value:#x}"));
-    }
+    qemu.enable(SLOT, BASE, 2);
 }
 
 fn seed(qemu: &mut Process, seed: u32) {
-    qemu.qtest(&format!(
-        "writel {:#x} {seed:#x}",
-        BASE + abi::REG_SEED as u64
-    ));
+    qemu.write('l', BASE + abi::REG_SEED as u64, seed.into());
 }
 
 fn number(qemu: &mut Process) -> u32 {
@@ -39,9 +32,7 @@ fn number(qemu: &mut Process) -> u32 {
 }
 
 fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
-    let answer = qemu.qtest(&format!("read{size} {:#x}", BASE + offset as u64));
-    let digits = answer.strip_prefix("0x").expect("a hexadecimal number");
-    let number = u64::from_str_radix(digits, 16).expect("a hexadecimal number");
+    let number = qemu.read(size, BASE + offset as u64);
     number.try_into().expect("a number of 32 bits")
 }
 
@@ -158,8 +149,7 @@ fn counters_count() {
     // Beyond the last register, in two pieces.
     read(&mut qemu, 'q', abi::REG_FAILURES + 8);
     // Not a master of the bus, it cannot get at the descriptor.
-    let doorbell = BASE + abi::REG_DOORBELL as u64;
-    qemu.qtest(&format!("writel {doorbell:#x} 1"));
+    qemu.write('l', BASE + abi::REG_DOORBELL as u64, 1);
     for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 5)] {
         assert_eq!(qemu.property(name), count, "{name}");
     }
@@ -342,9 +332,8 @@ fn guest_errors_are_logged_as_the_specification_shows() {
             .args(["-d", "guest_errors", "-D"])
             .arg(&log)
             .start();
-        enable(&mut qemu);
-        // With bus mastering too, for a transfer whose second segment is no memory.
-        qemu.qtest("outw 0xcfc 6");
+        // With DMA too, for a transfer whose second segment is no memory.
+        qemu.enable(SLOT, BASE, 6);
         let second = abi::BULK_SEGMENTS + abi::BULK_SEGMENT_SIZE;
         for (at, value) in [
             (abi::BULK_COUNT, 2),
@@ -353,13 +342,13 @@ fn guest_errors_are_logged_as_the_specification_shows() {
             (second, BASE),
             (second + 8, 4),
         ] {
-            qemu.qtest(&format!("writel {:#x} {value:#x}", DESCRIPTOR + at as u64));
+            qemu.write('l', DESCRIPTOR + at as u64, value);
         }
         let address = BASE + offset;
         match direction {
-            "read" => qemu.qtest(&format!("read{size} {address:#x}")),
-            _ => qemu.qtest(&format!("write{size} {address:#x} {:#x}", DESCRIPTOR >> 12)),
-        };
+            "read" => drop(qemu.read(size, address)),
+            _ => qemu.write(size, address, DESCRIPTOR >> 12),
+        }
         qemu.quit();
         let log = std::fs::read_to_string(&log).expect("the log");
         let expected = format!("my_rng /machine/peripheral/rng: {line}\n");
