@@ -4,7 +4,7 @@
 # scripts/qtest.sh BUILD_DIR TEST...
 #
 # Builds tests of QEMU's own (tests/qtest/TEST) in a folder in which QEMU is built, and runs them against
-# the qemu-system-x86_64 there. Prints what TAP says of each test case, a line for each test, and the
+# the qemu-system-x86_64 there, or against $QTEST_QEMU_BINARY. Prints what TAP says of each test case, a line for each test, and the
 # total; all that a test said is in BUILD_DIR/tests/qtest/TEST.log. The status is 0 if nothing failed and
 # something passed.
 # shellcheck source=scripts/lib.sh
@@ -49,7 +49,7 @@ ninja -j"$JOBS" "${targets[@]}" >"$build/tests/qtest/.ninja.log" 2>&1 || {
 }
 
 # As QEMU's own build calls them.
-export QTEST_QEMU_BINARY=./qemu-system-x86_64 PYTHON=$build/pyvenv/bin/python3
+export QTEST_QEMU_BINARY=${QTEST_QEMU_BINARY:-./qemu-system-x86_64} PYTHON=$build/pyvenv/bin/python3
 if [[ -x qemu-img ]]; then export QTEST_QEMU_IMG=./qemu-img; fi
 
 all_passed=0 all_failed=0 all_skipped=0 bad=()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The QEMU that was built, linked once more with a C file of ours: for scripts/bench-twins.sh and
-# scripts/test-qemu.sh. Sourced after scripts/lib.sh, never run.
+# scripts/test-qemu.sh. Sourced after scripts/lib.sh, never run. If $devices names a library, that one is linked in
+# the place of the devices' own.
 
 command_of() { # command_of OUTPUT: the command with which QEMU's build makes what ends so
     # Expanded (-x): what does not fit into a command line is in a file that is gone by now.
@@ -15,7 +16,7 @@ for entry in json.load(sys.stdin):
 
 # By the commands of QEMU's own build, for another output: nothing in its folders changes.
 relink_qemu() { # relink_qemu FOLDER SOURCE [LINK_FLAG...]: FOLDER/bin/qemu-system-x86_64
-    local folder=$1 source=$2 compile link object
+    local folder=$1 source=$2 compile link object own=hw/misc/qemu-pci/libqemu_pci_devices.a
     shift 2
     object=$folder/${source##*/}.o
     mkdir -p -- "$folder/bin"
@@ -32,8 +33,12 @@ relink_qemu() { # relink_qemu FOLDER SOURCE [LINK_FLAG...]: FOLDER/bin/qemu-syst
     # they may be too long for an argument.
     sh -s "$object" "$source" "$ROOT/guest-app/include" \
         <<<"${compile%%" -MD "*} -iquote \"\$3\" -o \"\$1\" -c \"\$2\""
+    if [[ -n ${devices:-} ]]; then
+        [[ $link == *" $own "* ]] || { echo "QEMU is not linked with $own" && return 1; }
+        link=${link/" $own "/" \"\$devices\" "}
+    fi
     # An object, not an archive: so the linker keeps it, which nothing but its constructor needs.
-    sh -s "$folder/.qemu" "$object" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
+    devices=${devices:-} sh -s "$folder/.qemu" "$object" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
     mv -f -- "$folder/.qemu" "$folder/bin/qemu-system-x86_64"
 }
 

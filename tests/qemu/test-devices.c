@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Devices for the end-to-end tests alone, linked into a QEMU of their own by
+ * Devices for tests alone, linked into a QEMU of their own by
  * scripts/test-qemu.sh:
  *
  * my-rng-classic: the device of two registers, as others have written it. At
@@ -9,10 +9,17 @@
  *   next number) or signature (numbers that look like those of INFO).
  * my-rng-entropy: the guest writes to its first register how many bytes of
  *   entropy the host has left, and all ones for no end of it.
+ * my-rng-tester: calls a my_rng device as QEMU would not, or only rarely does.
+ *   See below.
  */
 
 #include "qemu/osdep.h"
 #include "hw/misc/qemu-pci/qemu-pci.h"
+#if __has_include("system/address-spaces.h")
+#include "system/address-spaces.h"
+#else
+#include "exec/address-spaces.h"
+#endif
 #include "my_rng.h"
 
 #define TYPE_CLASSIC "my-rng-classic"
@@ -20,6 +27,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(Classic, CLASSIC)
 
 #define TYPE_ENTROPY "my-rng-entropy"
 OBJECT_DECLARE_SIMPLE_TYPE(Entropy, ENTROPY)
+
+#define TYPE_TESTER "my-rng-tester"
+OBJECT_DECLARE_SIMPLE_TYPE(Tester, TESTER)
 
 /* An id that nothing else of QEMU's has. */
 #define ENTROPY_DEVICE_ID 0xcafd
@@ -131,6 +141,8 @@ static void classic_class_init(ObjectClass *klass, SeamClassData *data)
 }
 
 static uint32_t entropy_left = UINT32_MAX;
+/* Called, once, when a device asks for entropy. */
+static void (*on_entropy)(void);
 
 int __real_qemu_guest_getrandom(void *buf, size_t len, Error **errp);
 int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp);
@@ -138,6 +150,12 @@ int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp);
 /* The linker calls it where QEMU calls qemu_guest_getrandom(). */
 int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp)
 {
+    void (*call)(void) = on_entropy;
+
+    if (call) {
+        on_entropy = NULL;
+        call();
+    }
     if (entropy_left != UINT32_MAX) {
         if (len > entropy_left) {
             error_setg(errp, "the host has no entropy, for the test says so");
@@ -178,6 +196,306 @@ static void entropy_class_init(ObjectClass *klass, SeamClassData *data)
     init_pci_class(klass, ENTROPY_DEVICE_ID);
 }
 
+/* ---- my-rng-tester ---- */
+
+/*
+ * It is told what to do by its property "run", and tells by "said" what came of
+ * it, a line for each thing done:
+ *
+ * reenter: when a device next asks for entropy, calls the device "rng" in the
+ *   middle of that.
+ * unlocked: calls it without the big lock.
+ * unrealized: calls a new device that is not realized.
+ * realize-unlocked: realizes a new one without the big lock.
+ * realize-late: realizes a new one whose realize fails after the device's own.
+ * realize-again GENERATOR: realizes a new one with that property, which is bad,
+ *   and then realizes it with a good one.
+ * allocations: makes 2000 bad accesses to "rng", and counts the allocations.
+ *   Needs AddressSanitizer.
+ * memory: which pages of its memory were written to since it was last asked, and
+ *   how many refer to it.
+ *
+ * Its memory, behind that of the machine: two pages of RAM, one of a RAM device
+ * (as a device that is passed through has it), and half a page of RAM.
+ */
+#define TESTER_RAM          0x40000000
+#define TESTER_RAM_SIZE     0x2000
+#define TESTER_RAM_DEVICE   0x40002000
+#define TESTER_HALF         0x40003000
+#define TESTER_PAGE         0x1000
+
+struct Tester {
+    DeviceState parent_obj;
+
+    MemoryRegion ram;
+    MemoryRegion ram_device;
+    MemoryRegion half;
+};
+
+static GString *said;
+
+static void say_error(Error *err)
+{
+    g_string_append_printf(said, "%s\n", err ? error_get_pretty(err) : "done");
+    error_free(err);
+}
+
+static Object *the_rng(void)
+{
+    return object_resolve_path("/machine/peripheral/rng", NULL);
+}
+
+static MemoryRegion *registers_of(Object *rng)
+{
+    return MEMORY_REGION(object_resolve_path_component(rng, "my_rng[0]"));
+}
+
+static uint64_t read_register(MemoryRegion *mr, hwaddr addr, unsigned size)
+{
+    return mr->ops->read(mr->opaque, addr, size);
+}
+
+static void write_register(MemoryRegion *mr, hwaddr addr, uint64_t val)
+{
+    mr->ops->write(mr->opaque, addr, val, 4);
+}
+
+/* All that QEMU calls on a device, by the functions that QEMU would call. */
+static void call_device(Object *rng)
+{
+    MemoryRegion *registers = registers_of(rng);
+    const VMStateDescription *vmsd = DEVICE_GET_CLASS(rng)->vmsd;
+    int status;
+
+    g_string_append_printf(said, "read %" PRIu64 "\n",
+                           read_register(registers, MY_RNG_REG_RNG, 4));
+    write_register(registers, MY_RNG_REG_SEED, 7);
+    write_register(registers, MY_RNG_REG_DOORBELL, 0);
+    device_cold_reset(DEVICE(rng));
+    g_string_append_printf(said, "save %d\n", vmsd->pre_save(rng));
+    status = vmsd->pre_load(rng);
+    if (!status) {
+        status = vmsd->post_load(rng, vmsd->version_id);
+    }
+    g_string_append_printf(said, "load %d\n", status);
+    g_string_append_printf(said, "reads %" PRIu64 "\n",
+                           object_property_get_uint(rng, "reads",
+                                                    &error_abort));
+}
+
+static void call_the_rng(void)
+{
+    call_device(the_rng());
+}
+
+static void set_locked(bool locked)
+{
+#if SEAM_QEMU_AT_LEAST(9, 0)
+    if (locked) {
+        bql_lock();
+    } else {
+        bql_unlock();
+    }
+#else
+    if (locked) {
+        qemu_mutex_lock_iothread();
+    } else {
+        qemu_mutex_unlock_iothread();
+    }
+#endif
+}
+
+static void call_unlocked(void)
+{
+    set_locked(false);
+    call_the_rng();
+    set_locked(true);
+}
+
+static void call_unrealized(void)
+{
+    DeviceState *rng = qdev_new("my_rng");
+
+    call_device(OBJECT(rng));
+    object_unref(OBJECT(rng));
+}
+
+/* Realizes a device with a property that is a text; says what came of it. */
+static void try_realize(DeviceState *rng, const char *name, const char *value)
+{
+    Error *err = NULL;
+
+    qdev_prop_set_string(rng, name, value);
+    qdev_realize(rng, DEVICE(the_rng())->parent_bus, &err);
+    say_error(err);
+}
+
+static void (*real_realize)(PCIDevice *pdev, Error **errp);
+
+static void realize_unlocked(PCIDevice *pdev, Error **errp)
+{
+    set_locked(false);
+    real_realize(pdev, errp);
+    set_locked(true);
+}
+
+static void try_realize_unlocked(void)
+{
+    DeviceState *rng = qdev_new("my_rng");
+    PCIDeviceClass *k = PCI_DEVICE_GET_CLASS(rng);
+
+    real_realize = k->realize;
+    k->realize = realize_unlocked;
+    try_realize(rng, "generator", "libc");
+    k->realize = real_realize;
+    object_unref(OBJECT(rng));
+}
+
+static void try_realize_late(void)
+{
+    DeviceState *rng = qdev_new("my_rng");
+
+    /* QEMU reads it when the device was realized. */
+    try_realize(rng, "romfile", "/no such file");
+    call_device(OBJECT(rng));
+    object_unref(OBJECT(rng));
+}
+
+static void try_realize_again(const char *generator)
+{
+    DeviceState *rng = qdev_new("my_rng");
+
+    try_realize(rng, "generator", generator);
+    call_device(OBJECT(rng));
+    try_realize(rng, "generator", "chacha20");
+    g_string_append_printf(said, "read %" PRIu64 "\n",
+                           read_register(registers_of(OBJECT(rng)),
+                                         MY_RNG_REG_RNG, 4));
+    object_unparent(OBJECT(rng));
+    object_unref(OBJECT(rng));
+}
+
+static __thread bool is_counting;
+static unsigned allocations;
+
+static void on_malloc(const volatile void *ptr, size_t size)
+{
+    allocations += is_counting;
+}
+
+static void on_free(const volatile void *ptr)
+{
+}
+
+/* The sanitizer's. */
+int __attribute__((weak)) __sanitizer_install_malloc_and_free_hooks(
+    void (*malloc_hook)(const volatile void *, size_t),
+    void (*free_hook)(const volatile void *));
+
+static void count_allocations(void)
+{
+    static bool is_installed;
+    MemoryRegion *registers = registers_of(the_rng());
+
+    if (!is_installed) {
+        g_assert(__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free));
+        is_installed = true;
+    }
+    allocations = 0;
+    is_counting = true;
+    for (int i = 0; i < 1000; i++) {
+        read_register(registers, MY_RNG_REG_RNG, 2);
+        write_register(registers, MY_RNG_REG_RNG, 7);
+    }
+    is_counting = false;
+    g_string_append_printf(said, "%u allocations\n", allocations);
+}
+
+static void look_at_memory(Tester *s)
+{
+    g_autofree DirtyBitmapSnapshot *snapshot =
+        memory_region_snapshot_and_clear_dirty(&s->ram, 0, TESTER_RAM_SIZE,
+                                               DIRTY_MEMORY_VGA);
+
+    for (hwaddr at = 0; at < TESTER_RAM_SIZE; at += TESTER_PAGE) {
+        bool dirty = memory_region_snapshot_get_dirty(&s->ram, snapshot, at,
+                                                      TESTER_PAGE);
+
+        g_string_append(said, dirty ? "written\n" : "clean\n");
+    }
+    g_string_append_printf(said, "%u references\n", OBJECT(s)->ref);
+}
+
+static void tester_run(Object *obj, const char *what, Error **errp)
+{
+    const char *generator;
+
+    if (!strcmp(what, "reenter")) {
+        on_entropy = call_the_rng;
+    } else if (!strcmp(what, "unlocked")) {
+        call_unlocked();
+    } else if (!strcmp(what, "unrealized")) {
+        call_unrealized();
+    } else if (!strcmp(what, "realize-unlocked")) {
+        try_realize_unlocked();
+    } else if (!strcmp(what, "realize-late")) {
+        try_realize_late();
+    } else if (g_str_has_prefix(what, "realize-again ")) {
+        generator = what + strlen("realize-again ");
+        try_realize_again(strcmp(generator, "BYTES") ? generator : "\xff\xfe");
+    } else if (!strcmp(what, "allocations")) {
+        count_allocations();
+    } else if (!strcmp(what, "memory")) {
+        look_at_memory(TESTER(obj));
+    } else {
+        error_setg(errp, "there is nothing to run called %s", what);
+    }
+}
+
+static char *tester_said(Object *obj, Error **errp)
+{
+    char *text = g_strdup(said->str);
+
+    g_string_truncate(said, 0);
+    return text;
+}
+
+static void tester_set_entropy(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    visit_type_uint32(v, name, &entropy_left, errp);
+}
+
+static void tester_realize(DeviceState *dev, Error **errp)
+{
+    static uint8_t page[TESTER_PAGE] __attribute__((aligned(TESTER_PAGE)));
+    Tester *s = TESTER(dev);
+    Object *obj = OBJECT(dev);
+    MemoryRegion *memory = get_system_memory();
+
+    said = g_string_new(NULL);
+    memory_region_init_ram(&s->ram, obj, "ram", TESTER_RAM_SIZE, &error_abort);
+    memory_region_set_log(&s->ram, true, DIRTY_MEMORY_VGA);
+    memory_region_init_ram_device_ptr(&s->ram_device, obj, "ram-device",
+                                      TESTER_PAGE, page);
+    memory_region_init_ram(&s->half, obj, "half", TESTER_PAGE / 2,
+                           &error_abort);
+    memory_region_add_subregion_overlap(memory, TESTER_RAM, &s->ram, 1);
+    memory_region_add_subregion_overlap(memory, TESTER_RAM_DEVICE,
+                                        &s->ram_device, 1);
+    memory_region_add_subregion_overlap(memory, TESTER_HALF, &s->half, 1);
+}
+
+static void tester_class_init(ObjectClass *klass, SeamClassData *data)
+{
+    DEVICE_CLASS(klass)->realize = tester_realize;
+    set_bit(DEVICE_CATEGORY_MISC, DEVICE_CLASS(klass)->categories);
+    object_class_property_add_str(klass, "run", NULL, tester_run);
+    object_class_property_add_str(klass, "said", tester_said, NULL);
+    object_class_property_add(klass, "entropy", "uint32", NULL,
+                              tester_set_entropy, NULL, NULL);
+}
+
 static void register_types(void)
 {
     static SEAM_INTERFACE_INFO interfaces[] = {
@@ -200,6 +518,14 @@ static void register_types(void)
         .interfaces = interfaces,
     };
 
+    static const TypeInfo tester_info = {
+        .name = TYPE_TESTER,
+        .parent = TYPE_DEVICE,
+        .instance_size = sizeof(Tester),
+        .class_init = tester_class_init,
+    };
+
+    type_register_static(&tester_info);
     type_register_static(&classic_info);
     type_register_static(&entropy_info);
 }
