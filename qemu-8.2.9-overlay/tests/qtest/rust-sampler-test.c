@@ -910,7 +910,9 @@ static void saved_init(Saved *saved)
 
 static void saved_free(Saved *saved)
 {
-    g_byte_array_unref(saved->bytes);
+    if (saved->bytes) {
+        g_byte_array_unref(saved->bytes);
+    }
     g_assert_cmpint(g_unlink(saved->path), ==, 0);
     g_assert_cmpint(g_rmdir(saved->folder), ==, 0);
     g_free(saved->uri);
@@ -918,24 +920,30 @@ static void saved_free(Saved *saved)
     g_free(saved->folder);
 }
 
+/* Waits for a migration, or a job, to get so far. */
+static void wait_status(QTestState *qts, const char *name, const char *expected)
+{
+    bool found = false;
+
+    while (!found) {
+        QDict *event = qtest_qmp_eventwait_ref(qts, name);
+        const char *status = qdict_get_str(qdict_get_qdict(event, "data"),
+                                           "status");
+
+        g_assert_cmpstr(status, !=, "failed");
+        found = !strcmp(status, expected);
+        qobject_unref(event);
+    }
+}
+
 static void migrate(QTestState *qts, const char *command, const char *uri)
 {
-    bool completed = false;
-
     qtest_qmp_assert_success(qts, "{'execute': 'migrate-set-capabilities',"
                              " 'arguments': {'capabilities': ["
                              " {'capability': 'events', 'state': true}]}}");
     qtest_qmp_assert_success(qts, "{'execute': %s, 'arguments': {'uri': %s}}",
                              command, uri);
-    while (!completed) {
-        QDict *event = qtest_qmp_eventwait_ref(qts, "MIGRATION");
-        const char *status = qdict_get_str(qdict_get_qdict(event, "data"),
-                                           "status");
-
-        g_assert_cmpstr(status, !=, "failed");
-        completed = !strcmp(status, "completed");
-        qobject_unref(event);
-    }
+    wait_status(qts, "MIGRATION", "completed");
 }
 
 /* Saves the machine, which stops. */
@@ -1272,6 +1280,59 @@ static void test_state_deadlines(void)
     saved_free(&saved);
 }
 
+/* Has QEMU itself make a disk for snapshots; qemu-img may be missing. */
+static void make_disk(QTestState *qts, const char *path)
+{
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create', 'arguments':"
+                             " {'job-id': 'file', 'options': {'driver': 'file',"
+                             " 'filename': %s, 'size': 0}}}", path);
+    wait_status(qts, "JOB_STATUS_CHANGE", "concluded");
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-add', 'arguments':"
+                             " {'driver': 'file', 'node-name': 'file',"
+                             " 'filename': %s}}", path);
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create', 'arguments':"
+                             " {'job-id': 'disk', 'options': {'size': 1048576,"
+                             " 'driver': 'qcow2', 'file': 'file'}}}");
+    wait_status(qts, "JOB_STATUS_CHANGE", "concluded");
+    qtest_qmp_assert_success(qts, "{'execute': 'blockdev-add', 'arguments':"
+                             " {'driver': 'qcow2', 'node-name': 'disk',"
+                             " 'file': 'file'}}");
+}
+
+static void snapshot(Sampler *s, const char *command, const char *name)
+{
+    g_autofree char *said = qtest_hmp(s->qts, "%s %s", command, name);
+
+    g_assert_cmpstr(said, ==, "");
+}
+
+/* What one snapshot has and another lacks is not left from an earlier load. */
+static void test_state_snapshots(void)
+{
+    Saved saved;
+    Sampler s;
+
+    saved_init(&saved);
+    sampler_start(&s, "");
+    make_disk(s.qts, saved.path);
+    snapshot(&s, "savevm", "empty");
+    fill_state(&s, true);
+    snapshot(&s, "savevm", "full");
+    for (int i = 0; i < 2; i++) {
+        snapshot(&s, "loadvm", "full");
+        assert_loaded(&s, 7, 0x89abcdef);
+        snapshot(&s, "loadvm", "empty");
+        g_assert_cmpuint(get(&s, RUNS), ==, 0);
+        g_assert_cmpuint(get(&s, LENGTH), ==, 0);
+        g_assert_cmphex(get(&s, RARE), ==, 0);
+        g_assert_cmpuint(get(&s, LIMIT), ==, DEFAULT_LIMIT);
+    }
+    qtest_clock_step(s.qts, 1000000);
+    g_assert_cmpuint(get(&s, RUNS), ==, 0);
+    sampler_stop(&s);
+    saved_free(&saved);
+}
+
 /* The pin is as it was, and no timer runs that did not. */
 static void test_state_pin(void)
 {
@@ -1570,6 +1631,7 @@ int main(int argc, char **argv)
     qtest_add_func("/rust-sampler/state/version-1", test_state_version_1);
     qtest_add_func("/rust-sampler/state/refused", test_state_refused);
     qtest_add_func("/rust-sampler/state/deadlines", test_state_deadlines);
+    qtest_add_func("/rust-sampler/state/snapshots", test_state_snapshots);
     qtest_add_func("/rust-sampler/state/pin", test_state_pin);
     qtest_add_func("/rust-sampler/state/other-pin", test_state_other_pin);
     qtest_add_func("/rust-sampler/state/msix", test_state_msix);
