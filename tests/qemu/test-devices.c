@@ -14,6 +14,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/rcu.h"
 #include "hw/misc/qemu-pci/qemu-pci.h"
 #if __has_include("system/address-spaces.h")
 #include "system/address-spaces.h"
@@ -423,6 +424,8 @@ static void look_at_memory(Tester *s)
 
         g_string_append(said, dirty ? "written\n" : "clean\n");
     }
+    /* QEMU's maps of memory refer to it too, and old ones are freed later. */
+    drain_call_rcu();
     g_string_append_printf(said, "%u references\n", OBJECT(s)->ref);
 }
 
