@@ -367,7 +367,11 @@ mod tests {
     fn every_listed_device_is_fuzzed() {
         let list = include_str!("../../rust-dev/src/devices.rs");
         let listed = list.lines().filter(|line| line.starts_with("pub mod "));
-        assert_eq!(DEVICES.len(), listed.count(), "add the new device to DEVICES");
+        assert_eq!(
+            DEVICES.len(),
+            listed.count(),
+            "add the new device to DEVICES"
+        );
     }
 
     const PLACE: Place = Place {
