@@ -41,6 +41,27 @@ impl TraceEvents for Infallible {
     }
 }
 
+/// Fails to compile if an event has too many arguments, or a text for another number of them.
+#[doc(hidden)]
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+pub const fn check(arguments: &[&str], format: &str) {
+    assert!(
+        arguments.len() <= MAX_ARGUMENTS,
+        "an event has at most 6 arguments"
+    );
+    let (format, mut i, mut found) = (format.as_bytes(), 0, 0);
+    while i < format.len() {
+        if format[i] == b'%' {
+            found += 1;
+        }
+        i += 1;
+    }
+    assert!(
+        found == arguments.len(),
+        "an event's text has one % for each argument"
+    );
+}
+
 /// Declares a device's own trace events: an enum that implements [`TraceEvents`].
 ///
 /// ```
@@ -54,7 +75,18 @@ impl TraceEvents for Infallible {
 /// assert_eq!(Event::seed(5), Event::seed(5));
 /// ```
 ///
-/// The types of arguments are u8 to u64, i8 to i64 and bool. The text has `%x` or `%u` for each of them.
+/// The types of arguments are u8 to u64, i8 to i64 and bool. The text has `%x`, `%u` or `%d` for each of them. With
+/// another number of them it does not compile:
+///
+/// ```compile_fail
+/// qemu_pci::trace_events! {
+///     /// The text lacks the seed.
+///     pub enum Event {
+///         /// The guest seeded it.
+///         seed(seed: u32) = "seeded";
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! trace_events {
     (
@@ -91,10 +123,7 @@ macro_rules! trace_events {
                     $(Self::$event($($argument),*) => {
                         let mut arguments = [0; $crate::event::MAX_ARGUMENTS];
                         let given = [$($argument as u64),*];
-                        const { assert!(
-                            [$(stringify!($argument)),*].len() <= $crate::event::MAX_ARGUMENTS,
-                            "an event has at most 6 arguments",
-                        ) };
+                        const { $crate::event::check(&[$(stringify!($argument)),*], $format) };
                         for (place, value) in arguments.iter_mut().zip(given) {
                             *place = value;
                         }

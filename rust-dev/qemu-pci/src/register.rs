@@ -152,6 +152,25 @@ pub trait Registers: Copy + 'static {
     }
 }
 
+/// Fails to compile if two registers, given by offset and size, share a byte.
+#[doc(hidden)]
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+pub const fn check(registers: &[(u64, u8)]) {
+    let mut i = 0;
+    while i < registers.len() {
+        let mut j = 0;
+        while j < i {
+            let ((one, one_size), (other, other_size)) = (registers[i], registers[j]);
+            assert!(
+                one >= other + other_size as u64 || other >= one + one_size as u64,
+                "two registers share a byte"
+            );
+            j += 1;
+        }
+        i += 1;
+    }
+}
+
 /// Declares the registers of a BAR: an enum that implements [`Registers`].
 ///
 /// ```
@@ -170,7 +189,19 @@ pub trait Registers: Copy + 'static {
 /// ```
 ///
 /// A register has 4 bytes, unless another size stands behind its name, as in `ADDRESS[8]: ReadWrite = 0x8`. Longer
-/// accesses are refused.
+/// accesses are refused. Registers that share a byte do not compile:
+///
+/// ```compile_fail
+/// qemu_pci::registers! {
+///     /// The second begins within the first.
+///     pub enum Register {
+///         /// 8 bytes.
+///         ADDRESS[8]: ReadWrite = 0x0,
+///         /// 4 bytes.
+///         COUNT: ReadOnly = 0x4,
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! registers {
     (
@@ -185,6 +216,10 @@ macro_rules! registers {
         $vis enum $registers {
             $($(#[$doc])* $name,)*
         }
+
+        const _: () = $crate::register::check(&[
+            $(($offset, $crate::register_size!($($size)?)),)*
+        ]);
 
         impl $crate::register::Registers for $registers {
             const ALL: &'static [Self] = &[$(Self::$name,)*];
