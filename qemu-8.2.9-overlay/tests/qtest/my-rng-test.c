@@ -1065,9 +1065,9 @@ static void test_bulk_iommu(void)
 {
     const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
     const uint64_t far = 0x800000;
-    const Segment one = { BUFFER, 4 };
+    const Segment one = { BUFFER, 4 }, two = { BUFFER + 0xffc, 8 };
     QTestState *qts;
-    uint64_t bar;
+    uint64_t bar, reads, errors;
     MyRng rng;
 
     if (!qtest_has_machine("q35") || !qtest_has_device("intel-iommu")) {
@@ -1099,6 +1099,23 @@ static void test_bulk_iommu(void)
     vtd_map(&rng, BUFFER, bar, VTD_READ | VTD_WRITE);
     transfer(&rng, &one, 1, MY_RNG_BULK_BAD_MEMORY, 0);
     assert_counters(&rng, 1, 0, 5);
+    /* Two pages in a row that lie apart. */
+    vtd_map(&rng, BUFFER, far + 0x3000, VTD_WRITE);
+    vtd_map(&rng, BUFFER + 0x1000, far + 0x1000, VTD_WRITE);
+    transfer(&rng, &two, 1, MY_RNG_BULK_FILLED, 8);
+    g_assert_cmphex(qtest_readl(qts, far + 0x3ffc), ==, answer->first[1]);
+    g_assert_cmphex(qtest_readl(qts, far + 0x1000), ==, answer->first[2]);
+    g_assert_cmphex(qtest_readl(qts, far + 0x4000), ==, 0);
+    /* Tables in its own registers: to look there would be to call it again. */
+    qtest_writeq(qts, VTD + 0x20, bar);
+    qtest_writel(qts, VTD + 0x18, 3U << 30);
+    qtest_writeq(qts, VTD + 0x28, 1ULL << 63 | 1ULL << 61);
+    qtest_writeq(qts, VTD + 0xf8, 1ULL << 63 | 1ULL << 60);
+    /* VT-d has read there already, when it was told of the tables. */
+    reads = counter(&rng, "reads");
+    errors = counter(&rng, "guest-errors");
+    ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
+    assert_counters(&rng, reads, 0, errors + 1);
     my_rng_stop(&rng);
 }
 
