@@ -11,7 +11,7 @@ use my_rng_dev::devices::{
 use qemu_pci::PciDevice;
 use qemu_pci::device::SHORTEST_DELAY;
 use qemu_pci::event::TraceEvents as _;
-use qemu_pci::property::{self, Described, Value};
+use qemu_pci::property::{Described, Properties as _, Size, Value};
 use qemu_pci::testing::{Delivery, Machine, Memory, Page};
 
 use crate::check_text;
@@ -139,7 +139,7 @@ impl Setting {
             Value::U64(_) => Value::U64(number),
             Value::I32(_) => Value::I32(number as i32),
             Value::I64(_) => Value::I64(number as i64),
-            Value::Size(_) => Value::Size(number),
+            Value::Size(_) => Value::Size(Size(number)),
             Value::Text(_) => {
                 let count = property.names.len();
                 let name = (number as usize).checked_rem(count);
@@ -163,7 +163,7 @@ pub fn run(life: &Life) {
 }
 
 fn live<D: PciDevice>(life: &Life) {
-    let values: Vec<_> = property::describe::<D::Properties>()
+    let values: Vec<_> = D::Properties::describe()
         .iter()
         .zip(life.properties.iter().cycle())
         .map(|(property, setting)| setting.value(property))
@@ -189,7 +189,7 @@ struct Machines<D: PciDevice> {
 
 impl<D: PciDevice> Machines<D> {
     fn new(life: &Life, values: Vec<Value>) -> Result<Self, String> {
-        let mut one = Machine::<D>::new(property::from_values(values.clone())?)?;
+        let mut one = Machine::<D>::new(D::Properties::from_values(values.clone())?)?;
         let page = |n: u32| match life.pages >> (2 * n) & 3 {
             0 => Page::Hole,
             1 => Page::Ram,
@@ -290,7 +290,7 @@ impl<D: PciDevice> Machines<D> {
     fn travel(&mut self) {
         self.compare_states();
         let state = self.one.save();
-        let properties = property::from_values(self.values.clone()).expect("good before");
+        let properties = D::Properties::from_values(self.values.clone()).expect("good before");
         let mut twin = Machine::<D>::new(properties).expect("good before");
         let (here, there) = (&self.one.world, &mut twin.world);
         there.memory = here.memory.copy();

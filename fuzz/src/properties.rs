@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use my_rng_dev::devices::my_rng::{MyRng, MyRngProperties};
 use qemu_pci::PciDevice as _;
-use qemu_pci::property::{self, Value};
+use qemu_pci::property::{Properties as _, Value};
 use qemu_pci::testing;
 
 use crate::check_text;
@@ -64,7 +64,7 @@ pub fn run(asked: &Asked<'_>) {
                 Generator::Any(bytes) => String::from_utf8_lossy(bytes).into(),
             };
             let values = [Value::U32(seed), Value::Text(generator.clone())];
-            match property::from_values::<MyRngProperties>(values) {
+            match MyRngProperties::from_values(values) {
                 Ok(properties) => {
                     assert_eq!(properties.generator.to_string(), generator);
                     assert_eq!((properties.seed, properties.bulk), (seed, true));

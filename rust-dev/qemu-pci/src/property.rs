@@ -3,7 +3,6 @@
 //! What the user sets with `-device NAME,PROPERTY=VALUE`.
 
 use core::ffi::CStr;
-use core::fmt;
 
 /// A value of a property, as QEMU keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,14 +21,17 @@ pub enum Value {
     I32(i32),
     /// 64 bits, signed.
     I64(i64),
-    /// Bytes, which users may write as 4K or 1M.
-    Size(u64),
+    /// A number of bytes.
+    Size(Size),
     /// A text. Bytes that are not UTF-8 are replaced.
     Text(String),
 }
 
 /// A type that a property can have.
 pub trait Property: Sized {
+    /// The names of an enum's values; none for other types.
+    const NAMES: &'static [&'static str] = &[];
+
     /// The value for QEMU.
     fn to_value(&self) -> Value;
 
@@ -39,12 +41,6 @@ pub trait Property: Sized {
     ///
     /// When this type has no such value. The text says which values there are.
     fn from_value(value: Value) -> Result<Self, String>;
-
-    /// The names of an enum's values, for the help; none for other types.
-    #[must_use]
-    fn names() -> &'static [&'static str] {
-        &[]
-    }
 }
 
 /// A size in bytes, which users may write as 4K or 1M.
@@ -52,15 +48,15 @@ pub trait Property: Sized {
 pub struct Size(pub u64);
 
 macro_rules! property {
-    ($($type:ty: $variant:ident($to:expr, $from:expr),)*) => {
+    ($($type:ident: $variant:ident,)*) => {
         $(impl Property for $type {
             fn to_value(&self) -> Value {
-                Value::$variant($to(self))
+                Value::$variant(self.clone())
             }
 
             fn from_value(value: Value) -> Result<Self, String> {
                 match value {
-                    Value::$variant(value) => Ok($from(value)),
+                    Value::$variant(value) => Ok(value),
                     other => Err(format!("{other:?} is of another type")),
                 }
             }
@@ -69,77 +65,84 @@ macro_rules! property {
 }
 
 property! {
-    bool: Bool(Clone::clone, core::convert::identity),
-    u8: U8(Clone::clone, core::convert::identity),
-    u16: U16(Clone::clone, core::convert::identity),
-    u32: U32(Clone::clone, core::convert::identity),
-    u64: U64(Clone::clone, core::convert::identity),
-    i32: I32(Clone::clone, core::convert::identity),
-    i64: I64(Clone::clone, core::convert::identity),
-    Size: Size(|size: &Self| size.0, Size),
-    String: Text(Clone::clone, core::convert::identity),
+    bool: Bool, u8: U8, u16: U16, u32: U32, u64: U64, i32: I32, i64: I64, Size: Size, String: Text,
 }
 
 /// The properties of a device, made by [`properties!`](crate::properties!). `default()` has the default values.
 pub trait Properties: Default {
-    /// Shows every property to `visitor`, always the same ones in the same order.
+    /// Describes all of them.
+    fn describe() -> Vec<Described>;
+
+    /// The properties with these values: one for each that [`describe`](Self::describe) gives, in the same order.
+    /// Those without a value have their default.
     ///
     /// # Errors
     ///
-    /// The visitor's first error.
-    fn visit<V: PropertyVisitor>(&mut self, visitor: &mut V) -> Result<(), V::Error>;
-}
-
-/// Goes over properties, to describe them or to fill them in.
-pub trait PropertyVisitor {
-    /// Why it stops.
-    type Error;
-
-    /// One property: its name, a line for the help, and its value.
-    ///
-    /// # Errors
-    ///
-    /// When this visitor cannot continue.
-    fn property<T: Property>(
-        &mut self,
-        name: &'static CStr,
-        help: &'static str,
-        value: &mut T,
-    ) -> Result<(), Self::Error>;
+    /// The property that cannot have its value, and why.
+    fn from_values(values: impl IntoIterator<Item = Value>) -> Result<Self, String>;
 }
 
 /// For a device without properties.
 impl Properties for () {
-    fn visit<V: PropertyVisitor>(&mut self, _visitor: &mut V) -> Result<(), V::Error> {
+    fn describe() -> Vec<Described> {
+        Vec::new()
+    }
+
+    fn from_values(_: impl IntoIterator<Item = Value>) -> Result<Self, String> {
         Ok(())
     }
 }
 
-/// An unknown name for an enum. `Display` makes a sentence of it.
-pub struct UnknownName<'a> {
-    /// The unknown name.
-    pub given: &'a str,
-    /// The names that there are.
+/// A property as the user and QEMU see it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Its name.
+    pub name: &'static CStr,
+    /// Its default.
+    pub default: Value,
+    /// Its line in the help, with the names of an enum's values.
+    pub help: String,
+    /// The names of an enum's values; none for other types.
     pub names: &'static [&'static str],
 }
 
-impl fmt::Display for UnknownName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "there is no '{}'; it is one of ",
-            self.given.escape_debug()
-        )?;
-        for (index, name) in self.names.iter().enumerate() {
-            let between = match self.names.len() - index {
-                _ if index == 0 => "",
-                1 => " and ",
-                _ => ", ",
-            };
-            write!(f, "{between}{name}")?;
-        }
-        Ok(())
+/// For [`properties!`](crate::properties!).
+#[doc(hidden)]
+pub fn described<P: Property>(name: &'static CStr, help: &str, default: &P) -> Described {
+    let mut help = help.trim().to_owned();
+    if !P::NAMES.is_empty() {
+        help = format!("{help}: {}", P::NAMES.join(", "));
     }
+    Described {
+        name,
+        default: default.to_value(),
+        help,
+        names: P::NAMES,
+    }
+}
+
+/// For [`properties!`](crate::properties!).
+#[doc(hidden)]
+pub fn set<P: Property>(place: &mut P, name: &CStr, value: Option<Value>) -> Result<(), String> {
+    if let Some(value) = value {
+        *place =
+            P::from_value(value).map_err(|error| format!("{}: {error}", name.to_string_lossy()))?;
+    }
+    Ok(())
+}
+
+/// The error for a name that an enum does not have.
+#[doc(hidden)]
+#[must_use]
+pub fn unknown_name(given: &str, names: &[&str]) -> String {
+    let names = match names {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => names.concat(),
+    };
+    format!(
+        "there is no '{}'; it is one of {names}",
+        given.escape_debug()
+    )
 }
 
 /// A property's name: `_` becomes `-`. Ends with the NUL of `name`.
@@ -198,16 +201,25 @@ macro_rules! properties {
         }
 
         impl $crate::property::Properties for $properties {
-            fn visit<V: $crate::property::PropertyVisitor>(
-                &mut self,
-                visitor: &mut V,
-            ) -> Result<(), V::Error> {
-                $(visitor.property(
+            fn describe() -> Vec<$crate::property::Described> {
+                let defaults = Self::default();
+                vec![$($crate::property::described(
                     $crate::property_name!($($name)? $field),
                     concat!($($help),+),
-                    &mut self.$field,
+                    &defaults.$field,
+                ),)*]
+            }
+
+            fn from_values(
+                values: impl IntoIterator<Item = $crate::property::Value>,
+            ) -> Result<Self, String> {
+                let (mut properties, mut values) = (Self::default(), values.into_iter());
+                $($crate::property::set(
+                    &mut properties.$field,
+                    $crate::property_name!($($name)? $field),
+                    values.next(),
                 )?;)*
-                Ok(())
+                Ok(properties)
             }
         }
     };
@@ -260,108 +272,25 @@ macro_rules! property_enum {
         }
 
         impl $crate::property::Property for $type {
+            const NAMES: &'static [&'static str] = &[$($name),*];
+
             fn to_value(&self) -> $crate::property::Value {
                 $crate::property::Value::Text(self.to_string())
             }
 
             fn from_value(value: $crate::property::Value) -> Result<Self, String> {
-                let given = <String as $crate::property::Property>::from_value(value)?;
-                match given.as_str() {
+                match <String as $crate::property::Property>::from_value(value)?.as_str() {
                     $($name => Ok(Self::$variant),)*
-                    given => Err($crate::property::UnknownName {
-                        given,
-                        names: <Self as $crate::property::Property>::names(),
-                    }
-                    .to_string()),
+                    other => Err($crate::property::unknown_name(other, Self::NAMES)),
                 }
-            }
-
-            fn names() -> &'static [&'static str] {
-                &[$($name),*]
             }
         }
     };
 }
 
-/// A property as the user and QEMU see it.
-#[derive(Clone, Debug)]
-pub struct Described {
-    /// Its name.
-    pub name: &'static CStr,
-    /// Its default.
-    pub default: Value,
-    /// Its line in the help, with the names of an enum's values.
-    pub help: String,
-    /// The names of an enum's values; none for other types.
-    pub names: &'static [&'static str],
-}
-
-/// Describes all properties of a device.
-#[must_use]
-pub fn describe<P: Properties>() -> Vec<Described> {
-    struct Describe(Vec<Described>);
-
-    impl PropertyVisitor for Describe {
-        type Error = core::convert::Infallible;
-
-        fn property<T: Property>(
-            &mut self,
-            name: &'static CStr,
-            help: &'static str,
-            value: &mut T,
-        ) -> Result<(), Self::Error> {
-            let mut help = help.trim().to_owned();
-            if !T::names().is_empty() {
-                help = format!("{help}: {}", T::names().join(", "));
-            }
-            self.0.push(Described {
-                name,
-                default: value.to_value(),
-                help,
-                names: T::names(),
-            });
-            Ok(())
-        }
-    }
-
-    let mut describe = Describe(Vec::new());
-    let Ok(()) = P::default().visit(&mut describe);
-    describe.0
-}
-
-/// The properties with these values: one for each that [`describe`] gives, in the same order.
-///
-/// # Errors
-///
-/// The property that cannot have its value, and why.
-pub fn from_values<P: Properties>(values: impl IntoIterator<Item = Value>) -> Result<P, String> {
-    struct Fill<I>(I);
-
-    impl<I: Iterator<Item = Value>> PropertyVisitor for Fill<I> {
-        type Error = String;
-
-        fn property<T: Property>(
-            &mut self,
-            name: &'static CStr,
-            _help: &'static str,
-            place: &mut T,
-        ) -> Result<(), String> {
-            if let Some(value) = self.0.next() {
-                *place = T::from_value(value)
-                    .map_err(|error| format!("{}: {error}", name.to_string_lossy()))?;
-            }
-            Ok(())
-        }
-    }
-
-    let mut properties = P::default();
-    properties.visit(&mut Fill(values.into_iter()))?;
-    Ok(properties)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Size, Value, describe, from_values};
+    use super::{Properties as _, Size, Value, unknown_name};
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Speed {
@@ -399,7 +328,7 @@ mod tests {
 
     #[test]
     fn properties_are_described() {
-        let described = describe::<All>();
+        let described = All::describe();
         let names: Vec<_> = described
             .iter()
             .map(|it| it.name.to_str().unwrap())
@@ -432,27 +361,39 @@ mod tests {
                 Value::U64(u64::MAX),
                 Value::I32(-4),
                 Value::I64(i64::MIN),
-                Value::Size(4096),
+                Value::Size(Size(4096)),
                 Value::Text("a text".to_owned()),
                 Value::Text("fast".to_owned()),
             ]
         );
-        assert_eq!(from_values::<All>(defaults), Ok(All::default()));
+        assert_eq!(All::from_values(defaults), Ok(All::default()));
     }
 
     #[test]
-    fn a_value_that_an_enum_has_not_is_refused() {
-        let mut values: Vec<_> = describe::<All>().into_iter().map(|it| it.default).collect();
+    fn an_error_lists_the_names_of_an_enum() {
+        for (names, listed) in [
+            (&["a"][..], "a"),
+            (&["a", "b"], "a and b"),
+            (&["a", "b", "c"], "a, b and c"),
+        ] {
+            let expected = format!("there is no 'x'; it is one of {listed}");
+            assert_eq!(unknown_name("x", names), expected);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_of_an_enum_is_refused() {
+        let mut values: Vec<_> = All::describe().into_iter().map(|it| it.default).collect();
         values[9] = Value::Text("sp\u{1b}eed".to_owned());
         assert_eq!(
-            from_values::<All>(values).unwrap_err(),
+            All::from_values(values).unwrap_err(),
             r"speed: there is no 'sp\u{1b}eed'; it is one of slow and fast"
         );
     }
 
     #[test]
     fn a_value_of_another_type_is_refused() {
-        let error = from_values::<All>([Value::U8(1)]).unwrap_err();
+        let error = All::from_values([Value::U8(1)]).unwrap_err();
         assert_eq!(error, "is-on: U8(1) is of another type");
     }
 }

@@ -13,7 +13,7 @@ use super::host::QemuHost;
 use super::instance::{Region, TimerSlot};
 use super::{config, error, interrupt};
 use crate::device::{self, Access, Bar, BarKind};
-use crate::property::from_values;
+use crate::property::Properties as _;
 use crate::register::GuestError;
 
 impl Region {
@@ -74,7 +74,7 @@ impl<D: Hooks> DeviceRef<D> {
         };
         // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
         let values = unsafe { D::describe().slots.values(pdev.cast()) };
-        let device = match from_values(values).and_then(D::new) {
+        let device = match D::Properties::from_values(values).and_then(D::new) {
             Ok(device) => device,
             Err(text) => return fail(&text),
         };

@@ -13,7 +13,7 @@ use super::instance::Instance;
 use super::property::{self, Slots};
 use super::{migration, vmstate};
 use crate::device::Counter;
-use crate::property::describe;
+use crate::property::Properties as _;
 
 /// A type of device: the data that QEMU keeps pointers to.
 pub struct Type {
@@ -30,7 +30,7 @@ impl Type {
     #[must_use]
     pub fn of<D: Hooks>() -> Self {
         Self {
-            slots: Slots::new(size_of::<Instance<D>>(), describe::<D::Properties>()),
+            slots: Slots::new(size_of::<Instance<D>>(), D::Properties::describe()),
             state: vmstate::describe::<D::State>(
                 D::NAME,
                 &migration::callbacks::<D>(),

@@ -8,7 +8,7 @@ use std::ffi::CString;
 
 use super::bindings::{self, PropertyInfo};
 use super::error::c_text;
-use crate::property::{Described, Value};
+use crate::property::{Described, Size, Value};
 
 /// The size of a slot, in bytes: that of the largest value.
 const SLOT: usize = 8;
@@ -69,7 +69,7 @@ unsafe fn value(slot: *const u8, default: &Value) -> Value {
             Value::U64(_) => Value::U64(ptr::read(slot.cast())),
             Value::I32(_) => Value::I32(ptr::read(slot.cast())),
             Value::I64(_) => Value::I64(ptr::read(slot.cast())),
-            Value::Size(_) => Value::Size(ptr::read(slot.cast())),
+            Value::Size(_) => Value::Size(Size(ptr::read(slot.cast()))),
             Value::Text(_) => {
                 let text = ptr::read(slot.cast::<*const c_char>());
                 if text.is_null() {
@@ -92,7 +92,7 @@ fn info(default: &Value) -> (*const PropertyInfo, Option<u64>) {
         // Sign-extended: QEMU reads all 64 bits.
         Value::I32(value) => (&raw const bindings::qdev_prop_int32, Some(*value as u64)),
         Value::I64(value) => (&raw const bindings::qdev_prop_int64, Some(*value as u64)),
-        Value::Size(value) => (&raw const bindings::qdev_prop_size, Some(*value)),
+        Value::Size(Size(value)) => (&raw const bindings::qdev_prop_size, Some(*value)),
         Value::Text(_) => (&raw const bindings::qdev_prop_string, None),
     }
 }

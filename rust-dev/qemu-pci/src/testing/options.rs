@@ -2,7 +2,7 @@
 
 //! Properties as a user writes them.
 
-use crate::property::{Properties, Value, describe, from_values};
+use crate::property::{Properties, Size, Value};
 
 /// Parses properties as in `-device NAME,PROPERTY=VALUE,...`, without the device's name. Numbers are decimal, or
 /// hexadecimal with `0x`.
@@ -11,7 +11,7 @@ use crate::property::{Properties, Value, describe, from_values};
 ///
 /// For an unknown property or an invalid value.
 pub fn parse<P: Properties>(options: &str) -> Result<P, String> {
-    let described = describe::<P>();
+    let described = P::describe();
     let mut values: Vec<_> = described.iter().map(|it| it.default.clone()).collect();
     for option in options.split(',').filter(|option| !option.is_empty()) {
         let (name, text) = option.split_once('=').unwrap_or((option, "on"));
@@ -23,7 +23,7 @@ pub fn parse<P: Properties>(options: &str) -> Result<P, String> {
         *place = parse_value(place, text)
             .ok_or_else(|| format!("{name} cannot be '{}'", text.escape_debug()))?;
     }
-    from_values(values)
+    P::from_values(values)
 }
 
 /// A value of the same type.
@@ -51,7 +51,7 @@ fn parse_value(like: &Value, text: &str) -> Option<Value> {
                 b'G' => (text.get(..text.len() - 1)?, 30),
                 _ => (text, 0),
             };
-            Value::Size(digits.parse::<u64>().ok()?.checked_mul(1 << shift)?)
+            Value::Size(Size(digits.parse::<u64>().ok()?.checked_mul(1 << shift)?))
         }
         Value::Text(_) => Value::Text(text.to_owned()),
     })

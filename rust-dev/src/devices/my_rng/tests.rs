@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use qemu_pci::PciDevice as _;
-use qemu_pci::property::{self, Value};
+use qemu_pci::property::{Properties as _, Value};
 use qemu_pci::testing::{self, Machine};
 
 use super::{MyRng, MyRngEvent, MyRngProperties};
@@ -104,7 +104,7 @@ fn the_property_seed_is_where_the_stream_starts() {
 
 #[test]
 fn properties_are_the_published_ones() {
-    let described = property::describe::<MyRngProperties>();
+    let described = MyRngProperties::describe();
     let properties: Vec<_> = described
         .into_iter()
         .map(|it| (it.name.to_str().unwrap(), it.default))
