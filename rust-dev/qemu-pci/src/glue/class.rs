@@ -2,7 +2,7 @@
 
 //! A device's type, as QEMU's class describes it.
 
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::{c_char, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
@@ -103,62 +103,35 @@ pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
         );
         property::describe(device, &description.slots);
     }
-    for counter in D::COUNTERS {
-        let opaque = ptr::from_ref(counter).cast_mut().cast();
-        // SAFETY: the class is being initialized; `counter` takes what its opaque pointer leads to, a constant.
-        unsafe {
-            add_counter(
-                class,
-                counter.name,
-                counter.help,
-                self::counter::<D>,
-                opaque,
-            )
-        };
-    }
     let help = c"How many accesses were not as the device's specification allows";
-    // SAFETY: as above; the opaque pointer is not used.
-    unsafe {
-        add_counter(
-            class,
-            c"guest-errors",
-            help,
-            guest_errors::<D>,
-            ptr::null_mut(),
-        )
-    };
-}
-
-/// QEMU's `ObjectPropertyAccessor`.
-type Getter =
-    unsafe extern "C" fn(*mut Object, *mut Visitor, *const c_char, *mut c_void, *mut *mut Error);
-
-/// Adds a read-only number to the devices of a class.
-///
-/// # Safety
-///
-/// `class` is being initialized, and `get` may be called for its devices with `opaque`.
-unsafe fn add_counter(
-    class: *mut ObjectClass,
-    name: &'static CStr,
-    help: &'static CStr,
-    get: Getter,
-    opaque: *mut c_void,
-) {
-    let (kind, name) = (c"uint64".as_ptr(), name.as_ptr());
-    // SAFETY: as the caller guarantees; the texts are static.
-    unsafe {
-        bindings::object_class_property_add(class, name, kind, Some(get), None, None, opaque);
-        bindings::object_class_property_set_description(class, name, help.as_ptr());
+    let guest_errors = (c"guest-errors", help, ptr::null());
+    let own = D::COUNTERS.iter();
+    let own = own.map(|counter| (counter.name, counter.help, ptr::from_ref(counter)));
+    for (name, help, counter) in own.chain([guest_errors]) {
+        let (name, kind) = (name.as_ptr(), c"uint64".as_ptr());
+        let opaque = counter.cast_mut().cast();
+        // SAFETY: the class is being initialized, and the texts and the counter are static.
+        unsafe {
+            bindings::object_class_property_add(
+                class,
+                name,
+                kind,
+                Some(get::<D>),
+                None,
+                None,
+                opaque,
+            );
+            bindings::object_class_property_set_description(class, name, help.as_ptr());
+        }
     }
 }
 
-/// Reads one of a device's counters.
+/// Reads one of a device's counters, or the number of its guest errors where `counter` is null.
 ///
 /// # Safety
 ///
-/// As QEMU calls a `Getter` that was added to the class of `D` with a `Counter<D>`.
-unsafe extern "C" fn counter<D: Hooks>(
+/// As QEMU calls an `ObjectPropertyAccessor` that was added to the class of `D` with null or a `Counter<D>`.
+unsafe extern "C" fn get<D: Hooks>(
     object: *mut Object,
     visitor: *mut Visitor,
     name: *const c_char,
@@ -167,27 +140,11 @@ unsafe extern "C" fn counter<D: Hooks>(
 ) {
     // SAFETY: as the caller guarantees; QEMU holds the BQL here. The value lives through the call.
     unsafe {
-        let counter = &*counter.cast::<Counter<D>>();
-        let mut value = DeviceRef::<D>::new(object).counter(counter);
-        bindings::visit_type_uint64(visitor, name, &mut value, errp);
-    }
-}
-
-/// Reads the number of guest errors.
-///
-/// # Safety
-///
-/// As QEMU calls a `Getter` that was added to the class of `D`.
-unsafe extern "C" fn guest_errors<D: Hooks>(
-    object: *mut Object,
-    visitor: *mut Visitor,
-    name: *const c_char,
-    _opaque: *mut c_void,
-    errp: *mut *mut Error,
-) {
-    // SAFETY: as in `counter`.
-    unsafe {
-        let mut value = DeviceRef::<D>::new(object).guest_errors();
+        let device = DeviceRef::<D>::new(object);
+        let mut value = match counter.cast::<Counter<D>>().as_ref() {
+            Some(counter) => device.counter(counter),
+            None => device.guest_errors(),
+        };
         bindings::visit_type_uint64(visitor, name, &mut value, errp);
     }
 }
