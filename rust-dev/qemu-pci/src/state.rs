@@ -90,25 +90,16 @@ impl sealed::Scalar for bool {
     }
 }
 
-/// Whether a field is one number or struct, or an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// One.
-    Single,
-    /// A fixed number of them.
-    Array,
-}
-
 /// Goes over the fields of a state, to describe, write or read them.
 pub trait StateVisitor {
     /// The next field is missing in states older than this version.
     fn since(&mut self, version: u8);
 
-    /// A number, or several.
-    fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T], shape: Shape);
+    /// A number, or an array of them.
+    fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]);
 
-    /// A struct, or several.
-    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S], shape: Shape);
+    /// A struct, or an array of them.
+    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S]);
 
     /// Up to `N` numbers.
     fn bounded<T: Scalar, const N: usize>(
@@ -129,7 +120,7 @@ pub trait Field {
 
 impl<T: Scalar> Field for T {
     fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
-        visitor.scalars(name, slice::from_mut(self), Shape::Single);
+        visitor.scalars(name, slice::from_mut(self));
     }
 }
 
@@ -147,7 +138,7 @@ pub trait Element: Sized {
 
 impl<T: Scalar> Element for T {
     fn visit_all(values: &mut [Self], name: &'static CStr, visitor: &mut impl StateVisitor) {
-        visitor.scalars(name, values, Shape::Array);
+        visitor.scalars(name, values);
     }
 }
 
@@ -304,7 +295,7 @@ macro_rules! state {
                 name: &'static ::core::ffi::CStr,
                 visitor: &mut impl $crate::state::StateVisitor,
             ) {
-                visitor.structs(name, ::core::slice::from_mut(self), $crate::state::Shape::Single);
+                visitor.structs(name, ::core::slice::from_mut(self));
             }
         }
 
@@ -314,7 +305,7 @@ macro_rules! state {
                 name: &'static ::core::ffi::CStr,
                 visitor: &mut impl $crate::state::StateVisitor,
             ) {
-                visitor.structs(name, values, $crate::state::Shape::Array);
+                visitor.structs(name, values);
             }
         }
     };

@@ -10,9 +10,7 @@ use super::bindings::{
     self, JSONWriter, QEMUFile, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo,
 };
 use super::migration::INVALID;
-use crate::state::{
-    Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, Shape, State, StateVisitor, Subsection,
-};
+use crate::state::{Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, State, StateVisitor, Subsection};
 
 /// What QEMU calls on a device before it saves it, and before and after it loads it.
 pub struct Callbacks {
@@ -160,7 +158,6 @@ impl<'a> Describe<'a> {
         });
     }
 
-    /// A field of `count` elements like `sample`.
     fn add_scalars<T: Scalar>(
         &mut self,
         name: &'static CStr,
@@ -190,18 +187,18 @@ impl StateVisitor for Describe<'_> {
         self.since = version;
     }
 
-    fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T], shape: Shape) {
-        self.add_scalars(name, values, flags(shape), 0);
+    fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]) {
+        self.add_scalars(name, values, flags(values.len()), 0);
     }
 
-    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S], shape: Shape) {
+    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S]) {
         const {
             assert!(
                 S::VERSION == 1,
                 "only the outermost struct of a state has versions"
             )
         };
-        let (offset, num) = (self.place(values), values.len() as c_int);
+        let (offset, num) = (self.place(values), values.len());
         let Some(sample) = values.first_mut() else {
             return;
         };
@@ -210,7 +207,7 @@ impl StateVisitor for Describe<'_> {
             name: name.as_ptr(),
             offset,
             size: size_of::<S>(),
-            num,
+            num: num as c_int,
             vmsd: leak(VMStateDescription {
                 name: full_name.as_ptr(),
                 version_id: 1,
@@ -218,7 +215,7 @@ impl StateVisitor for Describe<'_> {
                 fields: inner_fields(sample, full_name, 0),
                 ..Default::default()
             }),
-            flags: bindings::VMStateFlags_VMS_STRUCT | flags(shape),
+            flags: bindings::VMStateFlags_VMS_STRUCT | flags(num),
             ..Default::default()
         });
     }
@@ -278,10 +275,11 @@ fn inner_fields<S: State>(sample: &mut S, name: &CStr, offset: usize) -> *const 
     leak_fields(inner.fields)
 }
 
-const fn flags(shape: Shape) -> VMStateFlags {
-    match shape {
-        Shape::Single => bindings::VMStateFlags_VMS_SINGLE,
-        Shape::Array => bindings::VMStateFlags_VMS_ARRAY,
+/// The flags of a field with so many elements. In a stream, an array of one is the same as a single value.
+const fn flags(elements: usize) -> VMStateFlags {
+    match elements {
+        1 => bindings::VMStateFlags_VMS_SINGLE,
+        _ => bindings::VMStateFlags_VMS_ARRAY,
     }
 }
 

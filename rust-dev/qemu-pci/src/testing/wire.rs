@@ -5,19 +5,10 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::state::{Bounded, Scalar, ScalarKind, Shape, State, StateVisitor, Subsection};
+use crate::state::{Bounded, Scalar, State, StateVisitor, Subsection};
 
 /// What introduces a subsection.
 const SUBSECTION: u8 = 5;
-
-const fn size(kind: ScalarKind) -> usize {
-    match kind {
-        ScalarKind::Bool | ScalarKind::U8 | ScalarKind::I8 => 1,
-        ScalarKind::U16 | ScalarKind::I16 => 2,
-        ScalarKind::U32 | ScalarKind::I32 => 4,
-        ScalarKind::U64 | ScalarKind::I64 => 8,
-    }
-}
 
 /// Writes the fields, and after them the subsections.
 struct Writer {
@@ -28,15 +19,15 @@ struct Writer {
 impl StateVisitor for Writer {
     fn since(&mut self, _version: u8) {}
 
-    fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T], _shape: Shape) {
+    fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T]) {
         for value in values {
             let bytes = value.to_bytes();
-            let (_, bytes) = bytes.split_at(8 - size(T::KIND));
+            let (_, bytes) = bytes.split_at(8 - size_of::<T>());
             self.bytes.extend_from_slice(bytes);
         }
     }
 
-    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S], _shape: Shape) {
+    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S]) {
         for value in values {
             value.visit(self);
         }
@@ -47,9 +38,9 @@ impl StateVisitor for Writer {
         name: &'static CStr,
         value: &mut Bounded<T, N>,
     ) {
-        self.scalars(name, &mut [value.count], Shape::Single);
+        self.scalars(name, &mut [value.count]);
         for mut value in value.as_slice().iter().copied() {
-            self.scalars(name, slice::from_mut(&mut value), Shape::Array);
+            self.scalars(name, slice::from_mut(&mut value));
         }
     }
 
@@ -110,15 +101,15 @@ impl StateVisitor for Reader<'_> {
         self.since = version;
     }
 
-    fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T], _shape: Shape) {
+    fn scalars<T: Scalar>(&mut self, _name: &'static CStr, values: &mut [T]) {
         for value in values {
             if !self.skips() {
-                *value = T::from_bytes(self.take(size(T::KIND)));
+                *value = T::from_bytes(self.take(size_of::<T>()));
             }
         }
     }
 
-    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S], _shape: Shape) {
+    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S]) {
         for value in values {
             if !self.skips() {
                 value.visit(self);
@@ -135,11 +126,11 @@ impl StateVisitor for Reader<'_> {
             return;
         }
         let mut count = 0_u32;
-        self.scalars(name, slice::from_mut(&mut count), Shape::Single);
+        self.scalars(name, slice::from_mut(&mut count));
         match value.values.get_mut(..count as usize) {
             Some(values) => {
                 value.count = count;
-                self.scalars(name, values, Shape::Array);
+                self.scalars(name, values);
             }
             None => self.error = Some("a count is above its bound"),
         }
