@@ -12,6 +12,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Result, anyhow, bail};
 
@@ -94,7 +95,13 @@ pub fn apply(tree: &Tree, repository: &Repository, manner: Manner) -> Result<boo
             changes.push(Change::write(at, text));
         }
     }
-    carry_out(&changes)
+    let changed = carry_out(&changes)?;
+    if changed {
+        // A build that was configured looks for new files only if a file that it knows is newer.
+        let known = fs::File::open(tree.path("meson.build"))?;
+        known.set_modified(SystemTime::now())?;
+    }
+    Ok(changed)
 }
 
 /// Takes the overlay off. Returns whether anything had to change. Nothing is changed before all that can be checked

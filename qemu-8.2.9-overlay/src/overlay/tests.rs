@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
@@ -532,6 +533,20 @@ fn what_changed_in_the_repository_is_laid_anew() {
 }
 
 /// The clone is somewhere else now; the links lead nowhere.
+/// meson does not look for files that were not there.
+#[test]
+fn a_configured_build_notices_new_files() {
+    let (dir, tree, _) = laid(Manner::Links);
+    fs::remove_file(dir.path().join("tests/qtest/my-rng-test.c")).unwrap();
+    let known = fs::File::open(tree.path("meson.build")).unwrap();
+    for changed in [true, false] {
+        known.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(apply(&tree, ours(), Manner::Links).unwrap(), changed);
+        let modified = known.metadata().unwrap().modified().unwrap();
+        assert_eq!(modified > SystemTime::UNIX_EPOCH, changed);
+    }
+}
+
 #[test]
 fn links_into_a_clone_that_was_moved_are_renewed() {
     let (repository, moved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
