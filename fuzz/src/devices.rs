@@ -11,7 +11,7 @@ use my_rng_dev::devices::{
 use qemu_pci::PciDevice;
 use qemu_pci::device::SHORTEST_DELAY;
 use qemu_pci::event::TraceEvents as _;
-use qemu_pci::property::{Described, Properties as _, Size, Value};
+use qemu_pci::property::{Described, PropertySet as _, Size, Value};
 use qemu_pci::testing::{Delivery, Machine, Memory, Page};
 
 use crate::check_text;

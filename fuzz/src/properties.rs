@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use my_rng_dev::devices::my_rng::{MyRng, MyRngProperties};
 use qemu_pci::PciDevice as _;
-use qemu_pci::property::{Properties as _, Value};
+use qemu_pci::property::{PropertySet as _, Value};
 use qemu_pci::testing;
 
 use crate::check_text;

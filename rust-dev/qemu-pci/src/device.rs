@@ -7,9 +7,9 @@ use core::fmt::Display;
 
 use crate::event::TraceEvents;
 use crate::host::Host;
-use crate::property::Properties;
+use crate::property::PropertySet;
 use crate::register::GuestError;
-use crate::state::State;
+use crate::state::StateFields;
 
 /// How a device presents itself in PCI configuration space. [`Identity::new`] fills in the fields that a
 /// device may leave out.
@@ -321,9 +321,9 @@ pub trait Declare: Send + Sized + 'static {
     /// The name of the QOM type. Log lines and trace events begin with it.
     const NAME: &'static CStr;
     /// What the user sets.
-    type Properties: Properties;
+    type Properties: PropertySet;
     /// The saved state.
-    type State: State;
+    type State: StateFields;
     /// Its own trace events.
     type Event: TraceEvents;
     /// Its own guest errors. A guest can cause any number of them, so the text is made only if somebody reads it.

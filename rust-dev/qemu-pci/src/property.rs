@@ -69,7 +69,7 @@ property! {
 }
 
 /// The properties of a device, made by [`properties!`](crate::properties!). `default()` has the default values.
-pub trait Properties: Default {
+pub trait PropertySet: Default {
     /// Describes all of them.
     fn describe() -> Vec<Described>;
 
@@ -83,7 +83,7 @@ pub trait Properties: Default {
 }
 
 /// For a device without properties.
-impl Properties for () {
+impl PropertySet for () {
     fn describe() -> Vec<Described> {
         Vec::new()
     }
@@ -158,7 +158,7 @@ pub const fn dashed<const N: usize>(name: &str) -> [u8; N] {
     dashed
 }
 
-/// Declares the properties of a device: a struct that implements [`Properties`].
+/// Declares the properties of a device: a struct that implements [`PropertySet`].
 ///
 /// ```
 /// qemu_pci::properties! {
@@ -200,7 +200,7 @@ macro_rules! properties {
             }
         }
 
-        impl $crate::property::Properties for $properties {
+        impl $crate::property::PropertySet for $properties {
             fn describe() -> Vec<$crate::property::Described> {
                 let defaults = Self::default();
                 vec![$($crate::property::described(
@@ -290,7 +290,7 @@ macro_rules! property_enum {
 
 #[cfg(test)]
 mod tests {
-    use super::{Properties as _, Size, Value, unknown_name};
+    use super::{PropertySet as _, Size, Value, unknown_name};
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Speed {

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use core::slice;
 
 /// A state, made by [`state!`](crate::state!). `default()` gives the values of fields that an older state lacks.
-pub trait State: Clone + Default + Send + 'static {
+pub trait StateFields: Clone + Default + Send + 'static {
     /// The version that is saved. Raise it when you add fields.
     const VERSION: u8;
     /// The oldest version that can be loaded.
@@ -99,7 +99,7 @@ pub trait StateVisitor {
     fn scalars<T: Scalar>(&mut self, name: &'static CStr, values: &mut [T]);
 
     /// A struct, or an array of them.
-    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S]);
+    fn structs<S: StateFields>(&mut self, name: &'static CStr, values: &mut [S]);
 
     /// Up to `N` numbers.
     fn bounded<T: Scalar, const N: usize>(
@@ -109,7 +109,7 @@ pub trait StateVisitor {
     );
 
     /// A part that is saved only if it is present. Its full name is the state's name, `/`, and `name`.
-    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>);
+    fn subsection<S: StateFields>(&mut self, name: &'static CStr, value: &mut Subsection<S>);
 }
 
 /// A type that a field of a state can have.
@@ -212,14 +212,14 @@ pub struct Subsection<S> {
     pub value: S,
 }
 
-impl<S: State> Field for Subsection<S> {
+impl<S: StateFields> Field for Subsection<S> {
     fn visit(&mut self, name: &'static CStr, visitor: &mut impl StateVisitor) {
         visitor.subsection(name, self);
     }
 }
 
 /// For a device without a saved state.
-impl State for () {
+impl StateFields for () {
     const VERSION: u8 = 1;
     const OLDEST: u8 = 1;
 
@@ -229,7 +229,7 @@ impl State for () {
 /// The most subsections that a state can have.
 pub const MAX_SUBSECTIONS: usize = 4;
 
-/// Declares a state: a struct that implements [`State`].
+/// Declares a state: a struct that implements [`StateFields`].
 ///
 /// ```
 /// qemu_pci::state! {
@@ -273,7 +273,7 @@ macro_rules! state {
             }
         }
 
-        impl $crate::state::State for $state {
+        impl $crate::state::StateFields for $state {
             const VERSION: u8 = $crate::state_version!([$($version)?] 1);
             const OLDEST: u8 = $crate::state_version!([$($($oldest)?)?] Self::VERSION);
 

@@ -199,7 +199,7 @@ impl<D: PciDevice> Machine<D> {
     ///
     /// When the bytes are not a state of this device, or the device refuses it. Nothing has changed then.
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.load_version(<D::State as crate::state::State>::VERSION, bytes)
+        self.load_version(<D::State as crate::state::StateFields>::VERSION, bytes)
     }
 
     /// Loads a state that a device of another version has saved.

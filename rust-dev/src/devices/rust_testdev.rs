@@ -27,7 +27,7 @@ const PORTS_OFFSET: u32 = 131;
 
 qemu_pci::state! {
     /// What travels.
-    pub struct SavedState {
+    pub struct State {
         is_running: bool,
         bar: u8,
         count: u32,
@@ -53,7 +53,7 @@ pub struct RustTestdev {
 
 qemu_pci::device! {
     rust_testdev: RustTestdev {
-        state: SavedState,
+        state: State,
         events: Event,
     }
 }
@@ -135,15 +135,15 @@ impl PciDevice for RustTestdev {
         Ok(())
     }
 
-    fn save(&self) -> SavedState {
-        SavedState {
+    fn save(&self) -> State {
+        State {
             is_running: self.running.is_some(),
             bar: self.running.unwrap_or_default(),
             count: self.count,
         }
     }
 
-    fn load(&mut self, state: &SavedState) -> Result<(), String> {
+    fn load(&mut self, state: &State) -> Result<(), String> {
         let running = match (state.is_running, state.bar) {
             (true, MEMORY | PORTS) => Some(state.bar),
             (true, bar) => {

@@ -13,7 +13,7 @@ use super::host::QemuHost;
 use super::instance::{Region, TimerSlot};
 use super::{config, error, interrupt};
 use crate::device::{self, Access, Bar, BarKind};
-use crate::property::Properties as _;
+use crate::property::PropertySet as _;
 use crate::register::GuestError;
 
 impl Region {

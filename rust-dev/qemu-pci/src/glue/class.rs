@@ -13,7 +13,7 @@ use super::instance::Instance;
 use super::property::{self, Slots};
 use super::{migration, vmstate};
 use crate::device::Counter;
-use crate::property::Properties as _;
+use crate::property::PropertySet as _;
 
 /// A type of device: the data that QEMU keeps pointers to.
 pub struct Type {

@@ -10,7 +10,9 @@ use super::bindings::{
     self, JSONWriter, QEMUFile, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo,
 };
 use super::migration::INVALID;
-use crate::state::{Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, State, StateVisitor, Subsection};
+use crate::state::{
+    Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, StateFields, StateVisitor, Subsection,
+};
 
 /// What QEMU calls on a device before it saves it, and before and after it loads it.
 pub struct Callbacks {
@@ -98,7 +100,7 @@ unsafe extern "C" fn put_count(
 }
 
 /// Describes the fields of a struct. The offset of each follows from its address in a sample of the struct, so a
-/// `State` cannot describe a field with a wrong offset or type.
+/// `StateFields` cannot describe a field with a wrong offset or type.
 struct Describe<'a> {
     /// The address and the size of the sample.
     sample: (usize, usize),
@@ -116,7 +118,7 @@ struct Describe<'a> {
 }
 
 impl<'a> Describe<'a> {
-    fn new<S: State>(
+    fn new<S: StateFields>(
         sample: &S,
         name: &'a CStr,
         offset: usize,
@@ -191,7 +193,7 @@ impl StateVisitor for Describe<'_> {
         self.add_scalars(name, values, flags(values.len()), 0);
     }
 
-    fn structs<S: State>(&mut self, name: &'static CStr, values: &mut [S]) {
+    fn structs<S: StateFields>(&mut self, name: &'static CStr, values: &mut [S]) {
         const {
             assert!(
                 S::VERSION == 1,
@@ -240,7 +242,7 @@ impl StateVisitor for Describe<'_> {
         self.add_scalars(name, &value.values, flags, num_offset);
     }
 
-    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
+    fn subsection<S: StateFields>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
         let index = self.subsections.len();
         let callbacks = self.callbacks.and_then(|callbacks| {
             Some((
@@ -269,7 +271,7 @@ impl StateVisitor for Describe<'_> {
 }
 
 /// The fields of a struct within another one. Their offsets count from `offset`.
-fn inner_fields<S: State>(sample: &mut S, name: &CStr, offset: usize) -> *const VMStateField {
+fn inner_fields<S: StateFields>(sample: &mut S, name: &CStr, offset: usize) -> *const VMStateField {
     let mut inner = Describe::new(sample, name, offset, None);
     sample.visit(&mut inner);
     leak_fields(inner.fields)
@@ -300,7 +302,7 @@ fn leak_fields(mut fields: Vec<VMStateField>) -> *const VMStateField {
 
 /// Describes the state of a PCI device: QEMU's own part of it, MSI-X if the device can have it, the fields of `S`,
 /// whose storage is at `offset`, and `timers` deadlines at `deadlines`.
-pub fn describe<S: State>(
+pub fn describe<S: StateFields>(
     name: &'static CStr,
     callbacks: &Callbacks,
     offset: usize,

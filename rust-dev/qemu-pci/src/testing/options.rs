@@ -2,7 +2,7 @@
 
 //! Properties as a user writes them.
 
-use crate::property::{Properties, Size, Value};
+use crate::property::{PropertySet, Size, Value};
 
 /// Parses properties as in `-device NAME,PROPERTY=VALUE,...`, without the device's name. Numbers are decimal, or
 /// hexadecimal with `0x`.
@@ -10,7 +10,7 @@ use crate::property::{Properties, Size, Value};
 /// # Errors
 ///
 /// For an unknown property or an invalid value.
-pub fn parse<P: Properties>(options: &str) -> Result<P, String> {
+pub fn parse<P: PropertySet>(options: &str) -> Result<P, String> {
     let described = P::describe();
     let mut values: Vec<_> = described.iter().map(|it| it.default.clone()).collect();
     for option in options.split(',').filter(|option| !option.is_empty()) {

@@ -5,7 +5,7 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::state::{Bounded, Scalar, State, StateVisitor, Subsection};
+use crate::state::{Bounded, Scalar, StateFields, StateVisitor, Subsection};
 
 /// What introduces a subsection.
 const SUBSECTION: u8 = 5;
@@ -27,7 +27,7 @@ impl StateVisitor for Writer {
         }
     }
 
-    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S]) {
+    fn structs<S: StateFields>(&mut self, _name: &'static CStr, values: &mut [S]) {
         for value in values {
             value.visit(self);
         }
@@ -44,7 +44,7 @@ impl StateVisitor for Writer {
         }
     }
 
-    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
+    fn subsection<S: StateFields>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
         if value.present {
             let name = name.to_bytes();
             self.subsections.extend([SUBSECTION, name.len() as u8]);
@@ -57,7 +57,7 @@ impl StateVisitor for Writer {
 
 /// The bytes of a state. A subsection has its own name only, without that of the whole state.
 #[must_use]
-pub fn write<S: State>(mut state: S) -> Vec<u8> {
+pub fn write<S: StateFields>(mut state: S) -> Vec<u8> {
     let mut writer = Writer {
         // Most states fit; fuzzing saves many.
         bytes: Vec::with_capacity(256),
@@ -109,7 +109,7 @@ impl StateVisitor for Reader<'_> {
         }
     }
 
-    fn structs<S: State>(&mut self, _name: &'static CStr, values: &mut [S]) {
+    fn structs<S: StateFields>(&mut self, _name: &'static CStr, values: &mut [S]) {
         for value in values {
             if !self.skips() {
                 value.visit(self);
@@ -136,7 +136,7 @@ impl StateVisitor for Reader<'_> {
         }
     }
 
-    fn subsection<S: State>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
+    fn subsection<S: StateFields>(&mut self, name: &'static CStr, value: &mut Subsection<S>) {
         let head = [&[SUBSECTION, name.count_bytes() as u8], name.to_bytes()].concat();
         if !self.subsections || self.error.is_some() {
             return;
@@ -161,7 +161,7 @@ impl StateVisitor for Reader<'_> {
 /// # Errors
 ///
 /// When QEMU would refuse them.
-pub fn read<S: State>(version: u8, bytes: &[u8]) -> Result<(S, &[u8]), String> {
+pub fn read<S: StateFields>(version: u8, bytes: &[u8]) -> Result<(S, &[u8]), String> {
     if !(S::OLDEST..=S::VERSION).contains(&version) {
         return Err(format!(
             "version {version} is not one of {} to {}",

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use qemu_pci::PciDevice as _;
-use qemu_pci::property::{Properties as _, Value};
+use qemu_pci::property::{PropertySet as _, Value};
 use qemu_pci::testing::{self, Machine};
 
 use super::{MyRng, MyRngEvent, MyRngProperties};
