@@ -147,6 +147,9 @@ qemu-pci = {{ {crate_of_kit} }}
 [build-dependencies]
 qemu-pci-build = {{ {build_of_kit}, optional = true }}
 
+[lints.rust]
+unsafe_code = "deny"
+
 # A panic must never unwind into QEMU's C.
 [profile.dev]
 panic = "abort"
@@ -305,6 +308,10 @@ mod tests {
         let manifest = text("Cargo.toml");
         assert!(
             manifest.contains("name = \"cards-devices\"\n"),
+            "{manifest}"
+        );
+        assert!(
+            manifest.contains("\nunsafe_code = \"deny\"\n"),
             "{manifest}"
         );
     }
