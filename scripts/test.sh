@@ -3,8 +3,8 @@
 #
 # scripts/test.sh [PART...]: every test; the parts, in this order: fmt shellcheck scripts clippy unit build overlay
 # clippy-qemu asan checkpatch clippy-module qtest vmstate programs e2e debian. A part that fails does not keep the
-# others from being run; the last line counts them. A part that takes its time, and is not among them:
-# device-crash.
+# others from being run; the last line counts them. One more part, device-crash, takes long and runs only if it is
+# named.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -29,7 +29,7 @@ check_clippy() {
     cargo clippy "${fuzz[@]}" --all-targets --locked --jobs "$JOBS" -- -D warnings
 }
 
-check_clippy_qemu() { # the layer that is compiled against QEMU's headers only
+check_clippy_qemu() { # with the kit's glue, which needs QEMU's headers
     LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
     export LIBCLANG_PATH QEMU_BUILD_DIR=$QEMU_TREE/build
     cargo clippy -p my-rng-dev -p qemu-pci --features qemu --all-targets --locked --jobs "$JOBS" -- -D warnings
@@ -37,7 +37,7 @@ check_clippy_qemu() { # the layer that is compiled against QEMU's headers only
 
 unit_tests() {
     cargo test --locked --jobs "$JOBS"
-    # What the fuzzer has learnt, without the fuzzer.
+    # The inputs that the fuzzer has found, without the fuzzer.
     cargo test "${fuzz[@]}" --locked --jobs "$JOBS"
 }
 
@@ -185,7 +185,7 @@ device_crash() { # QEMU's own: each device in every machine that this QEMU has
         PYTHONPATH=$QEMU_TREE/python pyvenv/bin/python3 -B "$QEMU_TREE/scripts/device-crash-test" --tcg-only \
             -t "device=$device" -- ./qemu-system-x86_64
     done | tee device-crash-test.log
-    # Machines without a PCI bus are passed over in silence, and others that fail are told, but pass.
+    # It skips machines without a PCI bus silently. For others that fail it prints a line, but still exits with 0.
     ! grep -q -i 'failed:' device-crash-test.log
 }
 
@@ -238,12 +238,12 @@ for name; do
         # Without what is built, the rest has nothing to test.
         build) sub "$ROOT/scripts/build.sh" all ;;
         overlay) overlay_tests ;;
-        clippy-qemu) lint clippy-qemu "Checking the layer between the device and QEMU with clippy" check_clippy_qemu ;;
+        clippy-qemu) lint clippy-qemu "Checking the kit's glue with clippy" check_clippy_qemu ;;
         asan) part asan "Testing the devices in QEMU with AddressSanitizer" asan_tests ;;
         checkpatch) part checkpatch "Checking C code and driver with QEMU's and Linux's checkpatch.pl" check_style ;;
         clippy-module) lint clippy-module "Checking the driver with the kernel's clippy" check_module ;;
         qtest) part qtest "Running QEMU's own kind of tests" qtests ;;
-        vmstate) part vmstate "Holding the device's saved state against what was published" vmstate ;;
+        vmstate) part vmstate "Comparing the format of the device's saved state with the published one" vmstate ;;
         programs)
             part programs "Running Linux's sample of a PCI driver on rust_testdev" scripts/check-programs.sh linux
             if [[ -n ${KUT:-} ]]; then

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `rust_sampler`: a PCIe device with one of everything that the kit offers. The kit's own tests use it; it serves
-//! nothing else.
+//! `rust_sampler`: a PCIe device with one of everything that the kit offers. Only the kit's own tests use it.
 
 #[cfg(test)]
 mod tests;
@@ -20,9 +19,9 @@ qemu_pci::registers! {
         LOWER: WriteOnly = 0x04,
         /// Starts the timer, with this delay in nanoseconds.
         DELAY[8]: WriteOnly = 0x08,
-        /// How often the timer ran. From the 2nd time on it starts itself anew, for at once.
+        /// How many times the timer ran.
         RUNS: ReadOnly = 0x10,
-        /// How often the timer is still to run.
+        /// How many more times the timer starts itself again when it has run, each time without a delay.
         REPEAT: ReadWrite = 0x14,
         /// The virtual time, in nanoseconds.
         NOW[8]: ReadOnly = 0x18,
@@ -30,13 +29,13 @@ qemu_pci::registers! {
         PUSH: WriteOnly = 0x20,
         /// How many numbers are in the queue.
         LENGTH: ReadOnly = 0x24,
-        /// Copies 8 bytes from this address to the one 8 bytes on, by mapping both.
+        /// Copies 8 bytes from this address to the one 8 bytes later, by mapping both.
         COPY[8]: WriteOnly = 0x28,
-        /// Whether that was possible.
+        /// Whether the last copy was possible.
         COPIED: ReadOnly = 0x30,
-        /// Makes the state have its subsection.
+        /// Kept in a subsection of the state, which is saved only if this is not 0.
         RARE: ReadWrite = 0x34,
-        /// A field that version 1 of the state lacks.
+        /// Kept in a field that version 1 of the state lacks.
         LIMIT: ReadWrite = 0x38,
     }
 }
@@ -56,7 +55,7 @@ pub enum Kinds {
     Msi,
     /// The pin and MSI-X.
     MsiX,
-    /// MSI-X, without which there is no device.
+    /// MSI-X; a machine without it refuses the device.
     MsiXOnly,
 }
 qemu_pci::property_enum! {
@@ -64,7 +63,7 @@ qemu_pci::property_enum! {
 }
 
 qemu_pci::properties! {
-    /// A property of each type. All but `interrupts` are there to be looked at.
+    /// A property of each type. All but `interrupts` and `x-refuse` have no effect.
     pub struct Properties {
         /// A switch
         switched_on: bool = true,
@@ -99,7 +98,7 @@ qemu_pci::state! {
 }
 
 qemu_pci::state! {
-    /// A part of the state that is rarely there.
+    /// A subsection of the state.
     #[derive(Debug, PartialEq, Eq)]
     pub struct Rare {
         rare: u32,
@@ -242,7 +241,7 @@ impl PciDevice for RustSampler {
                 let bytes = self.scratch(access)?.iter().rev();
                 return Ok(bytes.fold(0, |value, byte| value << 8 | u64::from(*byte)));
             }
-            // The ports give their own number.
+            // A port reads as its own number.
             _ => return Ok(access.offset),
         }
         Ok(match Register::read(access)? {
@@ -319,7 +318,7 @@ impl PciDevice for RustSampler {
 
     fn load(&mut self, state: &SamplerState) -> Result<(), String> {
         if state.pair != PATTERN[0] || state.pairs != PATTERN {
-            return Err("its pattern is another".to_owned());
+            return Err("it has another pattern".to_owned());
         }
         self.state = state.clone();
         Ok(())

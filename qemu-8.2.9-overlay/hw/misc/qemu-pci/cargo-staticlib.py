@@ -25,7 +25,7 @@ def dependencies(cargo_depfile):
 
 
 def output(command, folder, env):
-    """What a command that has to work prints."""
+    """The standard output of a command. Ends this program if the command fails."""
     done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{command[0]} does not work here: {done.stderr.strip()}")
@@ -33,7 +33,7 @@ def output(command, folder, env):
 
 
 def library(messages, manifest):
-    """The static library among what cargo says that it made (--message-format=json)."""
+    """The path of the static library that cargo made, from cargo's messages (--message-format=json)."""
     for line in messages.splitlines():
         message = json.loads(line)
         if message.get("manifest_path") == manifest and "staticlib" in message["target"]["kind"]:
@@ -57,14 +57,14 @@ def main():
     crate = os.path.dirname(manifest)
 
     env = dict(os.environ, QEMU_BUILD_DIR=args.qemu_build_dir)
-    # What is meant for make or for another cargo would only confuse this one.
+    # Variables for make, or for a cargo that runs this one, would confuse it.
     for name in list(env):
         if name in ("MAKEFLAGS", "MFLAGS", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS") or name.startswith(
             ("CARGO_BUILD_", "CARGO_MAKEFLAGS", "CARGO_PROFILE_", "CARGO_TARGET_")
         ):
             del env[name]
     if args.rustc:
-        # What is called rustc may be rustup, which would choose another one in the crate's folder.
+        # rustc may be rustup's, which would choose another compiler in the crate's folder.
         sysroot = output([*args.rustc, "--print", "sysroot"], args.qemu_build_dir, env)
         env["RUSTC"] = os.path.join(sysroot.strip(), "bin", "rustc")
         about = output([env["RUSTC"], "-vV"], crate, env)
@@ -73,14 +73,14 @@ def main():
         about = output([args.cargo, "-vV"], crate, env)
     host = re.search(r"^host: (\S+)$", about, re.MULTILINE)
     if not host:
-        sys.exit(f"no line of what cargo or rustc says of itself (-vV) names the host: {about.strip()}")
+        sys.exit(f"the output of cargo -vV, or rustc -vV, names no host: {about.strip()}")
     command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
     command += ["--message-format", "json-render-diagnostics"]
     # The target is named, or the user's own configuration might name another.
     command += ["--target", host[1], "--manifest-path", manifest, "--target-dir", args.target_dir]
     done = subprocess.run(command, cwd=crate, env=env, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        sys.exit("cargo could not build the Rust library of the devices; what it said is above")
+        sys.exit("cargo could not build the Rust library of the devices; its messages are above")
 
     built = library(done.stdout, manifest)
     if not (os.path.exists(args.output) and filecmp.cmp(built, args.output, shallow=False)):

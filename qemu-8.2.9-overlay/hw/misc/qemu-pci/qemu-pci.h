@@ -2,7 +2,8 @@
 
 /*
  * PCI devices in Rust: the shim of a device, and all that the Rust side sees of
- * QEMU. Where the versions of QEMU differ is in this file alone.
+ * QEMU. This file alone knows how the versions of QEMU differ. Functions that
+ * only Rust calls begin with seam_.
  */
 
 #ifndef HW_MISC_QEMU_PCI_H
@@ -112,7 +113,7 @@ static inline void seam_set_props(DeviceClass *dc, Property *props, size_t n)
 #endif
 }
 
-/* Does this thread hold QEMU's big lock? */
+/* Whether this thread holds QEMU's big lock. */
 static inline bool seam_bql_locked(void)
 {
 #if SEAM_QEMU_AT_LEAST(9, 0)
@@ -122,13 +123,13 @@ static inline bool seam_bql_locked(void)
 #endif
 }
 
-/* Has the device MSI-X? Not so where the machine has no MSI. */
+/* Whether the device has MSI-X. It does not on a machine without MSI. */
 static inline bool seam_msix_present(PCIDevice *dev)
 {
     return dev->cap_present & QEMU_PCI_CAP_MSIX;
 }
 
-/* Can the device read, or write, this region as memory? */
+/* Whether a device can read, or write, this region as memory. */
 static inline bool seam_is_direct(MemoryRegion *mr, bool is_write)
 {
 #if SEAM_QEMU_AT_LEAST(10, 0)
@@ -138,15 +139,15 @@ static inline bool seam_is_direct(MemoryRegion *mr, bool is_write)
 #endif
 }
 
-/* What ends the list of a VMStateDescription's fields. */
+/* The end of the list of a VMStateDescription's fields. */
 static inline VMStateField seam_end_of_vmstate(void)
 {
     return (VMStateField) VMSTATE_END_OF_LIST();
 }
 
 /*
- * DMA to and from plain memory and nothing else. QEMU's own functions would
- * not do: pci_dma_read reads the registers of other devices too, and
+ * DMA to and from plain memory and nothing else. QEMU's own functions do not
+ * fit: pci_dma_read reads the registers of other devices too, and
  * pci_dma_map gives a bounce buffer where there is no memory, to write it to
  * registers afterwards.
  */

@@ -144,7 +144,11 @@ impl<'a> Describe<'a> {
         let inside = at
             .checked_add(size_of_val(part))
             .is_some_and(|end| end <= size);
-        assert!(inside, "{:?} shows what is not a part of it", self.name);
+        assert!(
+            inside,
+            "{:?} shows a value that is not one of its fields",
+            self.name
+        );
         self.offset + at
     }
 
