@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The target `devices`: any device of the kit, in a machine whose guest does anything. There is no oracle. It
-//! must not panic, it must ask for no more than the kit allows, and a device that was saved must go on elsewhere
-//! in the same way.
+//! The target `devices`: any device of the kit, in a machine whose guest does anything. There is no oracle. A device
+//! must not panic, and must ask for no more than the kit allows. A device that loaded its state must behave as the one
+//! that saved it.
 
 use arbitrary::Arbitrary;
 use my_rng_dev::devices::{
@@ -49,8 +49,8 @@ enum Setting {
 
 #[derive(Arbitrary, Clone, Debug)]
 enum Step {
-    Read(Place),
-    Write(Place, Operand),
+    Read(Location),
+    Write(Location, Operand),
     /// The guest writes to its memory.
     Store(u16, Operand),
     /// So many nanoseconds pass.
@@ -60,7 +60,7 @@ enum Step {
     Reset,
     /// The guest chooses how interrupts are delivered.
     Deliver(bool),
-    /// The device is saved, and another goes on from there beside it.
+    /// The device is saved, and a twin loads its state.
     Travel,
     /// A state arrives: the device's own, but for some bytes.
     Edited(Vec<(u8, u8)>),
@@ -70,7 +70,7 @@ enum Step {
 
 /// A part of a BAR: which BAR, where in it, and how many bytes.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-struct Place {
+struct Location {
     bar: u8,
     offset: Offset,
     size: u8,
@@ -107,7 +107,7 @@ impl Operand {
     }
 }
 
-impl Place {
+impl Location {
     /// Where it is in the BARs of a device that has any.
     fn of<D: PciDevice>(self) -> Option<(u8, u64, u32)> {
         let bar = D::BARS.get(usize::from(self.bar).checked_rem(D::BARS.len())?)?;
@@ -154,7 +154,7 @@ impl Setting {
 const STEPS: usize = 100;
 const LONGEST_STEP: u64 = 1_000_000_000;
 
-/// Lives it.
+/// Makes the device, and takes it through all steps.
 pub fn run(life: &Life) {
     let index = usize::from(life.device) % DEVICES.len();
     if let Some(live) = DEVICES.get(index) {
@@ -180,7 +180,7 @@ fn live<D: PciDevice>(life: &Life) {
     machines.compare_states();
 }
 
-/// A machine, and one beside it whose device was loaded on the way.
+/// A machine, and a twin whose device has loaded the state of the first one's.
 struct Machines<D: PciDevice> {
     values: Vec<Value>,
     one: Machine<D>,
@@ -221,8 +221,8 @@ impl<D: PciDevice> Machines<D> {
 
     fn take(&mut self, step: &Step) {
         match step {
-            Step::Read(place) => {
-                if let Some((bar, offset, size)) = place.of::<D>() {
+            Step::Read(location) => {
+                if let Some((bar, offset, size)) = location.of::<D>() {
                     let value = self.one.read(bar, offset, size);
                     assert!(
                         size == 8 || value >> (8 * size) == 0,
@@ -233,8 +233,8 @@ impl<D: PciDevice> Machines<D> {
                     }
                 }
             }
-            Step::Write(place, operand) => {
-                if let Some((bar, offset, size)) = place.of::<D>() {
+            Step::Write(location, operand) => {
+                if let Some((bar, offset, size)) = location.of::<D>() {
                     self.both(|machine| machine.write(bar, offset, size, operand.get()));
                 }
             }
@@ -286,7 +286,7 @@ impl<D: PciDevice> Machines<D> {
         });
     }
 
-    /// Another machine in which all but the device is the same. Its device has loaded this one's state.
+    /// Makes the twin: a machine that is the same, with a device that loads this one's state.
     fn travel(&mut self) {
         self.compare_states();
         let state = self.one.save();
@@ -318,7 +318,7 @@ impl<D: PciDevice> Machines<D> {
         }
     }
 
-    /// Compares what both machines have shown.
+    /// Compares what a guest and a user see of both machines.
     fn compare(&mut self) {
         let (errors, events) = (self.one.errors(), self.one.events());
         errors.iter().for_each(|error| check_text(error));
@@ -334,7 +334,7 @@ impl<D: PciDevice> Machines<D> {
         assert_eq!(twin.world.asked, self.one.world.asked);
     }
 
-    /// Compares what is inside. That takes longer.
+    /// Compares the states and the memory of both machines. That takes longer.
     fn compare_states(&self) {
         if let Some(twin) = &self.twin {
             check_same(&twin.save(), &self.one.save());
@@ -361,7 +361,7 @@ mod tests {
 
     use qemu_pci::{Access, Bar, Declare, GuestError, Host, Identity, PciDevice};
 
-    use super::{DEVICES, Life, Offset, Operand, Place, Setting, Step, live, run};
+    use super::{DEVICES, Life, Location, Offset, Operand, Setting, Step, live, run};
 
     #[test]
     fn every_listed_device_is_fuzzed() {
@@ -374,7 +374,7 @@ mod tests {
         );
     }
 
-    const PLACE: Place = Place {
+    const LOCATION: Location = Location {
         bar: 0,
         offset: Offset::Word(0),
         size: 2,
@@ -394,9 +394,9 @@ mod tests {
     #[test]
     fn every_device_takes_every_step() {
         let steps = vec![
-            Step::Write(PLACE, Operand::Small(3)),
+            Step::Write(LOCATION, Operand::Small(3)),
             Step::Travel,
-            Step::Read(PLACE),
+            Step::Read(LOCATION),
             Step::Store(8, Operand::Any(7)),
             Step::Deliver(true),
             Step::Advance(9),
@@ -492,7 +492,7 @@ mod tests {
     }
 
     fn write() -> Step {
-        Step::Write(PLACE, Operand::Small(0))
+        Step::Write(LOCATION, Operand::Small(0))
     }
 
     #[test]

@@ -24,13 +24,13 @@ pub mod pair;
 pub mod properties;
 pub mod vmstate;
 
-/// What a terminal obeys, or what would make a text look like another.
+/// Whether a letter controls a terminal, or makes a text look like another one.
 fn unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// An error reaches a terminal.
+/// Fails if an error cannot be shown on a terminal.
 fn check_text(text: &str) {
     assert!(
         !text.is_empty() && !text.contains(unprintable),

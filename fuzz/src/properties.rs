@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The target `properties`: what stands behind `-device my_rng,`.
+//! The target `properties`: the properties after `-device my_rng,`.
 
 use arbitrary::Arbitrary;
 use my_rng_dev::devices::my_rng::{MyRng, MyRngProperties};
@@ -12,12 +12,12 @@ use crate::check_text;
 use crate::oracle::{Kind, Model};
 use crate::pair::{PAGE, Pair, START, memory};
 
-/// What is asked for.
+/// The properties.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Asked<'a> {
-    /// `seed=...,generator=...`, as on a command line.
+    /// As on a command line: `seed=...,generator=...`.
     Options(&'a [u8]),
-    /// The two, each of any value.
+    /// Both, each with any value.
     Raw(Seed, Generator<'a>),
 }
 
@@ -41,7 +41,7 @@ pub enum Generator<'a> {
     Any(&'a [u8]),
 }
 
-/// Asks for it.
+/// Makes a device with these properties, if there can be one.
 pub fn run(asked: &Asked<'_>) {
     match asked {
         // QEMU takes such options apart, so only what comes of good ones is the device's.
@@ -79,7 +79,7 @@ pub fn run(asked: &Asked<'_>) {
     }
 }
 
-/// A device with these properties works as its oracle, if both can be made.
+/// If a device can have these properties, so can the oracle, and both do the same.
 fn use_device(properties: &MyRngProperties) {
     match MyRng::new(properties.clone()) {
         Ok(_) => {
@@ -111,7 +111,7 @@ fn use_device(properties: &MyRngProperties) {
     }
 }
 
-/// It begins with the property, and says what would do, in this order.
+/// Fails if an error does not begin with the property, or does not say these parts in this order.
 fn check_sentence(error: &str, parts: &[&str]) {
     check_text(error);
     let mut rest = error;

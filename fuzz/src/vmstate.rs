@@ -25,7 +25,7 @@ pub struct Arrival<'a> {
 enum State<'a> {
     /// The fields, one after the other, big-endian; what is missing is 0.
     Bytes(&'a [u8]),
-    /// The device's own, but for some bytes: nearly right, as chance seldom is.
+    /// The device's own, with some bytes changed: nearly right, which random bytes seldom are.
     Edited(Vec<(u8, u8)>),
 }
 
@@ -40,7 +40,7 @@ enum Device {
     Xoshiro256pp(u32),
 }
 
-/// Lets it arrive.
+/// Loads the state, and uses the device.
 pub fn run(arrival: &Arrival<'_>) {
     let named = match arrival.state {
         State::Bytes(bytes) => Fields::from_bytes(bytes),

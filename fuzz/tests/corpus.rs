@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The committed corpora, through the targets, without a fuzzer.
+//! Runs the targets on the committed corpora, without a fuzzer.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@
  *   every other offset it gives what elsewhere= says: ones, zeros, next (the
  *   next number) or signature (numbers that look like those of INFO).
  * my-rng-entropy: the guest writes to its first register how many bytes of
- *   entropy the host has left, and all ones for no end of it.
+ *   entropy the host has left, or all ones for no limit.
  * my-rng-tester: calls a my_rng device as QEMU would not, or only rarely does.
  *   See below.
  */
@@ -200,8 +200,8 @@ static void entropy_class_init(ObjectClass *klass, SeamClassData *data)
 /* ---- my-rng-tester ---- */
 
 /*
- * It is told what to do by its property "run", and tells by "said" what came of
- * it, a line for each thing done:
+ * A write to its property "run" says what to do. The property "said" gives the
+ * results, a line for each:
  *
  * reenter: when a device next asks for entropy, calls the device "rng" in the
  *   middle of that.
@@ -261,7 +261,7 @@ static void write_register(MemoryRegion *mr, hwaddr addr, uint64_t val)
     mr->ops->write(mr->opaque, addr, val, 4);
 }
 
-/* All that QEMU calls on a device, by the functions that QEMU would call. */
+/* Makes all calls that QEMU makes to a device, in the way that QEMU does. */
 static void call_device(Object *rng)
 {
     MemoryRegion *registers = registers_of(rng);
@@ -321,7 +321,7 @@ static void call_unrealized(void)
     object_unref(OBJECT(rng));
 }
 
-/* Realizes a device with a property that is a text; says what came of it. */
+/* Realizes a device with a text property, and says the result. */
 static void try_realize(DeviceState *rng, const char *name, const char *value)
 {
     Error *err = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The glue between QEMU and the devices where no qtest reaches it, under AddressSanitizer: QEMU with the tester of
-//! `qemu/test-devices.c`, which calls a device at times and in ways that QEMU should not.
+//! The kit's glue where no qtest reaches it, under AddressSanitizer. The tester of `qemu/test-devices.c` calls a
+//! device at times and in ways in which QEMU should not.
 
 use my_rng_e2e::{Machine, Process, abi, asan_qemu, known_answers};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const RAM: u64 = 0x4000_0000;
 const RAM_DEVICE: u64 = 0x4000_2000;
 const HALF_A_PAGE: u64 = 0x4000_3000;
 
-/// What calls come to that are refused: of a read, and of saving and loading a state.
+/// What the tester says when a device refuses all calls.
 const REFUSED: &str = "read 0\nsave -22\nload -22\nreads 0\n";
 const DROPPED: &str = "access dropped: device busy, not realized, or BQL not held";
 
@@ -53,7 +53,7 @@ fn set(qemu: &mut Process, property: &str, value: Value) {
     );
 }
 
-/// What the tester has said since it was last asked.
+/// What the tester has said since the last call.
 fn said(qemu: &mut Process) -> String {
     let path = "/machine/peripheral/tester";
     let said = qemu
@@ -62,13 +62,13 @@ fn said(qemu: &mut Process) -> String {
     said.as_str().expect("a text").to_owned()
 }
 
-/// What the tester says of it.
+/// Has the tester do something; what it says.
 fn run(qemu: &mut Process, what: &str) -> String {
     set(qemu, "run", what.into());
     said(qemu)
 }
 
-/// Rings for these segments; the transfer's status, and how many bytes it has written.
+/// Starts a transfer to these segments; its status, and how many bytes it has written.
 fn transfer(qemu: &mut Process, segments: &[(u64, u64)]) -> (u64, u64) {
     let descriptor = |at: usize| DESCRIPTOR + at as u64;
     qemu.write('l', descriptor(abi::BULK_STATUS), 0);
@@ -96,7 +96,7 @@ fn count(log: &str, text: &str) -> usize {
 }
 
 #[test]
-fn a_device_that_works_refuses_every_other_call() {
+fn a_busy_device_refuses_every_other_call() {
     let mut qemu = start(",generator=host");
     assert_eq!(run(&mut qemu, "reenter"), "");
     assert_ne!((qemu.read('l', RNG), qemu.read('l', RNG)), (0, 0));
@@ -113,7 +113,7 @@ fn a_device_that_works_refuses_every_other_call() {
 }
 
 #[test]
-fn without_the_big_lock_a_device_is_not_touched() {
+fn a_call_without_the_big_lock_does_not_touch_the_device() {
     let mut qemu = start(",seed=66");
     let [first, second, ..] = known_answers::LIBC[2].first;
     assert_eq!(qemu.read('l', RNG), u64::from(first));
@@ -137,7 +137,7 @@ fn without_the_big_lock_a_device_is_not_touched() {
 }
 
 #[test]
-fn a_device_that_is_not_realized_has_nothing_to_give() {
+fn an_unrealized_device_refuses_every_call() {
     let mut qemu = start("");
     assert_eq!(run(&mut qemu, "unrealized"), REFUSED);
     assert_eq!(counters(&mut qemu), [0, 0, 0]);
@@ -181,7 +181,7 @@ fn a_realize_that_fails_late_leaves_nothing_behind() {
     end(qemu);
 }
 
-/// Nobody gets a number that the host did not give, and QEMU is told of just what was written.
+/// The guest gets only numbers that the host gave, and QEMU learns exactly which memory was written.
 #[test]
 fn a_host_without_entropy_gives_no_numbers() {
     let mut qemu = start(",generator=host");
@@ -213,9 +213,9 @@ fn a_host_without_entropy_gives_no_numbers() {
     );
 }
 
-/// What is mapped for a transfer is let go.
+/// After a transfer nothing stays mapped.
 #[test]
-fn a_transfer_keeps_no_memory() {
+fn a_transfer_unmaps_all_memory() {
     let mut qemu = start("");
     let before = run(&mut qemu, "memory");
     for at in [RAM, RAM + 4096] {
@@ -274,7 +274,7 @@ fn only_plain_memory_is_written() {
     end(qemu);
 }
 
-/// A guest cannot make QEMU work for nothing.
+/// A guest cannot keep QEMU busy with guest errors that nobody reads.
 #[test]
 fn a_bad_access_is_formatted_only_if_it_is_logged_or_traced() {
     let mut qemu = start("");
