@@ -290,17 +290,9 @@ impl Interrupts {
 
     /// How many vectors [`Host::interrupt`] takes.
     #[must_use]
-    pub const fn vectors(&self) -> u16 {
-        let mut most = if self.pin { 1 } else { 0 };
-        if self.msi as u16 > most {
-            most = self.msi as u16;
-        }
-        if let Some(MsiX { vectors, .. }) = self.msix {
-            if vectors > most {
-                most = vectors;
-            }
-        }
-        most
+    pub fn vectors(&self) -> u16 {
+        let msix = self.msix.map_or(0, |it| it.vectors);
+        u16::from(self.pin).max(self.msi.into()).max(msix)
     }
 }
 
