@@ -2,6 +2,9 @@
 
 //! What a PCI device is.
 
+#[cfg(test)]
+mod tests;
+
 use core::ffi::CStr;
 use core::fmt::Display;
 

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+use core::convert::Infallible;
+
+use super::{Access, Bar, BarKind, Interrupts, MsiX, Rules, cut};
+use crate::register::GuestError;
+
+#[test]
+fn a_bar_is_what_its_constructors_say() {
+    let memory = Bar::memory(2, 4096);
+    assert_eq!(
+        (memory.kind, memory.prefetchable),
+        (BarKind::Memory32, false)
+    );
+    assert_eq!((memory.rules.sizes, memory.rules.largest), (4, 4));
+    let wide = memory.wide().prefetchable();
+    assert_eq!((wide.index, wide.size), (2, 4096));
+    assert_eq!((wide.kind, wide.prefetchable), (BarKind::Memory64, true));
+    let ports = Bar::io(3, 16);
+    assert_eq!((ports.index, ports.size, ports.kind), (3, 16, BarKind::Io));
+    assert_eq!((ports.rules.sizes, ports.rules.largest), (1, 1));
+    assert_eq!(ports.with(Rules::sizes(3)).rules.largest, 2);
+}
+
+#[test]
+fn a_bar_is_one_that_pci_allows() {
+    for (bar, possible) in [
+        (Bar::memory(0, 16), true),
+        (Bar::memory(5, 4096), true),
+        (Bar::memory(6, 4096), false),
+        (Bar::memory(0, 0), false),
+        (Bar::memory(0, 8), false),
+        (Bar::memory(0, 4097), false),
+        (Bar::memory(0, 1 << 31), true),
+        (Bar::memory(0, 1 << 32), false),
+        (Bar::memory(4, 1 << 62).wide(), true),
+        (Bar::memory(5, 4096).wide(), false),
+        (Bar::memory(0, 8).wide(), false),
+        (Bar::memory(0, 1 << 63).wide(), false),
+        (Bar::io(5, 4), true),
+        (Bar::io(0, 256), true),
+        (Bar::io(6, 4), false),
+        (Bar::io(0, 2), false),
+        (Bar::io(0, 512), false),
+        (Bar::io(0, 4).prefetchable(), false),
+    ] {
+        assert_eq!(bar.is_possible(), possible, "{bar:?}");
+    }
+    assert_eq!(Bar::memory(2, 16).registers(), 0b100);
+    assert_eq!(Bar::memory(2, 16).wide().registers(), 0b1100);
+}
+
+#[test]
+fn rules_have_sizes_that_arrive() {
+    let with = |sizes, largest| Rules {
+        sizes,
+        largest,
+        ..Rules::WORDS
+    };
+    for (rules, possible) in [
+        (with(15, 8), true),
+        (with(3, 2), true),
+        (with(1, 8), true),
+        (with(0, 4), false),
+        (with(16, 8), false),
+        (with(4, 3), false),
+        (with(4, 16), false),
+        (with(4, 2), false),
+        (with(8, 4), false),
+    ] {
+        assert_eq!(rules.is_possible(), possible, "{rules:?}");
+    }
+}
+
+#[test]
+fn rules_refuse_other_sizes_and_alignments() {
+    let check = |rules: Rules, offset, size| {
+        rules.check::<Infallible>(Access {
+            bar: 0,
+            offset,
+            size,
+        })
+    };
+    let aligned = Rules::sizes(4 | 8);
+    assert_eq!(check(aligned, 4, 4), Ok(()));
+    assert_eq!(check(aligned, 8, 8), Ok(()));
+    assert_eq!(check(aligned, 4, 8), Err(GuestError::Unaligned));
+    assert_eq!(check(aligned, 2, 4), Err(GuestError::Unaligned));
+    for size in [0, 1, 2, 3, 5, 12, 16] {
+        assert_eq!(check(aligned, 0, size), Err(GuestError::Size(12)), "{size}");
+    }
+    let unaligned = Rules {
+        unaligned: true,
+        ..aligned
+    };
+    assert_eq!(check(unaligned, 1, 8), Ok(()));
+    assert_eq!(aligned.refused(7).refused, 7);
+}
+
+#[test]
+fn values_are_cut_to_the_size_of_the_access() {
+    let value = 0xffee_ddcc_bbaa_9988;
+    for (size, expected) in [(1, 0x88), (2, 0x9988), (4, 0xbbaa_9988), (8, value)] {
+        assert_eq!(cut(value, size), expected);
+    }
+}
+
+const MSIX: Option<MsiX> = Some(MsiX { vectors: 3, bar: 1 });
+
+#[test]
+fn interrupts_are_those_that_pci_allows() {
+    let msix = |vectors, bar| Interrupts {
+        msix: Some(MsiX { vectors, bar }),
+        ..Interrupts::PIN
+    };
+    let required = |interrupts| Interrupts {
+        pin: false,
+        msi_required: true,
+        ..interrupts
+    };
+    for (interrupts, possible) in [
+        (Interrupts::NONE, true),
+        (Interrupts::PIN, true),
+        (Interrupts::PIN.with_msi(1), true),
+        (Interrupts::PIN.with_msi(32), true),
+        (Interrupts::PIN.with_msi(3), false),
+        (Interrupts::PIN.with_msi(64), false),
+        (msix(1, 0), true),
+        (msix(64, 5), true),
+        (msix(0, 0), false),
+        (msix(65, 0), false),
+        (msix(1, 6), false),
+        (required(msix(1, 0)), true),
+        (required(Interrupts::NONE.with_msi(2)), true),
+        // There is nothing to require.
+        (required(Interrupts::NONE), false),
+        // What would it do on a machine without MSI?
+        (Interrupts::NONE.with_msi(1), false),
+    ] {
+        assert_eq!(interrupts.is_possible(), possible, "{interrupts:?}");
+    }
+}
+
+#[test]
+fn a_device_has_no_more_interrupts_than_its_type() {
+    let all = Interrupts {
+        msix: MSIX,
+        ..Interrupts::PIN.with_msi(4)
+    };
+    let only_msix = Interrupts {
+        pin: false,
+        msi: 0,
+        msi_required: true,
+        ..all
+    };
+    for interrupts in [
+        Interrupts::NONE,
+        Interrupts::PIN,
+        Interrupts::PIN.with_msi(4),
+        all,
+        only_msix,
+    ] {
+        assert!(interrupts.is_within(&all), "{interrupts:?}");
+    }
+    for (interrupts, most) in [
+        (Interrupts::PIN, only_msix),
+        (Interrupts::PIN.with_msi(8), all),
+        (all, Interrupts::PIN.with_msi(4)),
+        (
+            Interrupts {
+                msix: Some(MsiX { vectors: 2, bar: 1 }),
+                ..all
+            },
+            all,
+        ),
+        (Interrupts::PIN.with_msi(3), all),
+    ] {
+        assert!(!interrupts.is_within(&most), "{interrupts:?}");
+    }
+}
+
+#[test]
+fn there_are_as_many_vectors_as_the_largest_kind_has() {
+    for (interrupts, vectors) in [
+        (Interrupts::NONE, 0),
+        (Interrupts::PIN, 1),
+        (Interrupts::PIN.with_msi(4), 4),
+        (
+            Interrupts {
+                msix: MSIX,
+                ..Interrupts::PIN.with_msi(2)
+            },
+            3,
+        ),
+    ] {
+        assert_eq!(interrupts.vectors(), vectors, "{interrupts:?}");
+    }
+}
