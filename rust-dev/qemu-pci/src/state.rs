@@ -182,11 +182,6 @@ impl<T: Scalar, const N: usize> Bounded<T, N> {
         }
         room
     }
-
-    /// Removes all numbers.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 impl<T: Scalar + PartialEq, const N: usize> PartialEq for Bounded<T, N> {
