@@ -39,7 +39,8 @@ enum {
     COPIED = 0x30,
     RARE = 0x34,
     LIMIT = 0x38,
-    REGISTERS_END = 0x3c,
+    STOP = 0x3c,
+    REGISTERS_END = 0x40,
 };
 
 #define MEMORY_BAR_SIZE     0x10000
@@ -351,6 +352,7 @@ static bool is_register(int at, size_t size, bool write)
     case INTERRUPT:
     case LOWER:
     case PUSH:
+    case STOP:
         return size == 4 && write;
     case DELAY:
     case COPY:
@@ -811,6 +813,21 @@ static void test_timer_repeats(void)
     qtest_clock_step(s.qts, 2000 * SHORTEST_DELAY);
     g_assert_cmpuint(get(&s, RUNS), ==, 1001);
     g_assert_cmpuint(get(&s, REPEAT), ==, 0);
+    sampler_stop(&s);
+}
+
+static void test_timer_stop(void)
+{
+    Sampler s;
+
+    sampler_start(&s, "");
+    set_long(&s, DELAY, 1000000);
+    set(&s, STOP, 0);
+    qtest_clock_step(s.qts, 2000000);
+    g_assert_cmpuint(get(&s, RUNS), ==, 0);
+    set_long(&s, DELAY, 0);
+    qtest_clock_step(s.qts, SHORTEST_DELAY);
+    g_assert_cmpuint(get(&s, RUNS), ==, 1);
     sampler_stop(&s);
 }
 
@@ -1622,6 +1639,7 @@ int main(int argc, char **argv)
     qtest_add_func("/rust-sampler/messages/none", test_no_msi);
     qtest_add_func("/rust-sampler/timer/delays", test_timer);
     qtest_add_func("/rust-sampler/timer/repeats", test_timer_repeats);
+    qtest_add_func("/rust-sampler/timer/stop", test_timer_stop);
     qtest_add_func("/rust-sampler/timer/reset", test_timer_reset);
     qtest_add_func("/rust-sampler/dma", test_dma);
     qtest_add_data_func("/rust-sampler/state/plain", GINT_TO_POINTER(false),

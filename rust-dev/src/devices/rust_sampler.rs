@@ -37,6 +37,8 @@ qemu_pci::registers! {
         RARE: ReadWrite = 0x34,
         /// Kept in a field that version 1 of the state lacks.
         LIMIT: ReadWrite = 0x38,
+        /// Stops the timer.
+        STOP: WriteOnly = 0x3c,
     }
 }
 
@@ -280,6 +282,7 @@ impl PciDevice for RustSampler {
             Register::INTERRUPT => return Err("there is no such vector".into()),
             Register::LOWER => host.lower(),
             Register::DELAY => host.start_timer(0, value),
+            Register::STOP => host.stop_timer(0),
             Register::REPEAT => state.repeat = value as u32,
             Register::PUSH if !state.queue.push(value as u32) => {
                 return Err("the queue is full".into());

@@ -49,6 +49,18 @@ fn the_end_of_a_reset_acts_on_the_machine() {
 }
 
 #[test]
+fn a_stopped_timer_does_not_run() {
+    let mut machine = machine("");
+    write(&mut machine, Register::DELAY, 1_000_000);
+    write(&mut machine, Register::STOP, 0);
+    machine.advance(2_000_000);
+    assert_eq!(read(&mut machine, Register::RUNS), 0);
+    write(&mut machine, Register::DELAY, 0);
+    machine.advance(10_000);
+    assert_eq!(read(&mut machine, Register::RUNS), 1);
+}
+
+#[test]
 fn a_timer_that_starts_itself_anew_lets_time_pass() {
     let mut machine = machine("");
     write(&mut machine, Register::REPEAT, 2);
