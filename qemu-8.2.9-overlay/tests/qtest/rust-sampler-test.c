@@ -1077,7 +1077,7 @@ static const uint8_t rare_section[] =
 
 static gsize state_find(const GByteArray *bytes)
 {
-    gsize at;
+    gsize at = 0;
 
     g_assert_cmpint(count(bytes, scratch, sizeof(scratch), &at), ==, 1);
     return at - STATE_SCRATCH;
@@ -1087,7 +1087,7 @@ static gsize state_find(const GByteArray *bytes)
 static gsize version_find(const GByteArray *bytes)
 {
     static const char name[] = "\x19" "0000:00:04.0/rust_sampler";
-    gsize at, size = sizeof(name) - 1;
+    gsize at = 0, size = sizeof(name) - 1;
 
     g_assert_cmpint(count(bytes, name, size, &at), ==, 1);
     at += size + 4;
@@ -1231,8 +1231,8 @@ static void test_state_refused(void)
 {
     const char *late = "the state that arrived is refused: its timer 0 is due "
                        "later than any timer can be";
-    const char *other = "the state that arrived is refused: its pattern is "
-                        "another";
+    const char *other = "the state that arrived is refused: it has another "
+                        "pattern";
     const Damage damages[] = {
         { -1, 4, 3, "unsupported version 3 for" },
         { -1, 4, 0, "too old" },
