@@ -8,7 +8,7 @@ use core::ptr;
 
 use super::bindings::{self, Error, MemoryRegionOps, Object, ObjectClass, Visitor};
 use super::device_ref::DeviceRef;
-use super::hooks::Hooks;
+use super::hooks::{Hooks, ReadHook, WriteHook};
 use super::instance::Instance;
 use super::property::{self, Slots};
 use super::{migration, vmstate};
@@ -28,7 +28,7 @@ pub struct Type {
 impl Type {
     /// The type of the devices `D`.
     #[must_use]
-    pub fn of<D: Hooks>() -> Self {
+    pub fn of<D: Hooks>(read: ReadHook, write: WriteHook) -> Self {
         Self {
             slots: Slots::new(size_of::<Instance<D>>(), D::Properties::describe()),
             state: vmstate::describe::<D::State>(
@@ -38,7 +38,7 @@ impl Type {
                 D::INTERRUPTS.msix.is_some(),
                 (offset_of!(Instance<D>, deadlines), D::TIMERS),
             ),
-            ops: every_access::<D>(),
+            ops: every_access(read, write),
         }
     }
 }
@@ -48,10 +48,10 @@ impl Type {
 /// The kit checks accesses itself ([`Rules`](crate::Rules)) and leaves nothing to QEMU's memory core: the core turns
 /// some bad accesses into good ones (it cuts an aligned word out of an unaligned 8-byte write), and its log of
 /// refused accesses differs from version to version.
-fn every_access<D: Hooks>() -> MemoryRegionOps {
+fn every_access(read: ReadHook, write: WriteHook) -> MemoryRegionOps {
     let mut ops = MemoryRegionOps {
-        read: D::MMIO_READ,
-        write: D::MMIO_WRITE,
+        read,
+        write,
         endianness: bindings::device_endian_DEVICE_LITTLE_ENDIAN,
         ..Default::default()
     };
@@ -64,7 +64,7 @@ fn every_access<D: Hooks>() -> MemoryRegionOps {
     ops
 }
 
-/// For `TypeInfo::class_init`: fills in the class of the devices `D`.
+/// For `TypeInfo::class_init`: fills in the class of the devices `D`, except for its hooks.
 ///
 /// # Safety
 ///
@@ -73,19 +73,16 @@ fn every_access<D: Hooks>() -> MemoryRegionOps {
 pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
     // SAFETY: the class is one of a PCI device as the caller guarantees, which is all that these casts ask for
     // (and check, in a QEMU built with such checks).
-    let (device, pci, resettable) = unsafe {
+    let (device, pci) = unsafe {
         (
             bindings::DEVICE_CLASS(class.cast()),
             bindings::PCI_DEVICE_CLASS(class.cast()),
-            bindings::RESETTABLE_CLASS(class.cast()),
         )
     };
     let description = D::describe();
-    // SAFETY: nobody else uses a class while it is being initialized. The three pointers may lead to one object, so no
+    // SAFETY: nobody else uses a class while it is being initialized. The two pointers may lead to one object, so no
     // references are made of them. The category is a bit of its bitmap.
     unsafe {
-        (*pci).realize = Some(D::REALIZE);
-        (*pci).exit = Some(D::EXIT);
         (*pci).vendor_id = D::IDENTITY.vendor_id;
         (*pci).device_id = D::IDENTITY.device_id;
         (*pci).revision = D::IDENTITY.revision;
@@ -94,7 +91,6 @@ pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
             (*pci).subsystem_vendor_id = vendor;
             (*pci).subsystem_id = id;
         }
-        (*resettable).phases.enter = Some(D::RESET_ENTER);
         (*device).desc = D::DESCRIPTION.as_ptr();
         (*device).vmsd = description.state.description;
         bindings::set_bit(

@@ -35,16 +35,6 @@ pub struct Trace {
 pub trait Hooks: PciDevice {
     /// Its trace events.
     const TRACE: Trace;
-    /// `PCIDeviceClass::realize`.
-    const REALIZE: unsafe extern "C" fn(*mut bindings::PCIDevice, *mut *mut bindings::Error);
-    /// `PCIDeviceClass::exit`.
-    const EXIT: unsafe extern "C" fn(*mut bindings::PCIDevice);
-    /// `ResettablePhases::enter`.
-    const RESET_ENTER: unsafe extern "C" fn(*mut bindings::Object, bindings::ResetType);
-    /// `MemoryRegionOps::read`.
-    const MMIO_READ: ReadHook;
-    /// `MemoryRegionOps::write`.
-    const MMIO_WRITE: WriteHook;
 
     /// The type, made at the first call.
     fn describe() -> &'static Type;
@@ -59,11 +49,10 @@ macro_rules! hooks {
         const _: () = {
             use ::core::ffi::{c_char, c_uint, c_void};
             use $crate::glue::bindings::{
-                Error, Object, ObjectClass, PCIDevice, ResetType, hwaddr,
+                Error, Object, ObjectClass, PCI_DEVICE_CLASS, PCIDevice, RESETTABLE_CLASS,
+                ResetType, hwaddr,
             };
-            use $crate::glue::{
-                DeviceRef, Hooks, Instance, OnceCell, ReadHook, Trace, Type, WriteHook,
-            };
+            use $crate::glue::{DeviceRef, Hooks, Instance, OnceCell, Trace, Type};
 
             // SAFETY: the prototypes of the C that qemu-pci-build writes.
             unsafe extern "C" {
@@ -123,8 +112,14 @@ macro_rules! hooks {
             /// `TypeInfo::class_init`.
             #[unsafe(export_name = concat!(stringify!($name), "_class_init"))]
             unsafe extern "C" fn class_init(class: *mut ObjectClass) {
-                // SAFETY: QEMU calls it for the new class of this type.
-                unsafe { $crate::glue::class_init::<$device>(class) }
+                // SAFETY: QEMU calls it for the new class of this type, which nobody else uses yet.
+                unsafe {
+                    $crate::glue::class_init::<$device>(class);
+                    let pci = PCI_DEVICE_CLASS(class.cast());
+                    (*pci).realize = Some(realize);
+                    (*pci).exit = Some(exit);
+                    (*RESETTABLE_CLASS(class.cast())).phases.enter = Some(reset_enter);
+                }
             }
 
             /// `PCIDeviceClass::realize`.
@@ -188,15 +183,10 @@ macro_rules! hooks {
                     guest_error_is_traced,
                     event: trace_event,
                 };
-                const REALIZE: unsafe extern "C" fn(*mut PCIDevice, *mut *mut Error) = realize;
-                const EXIT: unsafe extern "C" fn(*mut PCIDevice) = exit;
-                const RESET_ENTER: unsafe extern "C" fn(*mut Object, ResetType) = reset_enter;
-                const MMIO_READ: ReadHook = Some(mmio_read);
-                const MMIO_WRITE: WriteHook = Some(mmio_write);
 
                 fn describe() -> &'static Type {
                     static TYPE: OnceCell<Type> = OnceCell::new();
-                    TYPE.get_or_init(Type::of::<$device>)
+                    TYPE.get_or_init(|| Type::of::<$device>(Some(mmio_read), Some(mmio_write)))
                 }
             }
         };

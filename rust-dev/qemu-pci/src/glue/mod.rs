@@ -48,7 +48,7 @@ mod vmstate;
 
 pub use class::{Type, class_init};
 pub use device_ref::DeviceRef;
-pub use hooks::{Hooks, ReadHook, Trace, WriteHook};
+pub use hooks::{Hooks, Trace};
 pub use instance::{Instance, Region};
 #[doc(hidden)]
 pub use once_cell::sync::OnceCell;
