@@ -76,37 +76,31 @@ fn functions(device: &str, events: &str) -> String {
         r#"#include "qemu/osdep.h"
 #include "trace/trace-hw_misc_{device}.h"
 
-void {device}_trace_read(const char *path, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
 void {device}_trace_read(const char *path, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
 {{
     trace_{device}_read(path, bar, offset, size, value);
 }}
 
-void {device}_trace_write(const char *path, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
 void {device}_trace_write(const char *path, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
 {{
     trace_{device}_write(path, bar, offset, size, value);
 }}
 
-void {device}_trace_reset(const char *path);
 void {device}_trace_reset(const char *path)
 {{
     trace_{device}_reset(path);
 }}
 
-void {device}_trace_guest_error(const char *path, const char *what);
 void {device}_trace_guest_error(const char *path, const char *what)
 {{
     trace_{device}_guest_error(path, what);
 }}
 
-bool {device}_guest_error_is_traced(void);
 bool {device}_guest_error_is_traced(void)
 {{
     return trace_event_get_state_backends(TRACE_{upper}_GUEST_ERROR);
 }}
 
-void {device}_trace_event(const char *path, size_t event, const uint64_t *arguments);
 void {device}_trace_event(const char *path, size_t event, const uint64_t *arguments)
 {{
     switch (event) {{
