@@ -40,7 +40,8 @@ enum {
     RARE = 0x34,
     LIMIT = 0x38,
     STOP = 0x3c,
-    REGISTERS_END = 0x40,
+    INTERRUPTS = 0x40,
+    REGISTERS_END = 0x44,
 };
 
 #define MEMORY_BAR_SIZE     0x10000
@@ -240,14 +241,20 @@ static void test_identity_conventional(void)
 #define ECAM 0xb0000000
 #define Q35_PCIEXBAR 0x60
 
-static void assert_serial(Sampler *s)
+static void enable_ecam(Sampler *s)
 {
     QPCIDevice *root = qpci_device_find(s->bus, 0);
-    uint64_t at = ECAM + (s->dev->devfn << 12) + PCI_CONFIG_SPACE_SIZE;
 
     g_assert_nonnull(root);
     qpci_config_writel(root, Q35_PCIEXBAR, ECAM | 1);
     g_free(root);
+}
+
+static void assert_serial(Sampler *s)
+{
+    uint64_t at = ECAM + (s->dev->devfn << 12) + PCI_CONFIG_SPACE_SIZE;
+
+    enable_ecam(s);
     g_assert_cmphex(qtest_readl(s->qts, at), ==, 1 << 16 | PCI_EXT_CAP_ID_DSN);
     g_assert_cmphex(qtest_readq(s->qts, at + 4), ==, SAMPLER_SERIAL);
 }
@@ -276,24 +283,41 @@ static void test_identity_root_bus(void)
     sampler_stop(&s);
 }
 
-static void test_identity_root_port(void)
+/*
+ * Starts a sampler in the slot of a root port, from which it is unplugged
+ * without ACPI. Returns the port.
+ */
+static QPCIDevice *port_start(Sampler *s, const char *props)
 {
+    QTestState *qts;
     QPCIDevice *port;
     QPCIBus *bus;
+
+    qts = qtest_initf("-machine q35 -nodefaults -global "
+                      "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+                      "-device pcie-root-port,id=root,addr=%02x.0 "
+                      "-device rust_sampler,bus=root,id=" ID "%s", SLOT, props);
+    bus = qpci_new_pc(qts, NULL);
+    port = qpci_device_find(bus, QPCI_DEVFN(SLOT, 0));
+    g_assert_nonnull(port);
+    qpci_device_enable(port);
+    qpci_config_writeb(port, PCI_SECONDARY_BUS, 1);
+    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, 1);
+    /* Where libqos maps BARs. */
+    qpci_config_writew(port, PCI_MEMORY_BASE, 0xe000);
+    qpci_config_writew(port, PCI_MEMORY_LIMIT, 0xefff);
+    sampler_find(s, bus, 1 << 8);
+    return port;
+}
+
+static void test_identity_root_port(void)
+{
     Sampler s;
 
     if (!has_q35()) {
         return;
     }
-    bus = qpci_new_pc(qtest_init("-machine q35 -nodefaults "
-                                 "-device pcie-root-port,id=root,addr=04.0 "
-                                 "-device rust_sampler,bus=root"), NULL);
-    port = qpci_device_find(bus, QPCI_DEVFN(SLOT, 0));
-    g_assert_nonnull(port);
-    qpci_config_writeb(port, PCI_SECONDARY_BUS, 1);
-    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, 1);
-    g_free(port);
-    sampler_find(&s, bus, 1 << 8);
+    g_free(port_start(&s, ""));
     assert_identity(&s, PCI_EXP_TYPE_ENDPOINT);
     assert_serial(&s);
     sampler_stop(&s);
@@ -353,6 +377,7 @@ static bool is_register(int at, size_t size, bool write)
     case LOWER:
     case PUSH:
     case STOP:
+    case INTERRUPTS:
         return size == 4 && write;
     case DELAY:
     case COPY:
@@ -565,16 +590,22 @@ static bool take_message(Sampler *s, uint64_t address, uint32_t message)
     return found != 0;
 }
 
-static void enable_msi(Sampler *s, int vectors)
+static void enable_msi_to(Sampler *s, int vectors, uint32_t address,
+                          uint16_t message)
 {
     uint8_t msi = capability(s, PCI_CAP_ID_MSI);
 
     g_assert_cmphex(msi, !=, 0);
-    qpci_config_writel(s->dev, msi + PCI_MSI_ADDRESS_LO, MESSAGE);
+    qpci_config_writel(s->dev, msi + PCI_MSI_ADDRESS_LO, address);
     qpci_config_writel(s->dev, msi + PCI_MSI_ADDRESS_HI, 0);
-    qpci_config_writew(s->dev, msi + PCI_MSI_DATA_64, 0x4320);
+    qpci_config_writew(s->dev, msi + PCI_MSI_DATA_64, message);
     qpci_config_writew(s->dev, msi + PCI_MSI_FLAGS,
                        PCI_MSI_FLAGS_ENABLE | ctz32(vectors) << 4);
+}
+
+static void enable_msi(Sampler *s, int vectors)
+{
+    enable_msi_to(s, vectors, MESSAGE, 0x4320);
 }
 
 /*
@@ -1611,6 +1642,42 @@ static void test_unplug(void)
     sampler_stop(&s);
 }
 
+/*
+ * The guest chooses where messages go. One that goes to the slot's register
+ * unplugs the device that has more of them to send.
+ */
+static void test_unplug_by_message(gconstpointer data)
+{
+    const bool by_timer = GPOINTER_TO_INT(data);
+    QPCIDevice *port;
+    uint8_t express;
+    uint64_t slot;
+    Sampler s;
+
+    if (!has_q35()) {
+        return;
+    }
+    port = port_start(&s, ",interrupts=msi");
+    enable_ecam(&s);
+    express = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+    g_assert_cmphex(express, !=, 0);
+    slot = ECAM + (port->devfn << 12) + express + PCI_EXP_SLTCTL;
+    g_free(port);
+    enable_msi_to(&s, VECTORS, slot,
+                  PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PWR_OFF);
+    if (by_timer) {
+        set(&s, REPEAT, 1);
+        set(&s, DELAY, 0);
+        qtest_clock_step(s.qts, SHORTEST_DELAY);
+    } else {
+        set(&s, INTERRUPTS, 0xf);
+    }
+    qtest_qmp_eventwait(s.qts, "DEVICE_DELETED");
+    g_assert_null(qpci_device_find(s.bus, 1 << 8));
+    qtest_clock_step(s.qts, SHORTEST_DELAY);
+    sampler_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -1656,7 +1723,11 @@ int main(int argc, char **argv)
     qtest_add_func("/rust-sampler/properties/shown", test_properties);
     qtest_add_func("/rust-sampler/properties/refused",
                    test_properties_refused);
-    qtest_add_func("/rust-sampler/unplug", test_unplug);
+    qtest_add_func("/rust-sampler/unplug/plain", test_unplug);
+    qtest_add_data_func("/rust-sampler/unplug/by-message",
+                        GINT_TO_POINTER(false), test_unplug_by_message);
+    qtest_add_data_func("/rust-sampler/unplug/by-message-of-timer",
+                        GINT_TO_POINTER(true), test_unplug_by_message);
 
     return g_test_run();
 }

@@ -39,6 +39,8 @@ qemu_pci::registers! {
         LIMIT: ReadWrite = 0x38,
         /// Stops the timer.
         STOP: WriteOnly = 0x3c,
+        /// Sends the interrupts of several vectors, a bit each.
+        INTERRUPTS: WriteOnly = 0x40,
     }
 }
 
@@ -280,6 +282,11 @@ impl PciDevice for RustSampler {
         match Register::write(access)? {
             Register::INTERRUPT if value < u64::from(VECTORS) => host.interrupt(value as u16),
             Register::INTERRUPT => return Err("there is no such vector".into()),
+            Register::INTERRUPTS => {
+                for vector in (0..VECTORS.into()).filter(|vector| value >> vector & 1 == 1) {
+                    host.interrupt(vector);
+                }
+            }
             Register::LOWER => host.lower(),
             Register::DELAY => host.start_timer(0, value),
             Register::STOP => host.stop_timer(0),

@@ -90,9 +90,8 @@ impl<D: Hooks> DeviceRef<D> {
         if !unsafe { interrupt::init(pdev, interrupts, errp) } {
             return;
         }
-        if self.device().with(|place| *place = Some(device)).is_none() {
-            return fail(&"realized without QEMU's big lock");
-        }
+        self.device().with(|place| *place = Some(device));
+        self.realized().with(|is| *is = true);
         for bar in D::BARS {
             // SAFETY: the region was made with the device. BARs may be registered now; `init` has seen to it, when
             // compiling, that index and size are legal. This cannot fail.
@@ -112,6 +111,8 @@ impl<D: Hooks> DeviceRef<D> {
     /// QEMU is unrealizing this device.
     pub unsafe fn exit(self) {
         self.stop_timers();
+        self.realized().with(|is| *is = false);
+        // If one of its methods is running, it stays until QEMU finalizes it.
         self.device().with(|place| *place = None);
         // SAFETY: as the caller guarantees.
         unsafe { interrupt::exit(self.pci_device().as_ptr()) };
@@ -119,8 +120,11 @@ impl<D: Hooks> DeviceRef<D> {
 
     /// For the enter phase of a reset.
     pub fn reset_enter(self) {
-        self.stop_timers();
-        self.call(|device, _| device.reset());
+        self.call(|device, _| {
+            // Only together: a device that waits for a timer has one.
+            self.stop_timers();
+            device.reset();
+        });
         // SAFETY: the path is a text that lives as long as the device does.
         unsafe { (D::TRACE.reset)(self.path_pointer()) };
     }
@@ -174,18 +178,20 @@ impl<D: Hooks> DeviceRef<D> {
     /// error, if another call on this device is running, the device is not realized, or the BQL is not held.
     pub fn call<R>(self, f: impl FnOnce(&mut D, &mut QemuHost<'_, D>) -> R) -> Option<R> {
         let called = self.device().with(|device| {
-            let device = device.as_mut()?;
-            // SAFETY: the device is there, so it is realized; `with` has checked the BQL.
+            let device = device.as_mut().filter(|_| self.is_realized())?;
+            // SAFETY: it is realized, and `with` has checked the BQL.
             let mut host = unsafe { QemuHost::new(self) };
             let result = f(device, &mut host);
             Some((result, host.pending))
         });
-        let Some((result, pending)) = called.flatten() else {
+        let Some((result, mut pending)) = called.flatten() else {
             self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
             return None;
         };
-        // SAFETY: the device is realized, is not borrowed any more, and the BQL is held, or there would be no result.
-        unsafe { interrupt::deliver(self.pci_device().as_ptr(), pending) };
+        while !pending.is_empty() && self.is_realized() {
+            // SAFETY: it is realized, and not borrowed any more. The BQL is held, or there would be no result.
+            unsafe { interrupt::deliver(self.pci_device().as_ptr(), &mut pending) };
+        }
         Some(result)
     }
 

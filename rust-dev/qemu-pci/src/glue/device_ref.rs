@@ -60,6 +60,20 @@ impl<D: PciDevice> DeviceRef<D> {
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).device) }
     }
 
+    /// Whether the device may be called.
+    pub fn realized(&self) -> &BqlCell<bool> {
+        // SAFETY: as above.
+        unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).realized) }
+    }
+
+    /// Whether the device is realized. It can cease to be at each message that it sends and at each access through
+    /// an IOMMU, which may send one itself: the guest chooses where a message goes, and the configuration space of
+    /// the device's own slot is a place from which it can be unplugged. The instance is there as long as this thread
+    /// holds the BQL: QEMU gives up its last reference to it (`bus_master_as`) in a callback of RCU.
+    pub fn is_realized(&self) -> bool {
+        self.realized().with(|is| *is).unwrap_or_default()
+    }
+
     /// Counts what the guest did wrong.
     pub fn guest_error_count(&self) -> &BqlCell<u64> {
         // SAFETY: as above.

@@ -19,7 +19,7 @@ use crate::host::Host;
 ///
 /// # Invariants
 ///
-/// `device` is that of a realized device, and this thread holds the BQL, for as long as `'a`.
+/// `device` was realized when this was made, and this thread holds the BQL for as long as `'a`.
 pub struct QemuHost<'a, D: Hooks> {
     device: DeviceRef<D>,
     /// The interrupts to send after the call.
@@ -86,7 +86,10 @@ impl<'a, D: Hooks> Host<D> for QemuHost<'a, D> {
 
     fn start_timer(&mut self, timer: usize, delay: u64) {
         let deadline = timer::now().saturating_add(device::delay::<D>(delay));
-        self.device.set_timer(timer, deadline);
+        // After an unplug nothing would stop it.
+        if self.device.is_realized() {
+            self.device.set_timer(timer, deadline);
+        }
     }
 
     fn stop_timer(&mut self, timer: usize) {

@@ -24,6 +24,8 @@ pub struct Instance<D: PciDevice> {
     pub(super) state: D::State,
     /// None until the device is realized.
     pub(super) device: BqlCell<Option<D>>,
+    /// Whether the device may be called. Not so after an unplug, even if `device` could not be dropped then.
+    pub(super) realized: BqlCell<bool>,
     pub(super) guest_errors: BqlCell<u64>,
 }
 
@@ -68,6 +70,7 @@ impl<D: Hooks> Instance<D> {
         // What is written over is zeroes that need no drop.
         unsafe {
             addr_of_mut!((*instance).device).write(BqlCell::new(None));
+            addr_of_mut!((*instance).realized).write(BqlCell::new(false));
             addr_of_mut!((*instance).guest_errors).write(BqlCell::new(0));
             addr_of_mut!((*instance).state).write(D::State::default());
             addr_of_mut!((*instance).deadlines).write([NOT_RUNNING; MAX_TIMERS]);

@@ -10,6 +10,8 @@ use crate::device::{Interrupts, MsiX};
 
 /// The interrupt pin in configuration space: INTA.
 const PIN: u8 = 1;
+/// The most vectors that MSI has.
+const MOST_MSI_VECTORS: c_uint = 32;
 
 /// The interrupts that a device asked for during a call. They are sent after the call: the guest chooses the address
 /// of an MSI, which may be a register of the same device.
@@ -19,6 +21,13 @@ pub struct Pending {
     pub level: Option<bool>,
     /// The vectors to send, one bit each.
     pub vectors: u64,
+}
+
+impl Pending {
+    /// Whether there is nothing left to send.
+    pub const fn is_empty(&self) -> bool {
+        self.level.is_none() && self.vectors == 0
+    }
 }
 
 /// Prepares a device for sending interrupts. Returns false, with `errp` set and nothing prepared, if it could not.
@@ -100,36 +109,39 @@ pub unsafe fn exit(pdev: *mut PCIDevice) {
     }
 }
 
-/// Sends the interrupts that a device asked for.
+/// Sends one of the interrupts that a device asked for, the pin's level first.
 ///
 /// # Safety
 ///
-/// The device is realized, none of its callbacks has it borrowed, and the caller holds the BQL.
-pub unsafe fn deliver(pdev: *mut PCIDevice, pending: Pending) {
+/// The device is realized, none of its callbacks has it borrowed, and the caller holds the BQL. The device may not be
+/// realized any more afterwards.
+pub unsafe fn deliver(pdev: *mut PCIDevice, pending: &mut Pending) {
     // SAFETY: as the caller guarantees, here and below.
     let (msix, msi) = unsafe { (bindings::msix_enabled(pdev), bindings::msi_enabled(pdev)) };
-    // SAFETY: as above. QEMU asserts that there is a pin. It may be another one, or none, by a state that was loaded.
-    let has_pin = unsafe { *(*pdev).config.add(bindings::PCI_INTERRUPT_PIN as usize) } == PIN;
-    if let Some(level) = pending.level.filter(|_| has_pin) {
+    if let Some(level) = pending.level.take() {
         // With messages the pin stays low. It may have been high before the guest enabled them.
         let level = level && msix == 0 && !msi;
-        // SAFETY: as above.
-        unsafe { bindings::pci_set_irq(pdev, level.into()) };
-    }
-    let mut vectors = pending.vectors;
-    while vectors != 0 {
-        let vector = vectors.trailing_zeros();
-        vectors &= vectors - 1;
-        // SAFETY: as above. QEMU asserts that the vector is in the table of MSI-X, which can have fewer than MSI, or
-        // below the power of two that the guest has enabled for MSI, which can be fewer than the device has.
+        // SAFETY: as above. QEMU asserts that there is a pin. It may be another one, or none, by a state that was
+        // loaded.
         unsafe {
-            if msix != 0 {
-                let entries = (*pdev).msix_entries_nr as c_uint;
-                bindings::msix_notify(pdev, vector.checked_rem(entries).unwrap_or_default());
-            } else if msi {
-                let enabled = bindings::msi_nr_vectors_allocated(pdev);
-                bindings::msi_notify(pdev, vector & (enabled - 1));
+            if *(*pdev).config.add(bindings::PCI_INTERRUPT_PIN as usize) == PIN {
+                bindings::pci_set_irq(pdev, level.into());
             }
+        }
+        return;
+    }
+    let vector = pending.vectors.trailing_zeros();
+    pending.vectors &= pending.vectors.wrapping_sub(1);
+    // SAFETY: as above. QEMU asserts that the vector is in the table of MSI-X, which can have fewer than MSI; or below
+    // the power of two that is enabled for MSI, which can be fewer than the device has; and below 32, while a state
+    // that was loaded can have 128 enabled.
+    unsafe {
+        if msix != 0 {
+            let entries = (*pdev).msix_entries_nr as c_uint;
+            bindings::msix_notify(pdev, vector.checked_rem(entries).unwrap_or_default());
+        } else if msi {
+            let enabled = bindings::msi_nr_vectors_allocated(pdev).min(MOST_MSI_VECTORS);
+            bindings::msi_notify(pdev, vector & (enabled - 1));
         }
     }
 }
