@@ -62,7 +62,8 @@ pub struct World<D: PciDevice> {
     pub errors: Vec<String>,
     interrupts: Interrupts,
     deadlines: [u64; MAX_TIMERS],
-    raised: Vec<u16>,
+    /// The vectors to send, one bit each.
+    raised: u64,
     level: Option<bool>,
 }
 
@@ -109,7 +110,7 @@ impl<D: PciDevice> Machine<D> {
                 errors: Vec::new(),
                 interrupts,
                 deadlines: [NOT_RUNNING; MAX_TIMERS],
-                raised: Vec::new(),
+                raised: 0,
                 level: None,
             },
         })
@@ -252,12 +253,13 @@ impl<D: PciDevice> World<D> {
     }
 
     fn deliver(&mut self) {
-        match self.delivery {
-            Delivery::Pin => self.pin = self.level.unwrap_or(self.pin) && self.interrupts.pin,
-            Delivery::Messages => self.messages.append(&mut self.raised),
+        let is_pin = self.delivery == Delivery::Pin && self.interrupts.pin;
+        self.pin = self.level.take().unwrap_or(self.pin) && is_pin;
+        let raised = core::mem::take(&mut self.raised);
+        if self.delivery == Delivery::Messages {
+            let vectors = (0..64).filter(|vector| raised >> vector & 1 == 1);
+            self.messages.extend(vectors);
         }
-        self.raised.clear();
-        self.level = None;
     }
 
     fn next_timer(&self) -> Option<(usize, u64)> {
@@ -294,9 +296,7 @@ impl<D: PciDevice> Host<D> for World<D> {
             vector < self.interrupts.vectors(),
             "there is no vector {vector}"
         );
-        if !self.raised.contains(&vector) {
-            self.raised.push(vector);
-        }
+        self.raised |= 1 << vector;
         self.level = Some(true);
     }
 

@@ -34,11 +34,24 @@ fn interrupts_go_where_the_guest_wants_them() {
     write(&mut machine, Register::INTERRUPT, 3);
     assert!(!machine.world.pin);
     assert_eq!(machine.world.messages, [3]);
+    write(&mut machine, Register::INTERRUPTS, 0b1_1011);
+    assert_eq!(machine.world.messages, [3, 0, 1, 3]);
     write(&mut machine, Register::INTERRUPT, 4);
     assert_eq!(
         machine.errors(),
         ["4 bytes at 0x0: there is no such vector"]
     );
+}
+
+/// As in QEMU, which lowers the pin when the guest enables messages.
+#[test]
+fn the_pin_stays_low_while_messages_are_enabled() {
+    let mut machine = machine("");
+    write(&mut machine, Register::INTERRUPT, 0);
+    assert!(machine.world.pin);
+    machine.world.delivery = Delivery::Messages;
+    write(&mut machine, Register::LIMIT, 0);
+    assert!(!machine.world.pin);
 }
 
 #[test]
