@@ -30,7 +30,7 @@ pub struct Identity {
     pub prog_if: u8,
     /// Subsystem vendor id and subsystem id; `None` for QEMU's own.
     pub subsystem: Option<(u16, u16)>,
-    /// The bytes of a vendor-specific capability, after its header of 3 bytes; none if empty.
+    /// The bytes of a vendor-specific capability, after its header of 3 bytes; at most 96, none if empty.
     pub vendor_capability: &'static [u8],
     /// The serial number of a PCIe device.
     pub serial: Option<u64>,
@@ -341,7 +341,7 @@ pub trait PciDevice: Declare {
     const INTERRUPTS: Interrupts = Interrupts::NONE;
     /// How many timers it has, 8 at the most.
     const TIMERS: usize = 0;
-    /// The longest delay of a timer, in nanoseconds: a saved state with a later one is refused.
+    /// The longest delay of a timer, in nanoseconds, at most 2^62: a saved state with a later one is refused.
     const LONGEST_DELAY: u64 = 3600 * 1_000_000_000;
     /// Its counters.
     const COUNTERS: &'static [Counter<Self>] = &[];
@@ -569,9 +569,17 @@ pub(crate) const fn check<D: PciDevice>() {
         D::LONGEST_DELAY >= SHORTEST_DELAY,
         "no timer has so short a delay"
     );
+    // now + delay is a number of 64 bits then, and is not `NOT_RUNNING`.
+    assert!(D::LONGEST_DELAY <= 1 << 62, "no timer has so long a delay");
+    // QEMU aborts if the capabilities do not fit into 192 bytes: PCIe takes 60, MSI 16, MSI-X 12.
     assert!(
-        D::IDENTITY.vendor_capability.len() <= 128,
-        "a capability has at most 128 bytes"
+        D::IDENTITY.vendor_capability.len() <= 96,
+        "a capability has at most 96 bytes"
+    );
+    // QEMU loads a state on a stack of 1 MiB, where there are up to four of it at the same time.
+    assert!(
+        size_of::<D::State>() <= 1 << 16,
+        "a state has at most 64 KiB"
     );
 }
 
