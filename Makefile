@@ -31,7 +31,7 @@ test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests,
 check-long: ## what takes longer: fuzzing, libvirt, a new device, every Linux, a debug kernel, a bare Debian
 	@scripts/check-long.sh
 
-matrix: ## build and test the device in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table
+matrix: ## build and test the devices in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table
 	@scripts/matrix.sh
 
 fuzz: ## fuzz the devices, and my_rng against its oracle: each target SECONDS=60 long
@@ -64,7 +64,7 @@ uninstall: ## remove what install has put into PREFIX=DIR
 packages: ## one step of the build: the distribution's packages
 toolchain: ## one step: the Rust toolchain
 programs: ## one step: the app, init, vm-run, qemu-overlay
-qemu: ## one step: QEMU with the device
+qemu: ## one step: QEMU with the devices
 linux: ## one step: the guest's kernel
 module: ## one step: the driver (of a kernel that is built)
 initramfs: ## one step: the guest's files, packed

@@ -94,7 +94,7 @@ impl Insertion {
             [place] => Ok(place),
             _ => bail!(
                 "the overlay's lines belong {} of {}, which is there {} times and not once; take a QEMU \
-                 of a series that the overlay was tried on",
+                 of a series that the overlay was tested with",
                 self.anchor,
                 at.display(),
                 fitting.len()

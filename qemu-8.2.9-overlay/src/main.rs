@@ -57,11 +57,11 @@ enum Command {
         #[command(flatten)]
         tree: TreeArgument,
 
-        /// Go on with a QEMU series that the overlay was not tried on
+        /// Accept a QEMU series that the overlay was not tested with
         #[arg(long, env = "MY_RNG_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
         force: bool,
 
-        /// Lay copies of the files, and of the crates that they build, in the place of links
+        /// Lay copies instead of links, with copies of the crates that they build
         #[arg(long)]
         copy: bool,
     },
@@ -133,7 +133,7 @@ fn own_repository() -> Result<PathBuf> {
     match own.canonicalize() {
         Ok(own) => Ok(own.parent().unwrap_or(&own).to_owned()),
         Err(_) => bail!(
-            "the repository was at {} and is no more; build qemu-overlay again where it is now",
+            "the repository is not at {} any more; build qemu-overlay again where it is now",
             own.display()
         ),
     }
@@ -172,7 +172,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             let changed = overlay::remove(&tree)?;
             let devices = tree.path(files::ROOT);
             if devices.exists() {
-                println!("{} stays: files in it were not laid", devices.display());
+                println!(
+                    "{} stays: there are files in it that qemu-overlay did not lay",
+                    devices.display()
+                );
             }
             tree.report(if changed {
                 "the overlay is taken off"
@@ -239,8 +242,8 @@ fn fetch_crates(tree: &Tree, repository: &Repository) {
     });
     if !fetched {
         eprintln!(
-            "qemu-overlay: the crates that QEMU's make needs could not all be fetched: have cargo and the \
-             network there when you say make, or apply the overlay again."
+            "qemu-overlay: the crates that QEMU's make needs could not all be fetched: make cargo and the \
+             network available to make, or apply the overlay again."
         );
     }
 }

@@ -532,8 +532,7 @@ fn what_changed_in_the_repository_is_laid_anew() {
     }
 }
 
-/// The clone is somewhere else now; the links lead nowhere.
-/// meson does not look for files that were not there.
+/// meson looks for new files only if a file that it knows has changed.
 #[test]
 fn a_configured_build_notices_new_files() {
     let (dir, tree, _) = laid(Manner::Links);
@@ -547,6 +546,7 @@ fn a_configured_build_notices_new_files() {
     }
 }
 
+/// After the move, the old links lead nowhere.
 #[test]
 fn links_into_a_clone_that_was_moved_are_renewed() {
     let (repository, moved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
