@@ -21,7 +21,7 @@ sub "$ROOT/scripts/packages.sh" test
 sub "$ROOT/scripts/build.sh" all
 start_ticker
 check fuzz.sh 60
-check test.sh asan device-crash
+check test.sh device-crash
 check check-libvirt.sh
 check check-new-device.sh
 check check-debug-kernel.sh 180

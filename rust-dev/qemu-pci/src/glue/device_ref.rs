@@ -31,6 +31,7 @@ impl<D: PciDevice> Clone for DeviceRef<D> {
 }
 
 impl<D: PciDevice> Copy for DeviceRef<D> {}
+
 impl<D: PciDevice> DeviceRef<D> {
     /// Takes the address of a device as QEMU's callbacks give it: as an `Object`, a `PCIDevice`, or a state's
     /// opaque pointer.

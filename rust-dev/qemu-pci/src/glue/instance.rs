@@ -43,6 +43,7 @@ pub struct TimerSlot {
     pub(super) device: *mut Object,
     pub(super) index: usize,
 }
+
 impl<D: Hooks> Instance<D> {
     /// For `TypeInfo::instance_align`.
     pub const ALIGN: usize = {
