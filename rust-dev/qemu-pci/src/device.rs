@@ -339,7 +339,8 @@ pub trait PciDevice: Declare {
     const BARS: &'static [Bar];
     /// The most interrupts that a device of this type can have; see [`interrupts`](Self::interrupts).
     const INTERRUPTS: Interrupts = Interrupts::NONE;
-    /// How many timers it has, 8 at the most.
+    /// How many timers it has, 8 at the most. A saved state has a deadline for each, so a device with another number
+    /// cannot load it.
     const TIMERS: usize = 0;
     /// The longest delay of a timer, in nanoseconds, at most 2^62: a saved state with a later one is refused.
     const LONGEST_DELAY: u64 = 3600 * 1_000_000_000;
