@@ -130,7 +130,7 @@ fn a_call_without_the_big_lock_does_not_touch_the_device() {
     assert_eq!(
         count(
             &errors,
-            "my_rng /machine/peripheral/rng: a state arrived where none may come, and is refused"
+            "my_rng /machine/peripheral/rng: a state that arrives without QEMU's big lock, as in a postcopy migration, is refused"
         ),
         1
     );

@@ -73,7 +73,7 @@ impl<D: Hooks> DeviceRef<D> {
             unsafe { error::set(errp, D::NAME, text) };
         };
         // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
-        let values = unsafe { D::describe().slots.values(pdev.cast()) };
+        let values = unsafe { D::qemu_type().slots.values(pdev.cast()) };
         let device = match D::Properties::from_values(values).and_then(D::new) {
             Ok(device) => device,
             Err(text) => return fail(&text),

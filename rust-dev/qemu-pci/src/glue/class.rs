@@ -79,7 +79,7 @@ pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
             bindings::PCI_DEVICE_CLASS(class.cast()),
         )
     };
-    let description = D::describe();
+    let description = D::qemu_type();
     // SAFETY: nobody else uses a class while it is being initialized. The two pointers may lead to one object, so no
     // references are made of them. The category is a bit of its bitmap.
     unsafe {

@@ -37,7 +37,7 @@ pub trait Hooks: PciDevice {
     const TRACE: Trace;
 
     /// The type, made at the first call.
-    fn describe() -> &'static Type;
+    fn qemu_type() -> &'static Type;
 }
 
 /// Makes the C functions that the shim and QEMU's class use. Their names begin with the device's, so a shim with
@@ -184,7 +184,7 @@ macro_rules! hooks {
                     event: trace_event,
                 };
 
-                fn describe() -> &'static Type {
+                fn qemu_type() -> &'static Type {
                     static TYPE: OnceCell<Type> = OnceCell::new();
                     TYPE.get_or_init(|| Type::of::<$device>(Some(mmio_read), Some(mmio_write)))
                 }

@@ -54,7 +54,7 @@ impl<D: Hooks> Instance<D> {
     /// For `TypeInfo::instance_size`.
     #[must_use]
     pub fn size() -> usize {
-        D::describe().slots.end()
+        D::qemu_type().slots.end()
     }
 
     /// For `TypeInfo::instance_init`: prepares a new device for use as a [`DeviceRef`], and makes its regions. They are
@@ -104,7 +104,7 @@ impl<D: Hooks> Instance<D> {
                 bindings::memory_region_init_io(
                     addr_of_mut!((*region).memory),
                     object,
-                    &D::describe().ops,
+                    &D::qemu_type().ops,
                     region.cast(),
                     D::NAME.as_ptr(),
                     bar.size,

@@ -37,7 +37,7 @@ impl<D: Hooks> DeviceRef<D> {
             error::report(
                 D::NAME,
                 self.path(),
-                &"a state arrived where none may come, and is refused",
+                &"a state that arrives without QEMU's big lock, as in a postcopy migration, is refused",
             );
             return INVALID;
         }
@@ -59,7 +59,7 @@ impl<D: Hooks> DeviceRef<D> {
     fn post_load(self) -> c_int {
         let instance = self.instance.as_ptr();
         // SAFETY: as in `set_storage`; QEMU has called `pre_load`, which has checked the BQL.
-        let (state, mut deadlines) = unsafe {
+        let (state, deadlines) = unsafe {
             (
                 (*addr_of_mut!((*instance).state)).clone(),
                 (*instance).deadlines,
@@ -75,12 +75,13 @@ impl<D: Hooks> DeviceRef<D> {
             error::report(D::NAME, self.path(), &text);
             return INVALID;
         }
-        for (index, deadline) in deadlines.iter_mut().enumerate() {
-            self.set_timer(index, *deadline);
+        for (index, deadline) in deadlines.into_iter().enumerate() {
+            self.set_timer(index, deadline);
         }
         0
     }
 }
+
 /// The callbacks that save and load the state of the devices `D`.
 pub fn callbacks<D: Hooks>() -> Callbacks {
     Callbacks {
@@ -124,7 +125,7 @@ unsafe extern "C" fn post_load<D: Hooks>(opaque: *mut c_void, _version: c_int) -
 
 /// Where the storage says whether a subsection is present.
 fn present<D: Hooks>(opaque: *mut c_void, subsection: usize) -> Option<*mut bool> {
-    let offset = D::describe().state.present.get(subsection)?;
+    let offset = D::qemu_type().state.present.get(subsection)?;
     Some(opaque.cast::<u8>().wrapping_add(*offset).cast())
 }
 
