@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 use core::convert::Infallible;
+use core::ffi::CStr;
 
-use super::{Access, Bar, BarKind, Interrupts, MsiX, Rules, cut};
+use super::{
+    Access, Bar, BarKind, Declare, Identity, Interrupts, MsiX, NOT_RUNNING, PciDevice, Rules,
+    check, check_deadlines, cut,
+};
+use crate::host::Host;
 use crate::register::GuestError;
 
 #[test]
@@ -195,4 +200,142 @@ fn there_are_as_many_vectors_as_the_largest_kind_has() {
     ] {
         assert_eq!(interrupts.vectors(), vectors, "{interrupts:?}");
     }
+}
+
+/// Devices that have nothing but these constants.
+macro_rules! devices {
+    ($($name:ident { $($constant:item)* })*) => {
+        $(
+            struct $name;
+
+            impl Declare for $name {
+                const NAME: &'static CStr = c"it";
+                type Properties = ();
+                type State = ();
+                type Event = Infallible;
+                type Error = Infallible;
+            }
+
+            impl PciDevice for $name {
+                const DESCRIPTION: &'static CStr = c"For a test";
+                $($constant)*
+
+                fn new((): ()) -> Result<Self, String> {
+                    Ok(Self)
+                }
+
+                fn reset(&mut self) {}
+
+                fn read(
+                    &mut self,
+                    _host: &mut impl Host<Self>,
+                    _access: Access,
+                ) -> Result<u64, GuestError<Infallible>> {
+                    Ok(0)
+                }
+            }
+        )*
+    };
+}
+
+const IDENTITY: Identity = Identity::new(0x1234, 1);
+
+devices! {
+    Good {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[Bar::memory(0, 16), Bar::memory(2, 16).wide(), Bar::io(4, 4)];
+        const TIMERS: usize = 1;
+    }
+    BadBar {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[Bar::memory(0, 16), Bar::memory(1, 3)];
+    }
+    BadRules {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[Bar::memory(0, 16).with(Rules { largest: 2, ..Rules::WORDS })];
+    }
+    SharedBar {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[Bar::memory(3, 16), Bar::memory(2, 16).wide()];
+    }
+    SharedWithMsiX {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[Bar::memory(1, 16)];
+        const INTERRUPTS: Interrupts = Interrupts { msix: MSIX, ..Interrupts::PIN };
+    }
+    BadInterrupts {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[];
+        const INTERRUPTS: Interrupts = Interrupts::NONE.with_msi(1);
+    }
+    TooManyTimers {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[];
+        const TIMERS: usize = 9;
+    }
+    TooShortDelay {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[];
+        const LONGEST_DELAY: u64 = 9_999;
+    }
+    TooLongDelay {
+        const IDENTITY: Identity = IDENTITY;
+        const BARS: &'static [Bar] = &[];
+        const LONGEST_DELAY: u64 = (1 << 62) + 1;
+    }
+    TooLongCapability {
+        const IDENTITY: Identity = Identity { vendor_capability: &[0; 97], ..IDENTITY };
+        const BARS: &'static [Bar] = &[];
+    }
+}
+
+/// The check runs when a device is compiled; here it runs as the test does.
+#[test]
+fn a_device_that_cannot_be_does_not_compile() {
+    let checks: [(fn(), &str); 9] = [
+        (
+            check::<BadBar>,
+            "PCI allows no BAR of this index, kind and size",
+        ),
+        (
+            check::<BadRules>,
+            "a BAR's rules have a size that never arrives",
+        ),
+        (check::<SharedBar>, "two BARs share a base address register"),
+        (
+            check::<SharedWithMsiX>,
+            "two BARs share a base address register",
+        ),
+        (
+            check::<BadInterrupts>,
+            "a device cannot have these interrupts",
+        ),
+        (check::<TooManyTimers>, "a device has at most 8 timers"),
+        (check::<TooShortDelay>, "no timer has so short a delay"),
+        (check::<TooLongDelay>, "no timer has so long a delay"),
+        (
+            check::<TooLongCapability>,
+            "a capability has at most 96 bytes",
+        ),
+    ];
+    for (check, expected) in checks {
+        let panic = std::panic::catch_unwind(check).expect_err(expected);
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&expected));
+    }
+    check::<Good>();
+}
+
+#[test]
+fn what_a_device_leaves_out_has_a_default() {
+    assert_eq!(Good::INTERRUPTS, Interrupts::NONE);
+    assert_eq!(Good::LONGEST_DELAY, 3_600_000_000_000);
+    // The kit does not know which timers have to run.
+    for deadlines in [[NOT_RUNNING], [Good::LONGEST_DELAY]] {
+        assert_eq!(check_deadlines::<Good>(&(), 0, &deadlines), Ok(()));
+    }
+    let late = check_deadlines::<Good>(&(), 0, &[Good::LONGEST_DELAY + 1]);
+    assert_eq!(
+        late.unwrap_err(),
+        "its timer 0 is due later than any timer can be"
+    );
 }
