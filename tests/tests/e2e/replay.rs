@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use my_rng_e2e::{Machine, known_answers};
+use my_rng_e2e::{Guest, Machine, known_answers};
 
 /// Boots to the end; the numbers of the self-test.
 fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
@@ -69,4 +69,29 @@ fn two_runs_with_a_seed_give_the_same_numbers() {
             assert_ne!(boot(generator, &["-seed", "43"]), first);
         }
     }
+}
+
+/// With `-icount` a number of instructions is a time, so the reads until a timer is due are always as many. The guest's
+/// own interrupts take some of the instructions away now and then: the most of many tries is what counts.
+#[test]
+fn timers_repeat_where_instructions_are_the_clock() {
+    let most_reads = || -> u32 {
+        let finished = Guest::new()
+            .option("--accel", "tcg")
+            .option("--smp", "1")
+            .option("--device", "rust_edu")
+            .option("--qemu-arg", "-icount")
+            .option("--qemu-arg", "shift=4,sleep=off")
+            .switch("--no-module")
+            .program("timer")
+            .sh("for d in /sys/bus/pci/devices/*; do
+                     if [ $(cat $d/device) = 0x11e8 ]; then echo 1 >$d/enable; exec /timer $d/resource0; fi
+                 done; exit 1")
+            .success();
+        let text = finished.text();
+        text.trim().parse().expect("a number of reads")
+    };
+    let reads = most_reads();
+    assert!(reads > 10, "{reads}");
+    assert_eq!(most_reads(), reads);
 }
