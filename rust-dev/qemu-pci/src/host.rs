@@ -2,7 +2,7 @@
 
 //! What a device may ask of the machine around it.
 
-use crate::device::Declare;
+use crate::declare::Declare;
 
 /// The machine around a device, during one call of the device.
 ///

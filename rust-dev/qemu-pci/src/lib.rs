@@ -6,6 +6,7 @@
 //! its shim in QEMU's tree uses. `examples/one_register.rs` is a whole one. The parts of a device:
 //!
 //! - [`mod@device`]: what a PCI device is: identity, BARs, interrupts, timers, and what it does on an access.
+//! - [`declare`]: its name, and the types that belong to it.
 //! - [`register`]: the registers of a BAR, and why an access is refused ([`GuestError`]).
 //! - [`property`]: what the user sets with `-device NAME,PROPERTY=VALUE`.
 //! - [`mod@state`]: what migrations and snapshots carry.
@@ -16,6 +17,8 @@
 //! None of these needs QEMU or has unsafe code. `glue` (feature `qemu`) connects them to QEMU; it is the only
 //! place with `unsafe`.
 
+pub mod access;
+pub mod declare;
 pub mod device;
 pub mod event;
 #[cfg(feature = "qemu")]
@@ -26,12 +29,12 @@ pub mod register;
 pub mod state;
 pub mod testing;
 
+pub use access::Access;
 /// For [`bits!`].
 #[doc(hidden)]
 pub use bitflags;
-pub use device::{
-    Access, Bar, BarKind, Counter, Declare, Identity, Interrupts, MsiX, PciDevice, Rules,
-};
+pub use declare::Declare;
+pub use device::{Bar, BarKind, Counter, Identity, Interrupts, MsiX, PciDevice, Rules};
 pub use host::{Host, ReadMemory, WriteMemory};
 pub use register::{GuestError, Mode};
 pub use state::Bounded;

@@ -5,7 +5,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use crate::device::Access;
+use crate::access::Access;
 
 /// What a guest may do with a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,7 +306,7 @@ macro_rules! bits {
 #[cfg(test)]
 mod tests {
     use super::Registers;
-    use crate::device::Access;
+    use crate::access::Access;
     use crate::register::{GuestError, Mode};
     use crate::testing::{read_state, write_state};
 

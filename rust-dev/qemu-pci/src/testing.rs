@@ -7,7 +7,8 @@ mod options;
 mod trace;
 mod wire;
 
-use crate::device::{self, Access, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
+use crate::access::Access;
+use crate::device::{self, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
 use crate::host::Host;
 use crate::register::GuestError;
 

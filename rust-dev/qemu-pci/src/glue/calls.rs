@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What QEMU calls on a device, and how a device is called.
+//! Accesses, timers and resets, and how a device is called.
 
 use core::ffi::{c_uint, c_void};
 use core::fmt::{self, Display};
-use core::ptr::addr_of_mut;
 
-use super::bindings;
 use super::device_ref::DeviceRef;
-use super::hooks::Hooks;
+use super::hooked::Hooks;
 use super::host::QemuHost;
 use super::instance::{Region, TimerSlot};
-use super::{config, error, interrupt};
-use crate::device::{self, Access, Bar, BarKind};
-use crate::property::PropertySet as _;
+use super::{error, interrupt};
+use crate::access::Access;
+use crate::device;
 use crate::register::GuestError;
 
 impl Region {
@@ -61,63 +59,6 @@ pub unsafe extern "C" fn expired<D: Hooks>(opaque: *mut c_void) {
 }
 
 impl<D: Hooks> DeviceRef<D> {
-    /// For `PCIDeviceClass::realize`: makes the device and registers its BARs, or changes nothing.
-    ///
-    /// # Safety
-    ///
-    /// QEMU is realizing this device, for the first time since it was made or unrealized, and gave `errp` for it.
-    pub unsafe fn realize(self, errp: *mut *mut bindings::Error) {
-        let pdev = self.pci_device().as_ptr();
-        let fail = |text: &dyn Display| {
-            // SAFETY: `errp` is QEMU's as the caller guarantees, and is set once.
-            unsafe { error::set(errp, D::NAME, text) };
-        };
-        // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
-        let values = unsafe { D::qemu_type().slots.values(pdev.cast()) };
-        let device = match D::Properties::from_values(values).and_then(D::new) {
-            Ok(device) => device,
-            Err(text) => return fail(&text),
-        };
-        let interrupts = device.interrupts();
-        if !interrupts.is_within(&D::INTERRUPTS) {
-            return fail(&"its interrupts are not among those of its type");
-        }
-        // SAFETY: as the caller guarantees.
-        if let Err(text) = unsafe { config::init(pdev, &D::IDENTITY) } {
-            return fail(&text);
-        }
-        // SAFETY: as the caller guarantees.
-        if !unsafe { interrupt::init(pdev, interrupts, errp) } {
-            return;
-        }
-        self.device().with(|place| *place = Some(device));
-        self.realized().with(|is| *is = true);
-        for bar in D::BARS {
-            // SAFETY: the region was made with the device. BARs may be registered now; `init` has seen to it, when
-            // compiling, that index and size are legal. This cannot fail.
-            unsafe {
-                let regions = addr_of_mut!((*self.instance.as_ptr()).regions).cast::<Region>();
-                let memory = addr_of_mut!((*regions.add(bar.index.into())).memory);
-                bindings::pci_register_bar(pdev, bar.index.into(), bar_type(bar), memory);
-            }
-        }
-    }
-
-    /// For `PCIDeviceClass::exit`: drops the device. QEMU calls it when a realized device is unplugged, and when
-    /// QEMU's own part of realize fails after ours.
-    ///
-    /// # Safety
-    ///
-    /// QEMU is unrealizing this device.
-    pub unsafe fn exit(self) {
-        self.stop_timers();
-        self.realized().with(|is| *is = false);
-        // If one of its methods is running, it stays until QEMU finalizes it.
-        self.device().with(|place| *place = None);
-        // SAFETY: as the caller guarantees.
-        unsafe { interrupt::exit(self.pci_device().as_ptr()) };
-    }
-
     /// For the enter phase of a reset.
     pub fn reset_enter(self) {
         self.call(|device, _| {
@@ -232,18 +173,4 @@ impl<E: Display> Display for Bad<E> {
             self.error
         )
     }
-}
-/// The type of a BAR for `pci_register_bar`.
-fn bar_type(bar: &Bar) -> u8 {
-    let kind = match bar.kind {
-        BarKind::Memory32 => bindings::PCI_BASE_ADDRESS_SPACE_MEMORY,
-        BarKind::Memory64 => bindings::PCI_BASE_ADDRESS_MEM_TYPE_64,
-        BarKind::Io => bindings::PCI_BASE_ADDRESS_SPACE_IO,
-    };
-    let prefetch = if bar.prefetchable {
-        bindings::PCI_BASE_ADDRESS_MEM_PREFETCH
-    } else {
-        0
-    };
-    (kind | prefetch) as u8
 }

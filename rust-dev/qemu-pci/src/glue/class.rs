@@ -8,38 +8,27 @@ use core::ptr;
 
 use super::bindings::{self, Error, MemoryRegionOps, Object, ObjectClass, Visitor};
 use super::device_ref::DeviceRef;
-use super::hooks::{Hooks, ReadHook, WriteHook};
+use super::hooked::{Hooks, ReadHook, WriteHook};
 use super::instance::Instance;
 use super::property::{self, Slots};
+use super::qemu_type::Type;
 use super::{migration, vmstate};
 use crate::device::Counter;
 use crate::property::PropertySet as _;
 
-/// A type of device: the data that QEMU keeps pointers to.
-pub struct Type {
-    /// The properties, and where their values are.
-    pub slots: Slots,
-    /// The saved state.
-    pub state: vmstate::StateDescription,
-    /// The accesses to all BARs.
-    pub ops: MemoryRegionOps,
-}
-
-impl Type {
-    /// The type of the devices `D`.
-    #[must_use]
-    pub fn of<D: Hooks>(read: ReadHook, write: WriteHook) -> Self {
-        Self {
-            slots: Slots::new(size_of::<Instance<D>>(), D::Properties::describe()),
-            state: vmstate::describe::<D::State>(
-                D::NAME,
-                &migration::callbacks::<D>(),
-                offset_of!(Instance<D>, state),
-                D::INTERRUPTS.msix.is_some(),
-                (offset_of!(Instance<D>, deadlines), D::TIMERS),
-            ),
-            ops: every_access(read, write),
-        }
+/// Describes the type of the devices `D`.
+#[must_use]
+pub fn describe<D: Hooks>(read: ReadHook, write: WriteHook) -> Type {
+    Type {
+        slots: Slots::new(size_of::<Instance<D>>(), D::Properties::describe()),
+        state: vmstate::describe::<D::State>(
+            D::NAME,
+            &migration::callbacks::<D>(),
+            offset_of!(Instance<D>, state),
+            D::INTERRUPTS.msix.is_some(),
+            (offset_of!(Instance<D>, deadlines), D::TIMERS),
+        ),
+        ops: every_access(read, write),
     }
 }
 

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use super::bindings::PCIDevice;
 use super::device_ref::DeviceRef;
 use super::dma::{self, MappedRam};
-use super::hooks::Hooks;
+use super::hooked::Hooks;
 use super::interrupt::Pending;
 use super::{random, timer};
 use crate::device;

@@ -5,15 +5,11 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, addr_of_mut};
 
-use super::bindings;
 use super::device_ref::DeviceRef;
-use super::hooks::Hooks;
-use super::vmstate::Callbacks;
+use super::hooked::Hooks;
+use super::vmstate::{Callbacks, INVALID};
 use super::{cell, error, timer};
 use crate::device::{self, MAX_TIMERS, NOT_RUNNING};
-
-/// What a callback of the saved state returns on failure.
-pub const INVALID: c_int = -(bindings::EINVAL as c_int);
 
 impl<D: Hooks> DeviceRef<D> {
     /// For `VMStateDescription::pre_save`.

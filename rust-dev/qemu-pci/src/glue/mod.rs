@@ -2,18 +2,20 @@
 
 //! The glue to QEMU: the only place with `unsafe`.
 //!
-//! From QEMU to the device:
+//! From QEMU to the device, each knowing only those below it:
 //!
 //! - [`hooks`]: the C functions of a device, made from its name by `device!`.
 //! - [`class`]: what QEMU is told of a device's type.
-//! - [`instance`]: what QEMU allocates for a device, and [`device_ref`]: a pointer to it.
-//! - [`calls`]: realize, reset, accesses, timers.
+//! - [`life`]: init, realize, exit, finalize.
 //! - [`migration`]: saving and loading a device's state.
+//! - [`calls`]: accesses, timers, reset, and how a device is called.
+//! - [`host`]: QEMU as a [`Host`](crate::Host), for one call of a device.
+//! - [`device_ref`]: a pointer to a device, and [`instance`]: what QEMU allocates for it.
+//! - [`hooked`]: what the hooks give to all of these: trace events, and the [`qemu_type`].
 //! - [`vmstate`], [`property`]: saved states and properties, as QEMU describes them.
 //!
 //! From the device to QEMU:
 //!
-//! - [`host`]: QEMU as a [`Host`](crate::Host).
 //! - [`dma`], [`span`]: guest memory.
 //! - [`config`], [`interrupt`], [`timer`]: configuration space, interrupts, timers on the virtual clock.
 //! - [`error`], [`random`]: reports and the log, and random numbers for guests.
@@ -35,20 +37,24 @@ mod config;
 mod device_ref;
 mod dma;
 mod error;
+mod hooked;
 mod hooks;
 mod host;
 mod instance;
 mod interrupt;
+mod life;
 mod migration;
 mod property;
+mod qemu_type;
 mod random;
 mod span;
 mod timer;
 mod vmstate;
 
-pub use class::{Type, class_init};
+pub use class::{class_init, describe};
 pub use device_ref::DeviceRef;
-pub use hooks::{Hooks, Trace};
+pub use hooked::{Hooks, ReadHook, Trace, WriteHook};
 pub use instance::{Instance, Region};
 #[doc(hidden)]
 pub use once_cell::sync::OnceCell;
+pub use qemu_type::Type;

@@ -9,10 +9,12 @@ use std::ffi::CString;
 use super::bindings::{
     self, JSONWriter, QEMUFile, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo,
 };
-use super::migration::INVALID;
 use crate::state::{
     Bounded, MAX_SUBSECTIONS, Scalar, ScalarKind, StateFields, StateVisitor, Subsection,
 };
+
+/// What a callback of the saved state returns on failure.
+pub const INVALID: c_int = -(bindings::EINVAL as c_int);
 
 /// What QEMU calls on a device before it saves it, and before and after it loads it.
 pub struct Callbacks {
