@@ -6,7 +6,7 @@ use core::fmt::Display;
 use core::ptr::addr_of_mut;
 
 use super::bindings::{self, Object};
-use super::cell::BqlCell;
+use super::cell::{self, BqlCell};
 use super::device_ref::DeviceRef;
 use super::hooked::Hooks;
 use super::instance::{Instance, Region, TimerSlot};
@@ -99,6 +99,9 @@ impl<D: Hooks> DeviceRef<D> {
             // SAFETY: `errp` is QEMU's as the caller guarantees, and is set once.
             unsafe { error::set(errp, D::NAME, text) };
         };
+        if !cell::is_locked() {
+            return fail(&"realized without QEMU's big lock");
+        }
         // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
         let values = unsafe { D::qemu_type().slots.values(pdev.cast()) };
         let device = match D::Properties::from_values(values).and_then(D::new) {
