@@ -2,6 +2,7 @@
 
 //! A device that QEMU made, by its address.
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull, addr_of_mut};
@@ -62,8 +63,8 @@ impl<D: PciDevice> DeviceRef<D> {
     }
 
     /// Whether the device may be called.
-    pub fn realized(&self) -> &BqlCell<bool> {
-        // SAFETY: as above.
+    pub fn realized(&self) -> &Cell<bool> {
+        // SAFETY: as above; the cell is used with the BQL held only.
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).realized) }
     }
 
@@ -72,7 +73,7 @@ impl<D: PciDevice> DeviceRef<D> {
     /// the device's own slot is a place from which it can be unplugged. The instance is there as long as this thread
     /// holds the BQL: QEMU gives up its last reference to it (`bus_master_as`) in a callback of RCU.
     pub fn is_realized(&self) -> bool {
-        self.realized().with(|is| *is).unwrap_or_default()
+        self.realized().get()
     }
 
     /// Counts what the guest did wrong.

@@ -2,6 +2,8 @@
 
 //! What QEMU allocates for a device.
 
+use core::cell::Cell;
+
 use super::bindings::{MemoryRegion, Object, PCIDevice, QEMUTimer};
 use super::cell::BqlCell;
 use super::hooked::Hooks;
@@ -21,7 +23,7 @@ pub struct Instance<D: PciDevice> {
     /// None until the device is realized.
     pub(super) device: BqlCell<Option<D>>,
     /// Whether the device may be called. Not so after an unplug, even if `device` could not be dropped then.
-    pub(super) realized: BqlCell<bool>,
+    pub(super) realized: Cell<bool>,
     pub(super) guest_errors: BqlCell<u64>,
 }
 

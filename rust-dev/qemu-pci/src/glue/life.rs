@@ -2,6 +2,7 @@
 
 //! A device comes and goes: init, realize, exit, finalize.
 
+use core::cell::Cell;
 use core::fmt::Display;
 use core::ptr::addr_of_mut;
 
@@ -30,7 +31,7 @@ impl<D: Hooks> Instance<D> {
         // What is written over is zeroes that need no drop.
         unsafe {
             addr_of_mut!((*instance).device).write(BqlCell::new(None));
-            addr_of_mut!((*instance).realized).write(BqlCell::new(false));
+            addr_of_mut!((*instance).realized).write(Cell::new(false));
             addr_of_mut!((*instance).guest_errors).write(BqlCell::new(0));
             addr_of_mut!((*instance).state).write(D::State::default());
             addr_of_mut!((*instance).deadlines).write([NOT_RUNNING; MAX_TIMERS]);
@@ -121,7 +122,7 @@ impl<D: Hooks> DeviceRef<D> {
             return;
         }
         self.device().with(|place| *place = Some(device));
-        self.realized().with(|is| *is = true);
+        self.realized().set(true);
         for bar in D::BARS {
             // SAFETY: the region was made with the device. BARs may be registered now; `init` has seen to it, when
             // compiling, that index and size are legal. This cannot fail.
@@ -141,7 +142,7 @@ impl<D: Hooks> DeviceRef<D> {
     /// QEMU is unrealizing this device.
     pub unsafe fn exit(self) {
         self.stop_timers();
-        self.realized().with(|is| *is = false);
+        self.realized().set(false);
         // If one of its methods is running, it stays until QEMU finalizes it.
         self.device().with(|place| *place = None);
         // SAFETY: as the caller guarantees.

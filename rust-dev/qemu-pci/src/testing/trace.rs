@@ -31,6 +31,19 @@ pub fn check_trace_events<D: PciDevice>(path: impl AsRef<Path>) {
         D::NAME.to_string_lossy(),
     );
 }
+
+/// What reads and writes have in common.
+const ACCESS: TraceEvent = TraceEvent {
+    name: "",
+    arguments: &[
+        ("bar", "unsigned"),
+        ("offset", "u64"),
+        ("size", "unsigned"),
+        ("value", "u64"),
+    ],
+    format: "bar %u offset 0x%x size %u value 0x%x",
+};
+
 /// The text of `trace-events` for a device, as it should be.
 #[must_use]
 pub fn file<D: PciDevice>() -> String {
@@ -38,23 +51,11 @@ pub fn file<D: PciDevice>() -> String {
     let standard = [
         TraceEvent {
             name: "read",
-            arguments: &[
-                ("bar", "unsigned"),
-                ("offset", "u64"),
-                ("size", "unsigned"),
-                ("value", "u64"),
-            ],
-            format: "bar %u offset 0x%x size %u value 0x%x",
+            ..ACCESS
         },
         TraceEvent {
             name: "write",
-            arguments: &[
-                ("bar", "unsigned"),
-                ("offset", "u64"),
-                ("size", "unsigned"),
-                ("value", "u64"),
-            ],
-            format: "bar %u offset 0x%x size %u value 0x%x",
+            ..ACCESS
         },
         TraceEvent {
             name: "reset",
