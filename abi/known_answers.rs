@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR MIT
 
-//! Known answers: what the unit tests, the end-to-end tests and `make demo` hold the device against.
-//! Those of the default generator were made with glibc's `srand` and `rand`; those of `chacha20` start from
-//! RFC 8439's test vectors, and those of `xoshiro256pp` from what its authors' C code gives.
+//! Known answers for the unit tests, the end-to-end tests and `make demo`.
+//!
+//! Those of the default generator come from glibc's `srand` and `rand`. Those of `chacha20` were checked against RFC
+//! 8439's test vectors, those of `xoshiro256pp` against its authors' C code.
 
-/// What a seed gives.
+/// The numbers of a seed.
 pub struct KnownAnswer {
     /// The seed.
     pub seed: u32,
@@ -56,7 +57,7 @@ pub const LIBC: [KnownAnswer; 6] = [
     },
 ];
 
-/// What a seed gives with the other generators that have one; their words have 32 bits.
+/// The 32-bit words of a seed, for the other generators that take one.
 pub struct WordsAnswer {
     /// The seed.
     pub seed: u32,

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR MIT
 
-//! The guest-visible contract of the `my_rng` device and of its Linux driver, stated once.
+//! The constants of the `my_rng` device and of its Linux driver. `docs/my-rng.rst` specifies the device.
 //!
-//! This file is compiled into the device model, the kernel module, the app and the tests, each of
-//! which takes it with `#[path]`: plain constants, `core` only, edition 2021. What the numbers mean
-//! is told in `docs/my-rng.rst`.
+//! The device model, the kernel module, the app and the tests all include this file with `#[path]`. So it holds only
+//! plain constants, in edition 2021, and needs only `core`.
 
 /// PCI vendor id (QEMU's range for devices that exist only in emulation).
 pub const PCI_VENDOR_ID: u16 = 0x1234;
@@ -15,79 +14,78 @@ pub const PCI_REVISION: u8 = 0x10;
 /// PCI class code (class 0x00, subclass 0xff): a device that fits no other class.
 pub const PCI_CLASS: u16 = 0x00ff;
 
-/// The base address register behind which the device's registers stand.
+/// The BAR that maps the device's registers.
 pub const BAR: u8 = 0;
 /// The size of that BAR, in bytes.
 pub const BAR_SIZE: usize = 4096;
 
-/// The width of each register, in bytes; no other access width does anything.
+/// The width of each register, in bytes. Accesses of other widths have no effect.
 pub const REG_SIZE: usize = 4;
 /// `RNG`, read-only: the next number of the stream; every read takes one.
 pub const REG_RNG: usize = 0x0;
 /// `SEED`, write-only: restarts the stream from the seed written.
 pub const REG_SEED: usize = 0x4;
-/// `INFO`, read-only: what the device is; reading it takes no number. See [`info`].
+/// `INFO`, read-only: signature, extensions and generator; reading it takes no number. See [`info`].
 pub const REG_INFO: usize = 0x8;
 
-/// `DOORBELL`, write-only, of a device that has [`INFO_BULK`]: carries out what the descriptor in a page
-/// of guest memory asks for, whose address is the value times [`BULK_PAGE`].
+/// `DOORBELL`, write-only, if [`INFO_BULK`] is set: executes the descriptor in the page of guest memory at the
+/// address of the value times [`BULK_PAGE`].
 pub const REG_DOORBELL: usize = 0xc;
-/// `FAILURES`, read-only, of a device that has [`INFO_FAILURES`]: how many reads of `RNG` gave 0 because the
-/// host had no entropy.
+/// `FAILURES`, read-only, if [`INFO_FAILURES`] is set: how many reads of `RNG` returned 0 because the host had no
+/// entropy.
 pub const REG_FAILURES: usize = 0x10;
 
-/// Bits 31 to 16 of `INFO`: the signature. The classic device of two registers does not have it.
+/// Bits 31 to 16 of `INFO`: the signature. The classic device with two registers does not have it.
 pub const INFO_SIGNATURE: u16 = 0x524e;
-/// The id, in bits 7 to 0 of `INFO`, of the generator that gives what glibc's `rand` gives: numbers of
-/// 31 bits, from a seed.
+/// Generator id (bits 7 to 0 of `INFO`): the same numbers as glibc's `rand`, 31 bits, from a seed.
 pub const GENERATOR_LIBC: u8 = 0;
-/// The id of ChaCha20: words of 32 bits, from a seed.
+/// Generator id: ChaCha20, 32 bits, from a seed.
 pub const GENERATOR_CHACHA20: u8 = 1;
-/// The id of the host's own source: words of 32 bits that nobody can predict; it takes no seed.
+/// Generator id: the host's entropy, 32 bits, unpredictable, takes no seed.
 pub const GENERATOR_HOST: u8 = 2;
-/// The id of ChaCha8: words of 32 bits, from a seed.
+/// Generator id: ChaCha8, 32 bits, from a seed.
 pub const GENERATOR_CHACHA8: u8 = 3;
-/// The id of xoshiro256++: words of 32 bits, from a seed.
+/// Generator id: xoshiro256++, 32 bits, from a seed.
 pub const GENERATOR_XOSHIRO256PP: u8 = 4;
 
-/// The bit of `INFO` that says that the device has the bulk engine.
+/// Bit of `INFO`: the device has the bulk engine.
 pub const INFO_BULK: u32 = 1 << 8;
-/// The bit of `INFO` that says that the device has the register `FAILURES`.
+/// Bit of `INFO`: the device has the register `FAILURES`.
 pub const INFO_FAILURES: u32 = 1 << 9;
 
-/// The value of `INFO` for a generator, without extensions. Bits 15 to 8 announce extensions: [`INFO_BULK`],
-/// [`INFO_FAILURES`], the others reserved. Readers ignore the bits that they do not know.
+/// The value of `INFO` for a generator, without extensions. Bits 15 to 8 announce extensions: [`INFO_BULK`] and
+/// [`INFO_FAILURES`]; the others are reserved. Software ignores bits that it does not know.
 pub const fn info(generator: u8) -> u32 {
     ((INFO_SIGNATURE as u32) << 16) | generator as u32
 }
 
-/// The size and alignment, in bytes, of a descriptor's page.
+/// The size and alignment of a descriptor, in bytes.
 pub const BULK_PAGE: usize = 4096;
-/// Where in a descriptor its status is: 0 from the driver, another from the device.
+/// Descriptor offset of the status: the driver writes 0, the device one of the values below.
 pub const BULK_STATUS: usize = 0x0;
-/// Where in a descriptor the number of its segments is, from 1 to [`BULK_MAX_SEGMENTS`].
+/// Descriptor offset of the number of segments, from 1 to [`BULK_MAX_SEGMENTS`].
 pub const BULK_COUNT: usize = 0x4;
-/// Where in a descriptor the device says how many bytes it has written to the segments.
+/// Descriptor offset of the number of bytes that the device has written to the segments.
 pub const BULK_DONE: usize = 0x8;
-/// Where in a descriptor its first segment is: 64 bits of address, 32 of length in bytes, 32 of 0.
+/// Descriptor offset of the first segment: 64-bit address, 32-bit length in bytes, 32 bits of 0.
 pub const BULK_SEGMENTS: usize = 0x10;
 /// The size of a segment in a descriptor, in bytes.
 pub const BULK_SEGMENT_SIZE: usize = 0x10;
-/// How many segments a descriptor can have.
+/// The maximum number of segments in a descriptor.
 pub const BULK_MAX_SEGMENTS: usize = (BULK_PAGE - BULK_SEGMENTS) / BULK_SEGMENT_SIZE;
-/// How many bytes all segments of a descriptor can have together.
+/// The maximum number of bytes in all segments of a descriptor together.
 pub const BULK_MAX_BYTES: usize = 256 << 10;
 
 /// Status: the segments are filled.
 pub const BULK_FILLED: u32 = 1;
-/// Status: the descriptor is not as it has to be; nothing was done.
+/// Status: the descriptor is invalid; nothing was done.
 pub const BULK_BAD_DESCRIPTOR: u32 = 2;
 /// Status: a segment is not in memory that the device can write to; nothing was done.
 pub const BULK_BAD_MEMORY: u32 = 3;
-/// Status: the host had no more entropy to give.
+/// Status: the host ran out of entropy; [`BULK_DONE`] says how much was written.
 pub const BULK_NO_ENTROPY: u32 = 4;
 
-/// The seed that a device behaves as if it had been given, until it is given one.
+/// The seed of a device that was never seeded.
 pub const DEFAULT_SEED: u32 = 1;
 
 /// The name of the first device's node, under `/dev`.
@@ -95,16 +93,16 @@ pub const NODE_NAME: &str = "my_rng_driver";
 
 /// The type ("magic") byte of the driver's ioctl numbers.
 pub const IOCTL_TYPE: u32 = b'q' as u32;
-/// The sequence number that the two classic ioctls share; they differ in direction.
+/// The sequence number of the two classic ioctls, which differ in direction.
 pub const IOCTL_NR: u32 = 1;
-/// The sequence number of the ioctl that fills memory.
+/// The sequence number of [`IOCTL_FILL`].
 pub const IOCTL_FILL_NR: u32 = 2;
-/// `_IOR('q', 1, unsigned int)`: stores the next number where the argument points.
+/// `_IOR('q', 1, unsigned int)`: stores the next number at the argument's address.
 pub const IOCTL_RAND: u32 = ioctl_number(IOC_READ, IOCTL_NR, 4);
-/// `_IOW('q', 1, unsigned int)`: seeds the device with the number the argument points to.
+/// `_IOW('q', 1, unsigned int)`: seeds the device with the number at the argument's address.
 pub const IOCTL_SEED: u32 = ioctl_number(IOC_WRITE, IOCTL_NR, 4);
-/// `_IOW('q', 2, unsigned int[2])`: fills a part of the memory that the file is mapped to with the next
-/// numbers. The argument points to the part's start and length in it, both in bytes and multiples of 4.
+/// `_IOW('q', 2, unsigned int[2])`: fills a part of the file's mapped memory with the next numbers. The argument
+/// points to the part's start and length, both in bytes and multiples of 4.
 pub const IOCTL_FILL: u32 = ioctl_number(IOC_WRITE, IOCTL_FILL_NR, 8);
 
 const IOC_WRITE: u32 = 1;

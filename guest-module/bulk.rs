@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device's bulk engine: many numbers at once, which the device writes to memory by itself.
+//! The device's bulk engine: transfers by DMA.
 
 use crate::{
     abi,
@@ -17,22 +17,22 @@ use kernel::{
     sync::barrier::{dma_mb, Read},
 };
 
-/// How many bytes are read at a time by way of the kernel's memory: what fits into a processor's caches,
-/// and what a reader may have to wait for before a signal is seen.
+/// The size in bytes of a transfer through a kernel buffer. It fits into a processor's caches, and it bounds how long
+/// a reader waits before it sees a signal.
 pub(crate) const READ_SIZE: usize = 64 << 10;
 
-/// From how many bytes on a caller's own memory is filled, without a copy: for fewer, pinning costs more than
-/// the copy. Measured under TCG.
+/// The read size in bytes from which the caller's own memory is filled, without a copy. Below it, pinning costs more
+/// than the copy. Measured under TCG.
 pub(crate) const DIRECT_FROM: usize = 32 << 10;
 
-/// How many descriptors a device has, each a page. The device carries out one at a time; the others let
-/// it go on at once with the next.
+/// How many descriptors a device has, each a page. The device executes one at a time; with the others, callers can
+/// prepare the next transfers meanwhile.
 const DESCRIPTORS: usize = 8;
 
-/// A descriptor, as words of 64 bits.
+/// The size of a descriptor in 64-bit words.
 const WORDS: usize = abi::BULK_PAGE / size_of::<u64>();
 
-/// Where a descriptor's fields are, in its words; the lower half of a word is what comes first.
+/// The fields of a descriptor as word indices. The field at the lower address is the lower half of its word.
 const STATUS_AND_COUNT: usize = abi::BULK_STATUS / size_of::<u64>();
 const DONE: usize = abi::BULK_DONE / size_of::<u64>();
 const SEGMENTS: usize = abi::BULK_SEGMENTS / size_of::<u64>();
@@ -44,7 +44,7 @@ const _: () = {
     assert!(abi::BULK_SEGMENTS % size_of::<u64>() == 0);
     assert!(abi::BULK_SEGMENT_SIZE == 2 * size_of::<u64>());
     assert!(READ_SIZE <= abi::BULK_MAX_BYTES && READ_SIZE % abi::REG_SIZE == 0);
-    // However scattered a buffer is, its pages are no more than a descriptor has segments.
+    // Even if no two pages are adjacent, a descriptor has enough segments for the longest transfer.
     assert!(abi::BULK_MAX_BYTES / kernel::page::PAGE_SIZE < abi::BULK_MAX_SEGMENTS);
 };
 
@@ -54,17 +54,16 @@ pub(crate) struct Descriptor(Coherent<[u64; WORDS]>);
 impl Descriptor {
     fn new(device: &device::Device<Bound>) -> Result<Self> {
         let page = Coherent::zeroed(device, GFP_KERNEL)?;
-        // DOORBELL takes the number of its page.
+        // DOORBELL takes a page number.
         if page.dma_address() % abi::BULK_PAGE as DmaAddress != 0 {
             return Err(EIO);
         }
         Ok(Self(page))
     }
 
-    /// Has memory filled, which is given by addresses and lengths in bytes, by way of `ring`, which writes
-    /// to DOORBELL, and `flush`, which reads from the device. Returns the status that the device gives, or
-    /// 0 if it has not answered, and how many bytes it has filled.
-    pub(crate) fn carry_out(
+    /// Executes a transfer to `segments`. `ring` writes to DOORBELL, `flush` reads from the device. Returns the
+    /// device's status, or 0 if it did not answer, and how many bytes it has filled.
+    pub(crate) fn execute(
         &self,
         segments: &mut Segments<'_>,
         ring: impl FnOnce(u32),
@@ -74,21 +73,21 @@ impl Descriptor {
         for (address, length) in segments {
             let at = SEGMENTS + 2 * count;
             io_write!(&self.0, [try: at], address.to_le());
-            // The upper half, which is reserved, is 0.
+            // The upper half is reserved and must be 0.
             io_write!(&self.0, [try: at + 1], u64::from(length).to_le());
             count += 1;
         }
         io_write!(&self.0, [build: DONE], 0);
         io_write!(&self.0, [build: STATUS_AND_COUNT], ((count as u64) << 32).to_le());
-        // The mask keeps it within 32 bits.
+        // The coherent DMA mask makes the page number fit in 32 bits.
         ring((self.0.dma_address() / abi::BULK_PAGE as DmaAddress) as u32);
         let mut status = self.status();
         if status == 0 {
-            // A bus may let a write be on its way still; a read comes after it.
+            // The write may be posted; a read from the device flushes it.
             flush();
             status = self.status();
         }
-        // What the device wrote before the status must not be read before it.
+        // The device writes DONE and the data before the status: do not read them before it.
         dma_mb(Read);
         // The upper half of the word is reserved.
         let done = u64::from_le(io_read!(&self.0, [build: DONE])) as u32;
@@ -102,8 +101,7 @@ impl Descriptor {
 
 /// A device's bulk engine.
 ///
-/// The device carries out one transfer after the other. Any number of callers may come at a time; those
-/// for whom there is no descriptor left wait.
+/// Any number of callers can use it at the same time. A caller waits while all descriptors are in use.
 #[pin_data]
 pub(crate) struct Engine {
     #[pin]
@@ -112,7 +110,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Makes the device ready to write to memory. Call [`Self::stop`] before the device is unbound.
+    /// Allocates descriptors and turns on bus mastering. Call [`Self::stop`] before the device is unbound.
     pub(crate) fn new(pdev: &pci::Device<Core<'_>>, _masks: DmaMasks) -> Result<Pin<KBox<Self>>> {
         let limits = DmaLimits::new(pdev.as_ref())?;
         let mut descriptors = KVec::with_capacity(DESCRIPTORS, GFP_KERNEL)?;
@@ -126,13 +124,13 @@ impl Engine {
             }),
             GFP_KERNEL,
         )?;
-        // If a later step of the probe fails, the engine is dropped without `stop`. No transfer can be under
-        // way then: only open files ring DOORBELL, and the node is registered last.
+        // If a later step of probe fails, the engine is dropped without `stop`. No transfer can be running then:
+        // only open files start transfers, and the node is registered last.
         pdev.set_master();
         Ok(engine)
     }
 
-    /// How memory for transfers has to be laid out.
+    /// The DMA limits of memory for transfers.
     pub(crate) fn limits(&self) -> DmaLimits {
         self.limits
     }
@@ -147,11 +145,10 @@ impl Engine {
         self.descriptors.with(f)
     }
 
-    /// Ends all transfers, for good, and frees what belongs to the binding of the driver. Callers get
-    /// `ENODEV`.
+    /// Waits for running transfers, then frees the descriptors. Later callers get `ENODEV`.
     pub(crate) fn stop(&self, pdev: &pci::Device<Core<'_>>) {
         let descriptors = self.descriptors.close();
-        // Before the memory is freed that the device could write to.
+        // Turn off bus mastering before the memory is freed that the device could write to.
         gaps::clear_master(pdev);
         drop(descriptors);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What debugfs shows of a device: a folder that has the name of its node.
+//! The device's debugfs directory, which has the name of its node.
 
 use crate::device::Device;
 use kernel::{
@@ -10,16 +10,19 @@ use kernel::{
     sync::Arc,
 };
 
-/// A folder of this name, which is there as long as the value is.
-pub(crate) fn folder(name: &'static CStr, device: Arc<Device>) -> impl PinInit<Scope<Arc<Device>>> {
+/// Creates the directory `name`. It is removed when the result is dropped.
+pub(crate) fn directory(
+    name: &'static CStr,
+    device: Arc<Device>,
+) -> impl PinInit<Scope<Arc<Device>>> {
     Scope::dir(device, name, populate)
 }
 
-fn populate<'data>(device: &'data Arc<Device>, folder: &ScopedDir<'data, '_>) {
-    folder.read_callback_file(c"device", device, &address);
-    folder.read_callback_file(c"generator", device, &generator);
-    folder.read_callback_file(c"words", device, &words);
-    folder.read_callback_file(c"seeds", device, &seeds);
+fn populate<'data>(device: &'data Arc<Device>, directory: &ScopedDir<'data, '_>) {
+    directory.read_callback_file(c"device", device, &address);
+    directory.read_callback_file(c"generator", device, &generator);
+    directory.read_callback_file(c"words", device, &words);
+    directory.read_callback_file(c"seeds", device, &seeds);
 }
 
 fn address(device: &Arc<Device>, to: &mut fmt::Formatter<'_>) -> fmt::Result {

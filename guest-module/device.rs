@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! One `my_rng` device: its registers, and what can be done with them.
+//! One `my_rng` device: its registers and the operations on them.
 
 use crate::{
     abi,
@@ -49,7 +49,7 @@ mod regs {
     }
 }
 
-// `register!` takes literals only, so the contract is held against them here.
+// `register!` takes only literals, so compare them with the shared constants.
 const _: () = {
     assert!(regs::RNG::OFFSET == abi::REG_RNG);
     assert!(regs::SEED::OFFSET == abi::REG_SEED);
@@ -63,14 +63,12 @@ const _: () = {
     assert!(size_of::<<regs::FAILURES as Register>::Storage>() == abi::REG_SIZE);
 };
 
-/// A device, shared between its node, the files that are open on it, and whatever else reads from it.
+/// A device, shared by its node, the open files and hw_random.
 ///
-/// It can outlive the binding of the driver to the PCI device, by way of the open files: from then
-/// on the registers are gone, and each use of them fails with `ENODEV`.
+/// Open files can keep it alive after unbind. Then the registers are revoked, and every use fails with `ENODEV`.
 ///
-/// There is no lock: each number, or each transfer of many, is one access to one register, and the
-/// device answers those one after the other. So no number is ever given twice or in pieces, however
-/// many callers read at a time.
+/// It needs no lock: a number, or a bulk transfer, is one access to one register, and the device handles accesses one
+/// after the other. So concurrent callers never get the same number or parts of one.
 pub(crate) struct Device {
     registers: RevocableRegisters,
     address: CString,
@@ -84,12 +82,12 @@ pub(crate) struct Device {
 pub(crate) struct Piece {
     /// How many bytes were stored.
     pub(crate) stored: usize,
-    /// Why the read has to end with them, if it has to.
+    /// If set, the read ends after this piece, for this reason.
     pub(crate) end: Option<Error>,
 }
 
 impl Piece {
-    /// Nothing was stored, for this reason.
+    /// A piece that failed with nothing stored.
     pub(crate) fn failed(error: Error) -> Self {
         Self {
             stored: 0,
@@ -98,7 +96,7 @@ impl Piece {
     }
 }
 
-/// What the driver has asked of a device since it was bound to it.
+/// Counts since the driver was bound to the device.
 pub(crate) struct Counters {
     words: Atomic<u64>,
     seeds: Atomic<u64>,
@@ -117,8 +115,7 @@ impl Counters {
 }
 
 impl Device {
-    /// Takes over an enabled device that the driver is being bound to. Without DMA masks there are no
-    /// bulk transfers.
+    /// Creates it for an enabled device that is being probed. If `masks` is an error, there are no bulk transfers.
     pub(crate) fn new(pdev: &pci::Device<Core<'_>>, masks: Result<DmaMasks>) -> Result<Self> {
         let registers = Registers::new(pdev)?;
         if !registers.are_present() {
@@ -133,11 +130,11 @@ impl Device {
         if identity.is_classic() {
             dev_info!(
                 pdev,
-                "a classic device, without the register INFO: it gives numbers and takes seeds, and no more\n"
+                "a classic device, without the register INFO: only single numbers and seeds\n"
             );
         }
         let engine = if identity.has_bulk() {
-            // Single numbers can be had without it.
+            // The registers work without it.
             masks
                 .and_then(|masks| Engine::new(pdev, masks))
                 .inspect_err(|error| dev_warn!(pdev, "no bulk transfers: {error:?}\n"))
@@ -158,19 +155,18 @@ impl Device {
         })
     }
 
-    /// Ends all transfers, for good: the device is being unbound.
+    /// Stops the bulk engine before unbind.
     pub(crate) fn stop(&self, pdev: &pci::Device<Core<'_>>) {
         if let Some(engine) = &self.engine {
             engine.stop(pdev);
         }
     }
 
-    /// The device's place on the bus, as `lspci -D` gives it.
+    /// The PCI address, as `lspci -D` prints it.
     pub(crate) fn address(&self) -> &CStr {
         &self.address
     }
 
-    /// What the device said of itself.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
@@ -184,7 +180,7 @@ impl Device {
         self.is_offered.load(Relaxed)
     }
 
-    /// Says that the device is registered with hw_random.
+    /// Records that the device is registered with hw_random.
     pub(crate) fn set_offered(&self) {
         self.is_offered.store(true, Relaxed);
     }
@@ -196,17 +192,16 @@ impl Device {
         Ok(u32::from_le_bytes(word))
     }
 
-    /// Fills `buffer` with the next numbers of the stream, in little-endian bytes. If its length is not a
-    /// multiple of theirs, the rest of the last number is lost. Fails with `EIO` if the host had no entropy
-    /// for one of them.
+    /// Fills `buffer` from the registers with the next numbers of the stream, as little-endian bytes. If its length
+    /// is not a multiple of 4, the rest of the last number is lost. Fails with `EIO` if the host had no entropy for
+    /// one of the numbers.
     ///
-    /// Keep the buffer small: meanwhile nothing may sleep, and others may be kept off this processor.
+    /// Keep the buffer small: this runs in an RCU read-side critical section and may keep other tasks off this
+    /// processor.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result {
-        // What `try_access` returns is an RCU read-side critical section: nothing that could sleep
-        // may happen in its life, which ends with this function.
+        // The guard of `try_access` holds an RCU read lock: do not sleep until the function returns.
         let registers = self.registers.try_access().ok_or(ENODEV)?;
-        // A read that fails gives 0, which is a number like any other. If the count stays the same, none
-        // has failed.
+        // A failed read returns 0, which can also be a number. Only a changed count shows a failure.
         let failures = || {
             self.identity
                 .can_fail()
@@ -236,36 +231,35 @@ impl Device {
         self.engine.as_deref().ok_or(ENODEV)
     }
 
-    /// Fails if the device has no engine, or is gone.
+    /// Fails with `ENODEV` if the device has no engine or was unbound.
     pub(crate) fn check_bulk(&self) -> Result {
         self.engine()?.check()
     }
 
-    /// Fills a part of `buffer`, in whole numbers, with the next numbers of the stream, in little-endian
-    /// bytes. Fails with `EIO` if the host ran out of entropy: the part then has some numbers, which are
-    /// lost.
+    /// Fills a part of `buffer` with the next numbers of the stream, as little-endian bytes. The length must be a
+    /// multiple of 4. Fails with `EIO` if the host ran out of entropy; numbers already written are lost.
     pub(crate) fn fill_memory(&self, buffer: &Buffer, part: Range<usize>) -> Result {
         let length = part.len();
         let filled = self.fill_some(buffer, part)?;
         (filled == length).then_some(()).ok_or(EIO)
     }
 
-    /// As [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of entropy.
+    /// Like [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of entropy.
     fn fill_some(&self, buffer: &Buffer, part: Range<usize>) -> Result<usize> {
         let limits = self.engine()?.limits();
         let length = part.len();
         self.transfer(length, buffer.table(part, limits.max_segment)?)
     }
 
-    /// Has the device fill `length` bytes of memory. Returns how many it has filled: all, unless the host
-    /// ran out of entropy. Fails if the transfer was not carried out, with nothing filled; with
-    /// `ERESTARTSYS` if a signal came before it was its turn.
+    /// Lets the device fill the `length` bytes of `table`. Returns how many bytes it has filled: all, unless the host
+    /// ran out of entropy. On error nothing was filled. Waits for a descriptor, and fails with `ERESTARTSYS` if a
+    /// signal arrives during the wait.
     fn transfer(&self, length: usize, mut table: Table<'_>) -> Result<usize> {
         let result = self.engine()?.with_descriptor(|descriptor| {
-            // An RCU read-side critical section, as in `fill`.
+            // RCU read lock, as in `fill`: do not sleep.
             let registers = self.registers.try_access().ok_or(ENODEV)?;
             let (status, done) = table.with_device(registers.device(), |segments| {
-                descriptor.carry_out(
+                descriptor.execute(
                     segments,
                     |page| registers.write_reg(regs::DOORBELL::from(page)),
                     || {
@@ -276,7 +270,7 @@ impl Device {
             match status {
                 abi::BULK_FILLED => Ok(length),
                 abi::BULK_NO_ENTROPY => Ok(done.min(length) / abi::REG_SIZE * abi::REG_SIZE),
-                // A write to a device that is gone is lost without a word.
+                // Writes to a missing device are lost silently.
                 0 => self.check(&registers).and(Err(EIO)),
                 _ => Err(EIO),
             }
@@ -288,12 +282,12 @@ impl Device {
         result
     }
 
-    /// Has the device fill the caller's memory itself, from where `to` stands, if that is [`DIRECT_FROM`]
-    /// bytes or more. Returns `None`, leaving `to` unchanged, if that cannot be done.
+    /// Lets the device write directly to the caller's memory at the position of `to`. Returns `None`, leaving `to`
+    /// unchanged, if fewer than [`DIRECT_FROM`] bytes can be pinned there.
     pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Result<Option<Piece>> {
         let limits = self.engine()?.limits();
         let unit = limits.alignment.max(abi::REG_SIZE);
-        // This may wait for pages that have to be made first.
+        // May sleep to fault in pages.
         let Some(pinned) = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, unit) else {
             return Ok(None);
         };
@@ -306,8 +300,8 @@ impl Device {
         }))
     }
 
-    /// Takes at most [`READ_SIZE`] bytes of whole numbers to where `to` stands, by way of memory of the
-    /// kernel's: what `spare` has, and it gets what is left. Numbers that cannot be stored are lost.
+    /// Reads up to [`READ_SIZE`] bytes of whole numbers through a kernel buffer and copies them to `to`. Takes the
+    /// buffer from `spare` if it is large enough, and leaves it there, wiped. Numbers that cannot be stored are lost.
     pub(crate) fn read_bulk(
         &self,
         to: &mut IovIterDest<'_>,
@@ -330,31 +324,31 @@ impl Device {
             Piece { stored, end }
         });
         buffer.wipe(length);
-        // Another reader of the same file may have left one meanwhile.
+        // Another reader of the same file may have left a buffer. Freeing it can sleep, so drop it without the lock.
         let surplus = spare.lock().replace(buffer);
         drop(surplus);
         piece
     }
 
-    /// Restarts the stream from `seed`, if the generator has one.
+    /// Restarts the stream from `seed`. Does nothing if the generator takes no seed.
     pub(crate) fn seed(&self, seed: u32) -> Result {
-        // As in `fill`.
+        // RCU read lock, as in `fill`.
         let registers = self.registers.try_access().ok_or(ENODEV)?;
         if self.identity.generator() == Generator::Host {
-            // To the device that would be an error.
+            // The device would log a guest error.
             return self.check(&registers);
         }
         registers.write_reg(regs::SEED::from(seed));
-        // A write to a device that is gone is lost without a word.
+        // Writes to a missing device are lost silently.
         self.check(&registers)?;
         self.counters.seeds.fetch_add(1, Relaxed);
         Ok(())
     }
 
-    /// Fails if the device has been pulled out, which no driver is told of.
+    /// Fails with `ENODEV` if the device was removed without notice (surprise removal).
     fn check(&self, registers: &Registers<'_>) -> Result {
         let is_present = match self.identity.info() {
-            // No value of INFO comes from an empty bus. To read it is cheaper than the configuration space.
+            // An empty bus never returns a valid INFO, and reading it is cheaper than the configuration space.
             Some(info) => u32::from(registers.read(regs::INFO)) == info,
             None => registers.are_present(),
         };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The PCI driver: which devices are ours, and what happens when one comes or goes.
+//! The PCI driver: the device table, probe and unbind.
 
 use crate::{
     abi, debugfs,
@@ -23,7 +23,7 @@ kernel::pci_device_table!(
     )]
 );
 
-/// What the driver holds of a device that it is bound to.
+/// The driver's data for a bound device.
 #[pin_data]
 pub(crate) struct Binding {
     // Fields drop in order; `name` must outlive its users.
@@ -55,16 +55,16 @@ impl pci::Driver for MyRngDriver {
                 return Err(ENOSPC);
             };
 
-            // Dropped after the device is unbound and its registers are unmapped.
+            // devres drops it after the registers, which are registered later.
             devres::register(pdev.as_ref(), Enabled::new(pdev)?, GFP_KERNEL)?;
-            // SAFETY: This is the device's probe, and no memory is mapped for it yet.
+            // SAFETY: This is the device's probe, and no memory was mapped or allocated for its DMA yet.
             let masks = unsafe { DmaMasks::set(pdev) };
             let device = Arc::new(Device::new(pdev, masks)?, GFP_KERNEL)?;
             let generator = device.identity().generator().name();
             let quality = hwrng::quality(&device);
 
             Ok(try_pin_init!(Binding {
-                debugfs <- debugfs::folder(name.as_cstr(), device.clone()),
+                debugfs <- debugfs::directory(name.as_cstr(), device.clone()),
                 hwrng: hwrng::register(name.as_cstr(), &device, quality)
                     .inspect(|_| {
                         if quality.is_some() {
@@ -73,7 +73,7 @@ impl pci::Driver for MyRngDriver {
                     })
                     .inspect_err(|error| dev_warn!(pdev, "not offered to hw_random: {error:?}\n"))
                     .unwrap_or_default(),
-                // The last step that can fail: a file that is open on the node relies on `unbind`.
+                // The last step that can fail: once the node exists, open files rely on `unbind` being called.
                 node <- Node::register(name.as_cstr(), device.clone()),
                 device,
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
@@ -81,8 +81,8 @@ impl pci::Driver for MyRngDriver {
                     if quality == Some(SEEDED_QUALITY) && device.is_offered() {
                         dev_warn!(
                             pdev,
-                            "hw_random credits some of a stream that can be computed from its seed \
-                             (seeded_hwrng=1): keep no secrets here\n"
+                            "hw_random credits entropy for a predictable stream (seeded_hwrng=1): \
+                             keep no secrets here\n"
                         );
                     }
                 },

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What Linux 7.3's Rust abstractions leave out, behind safe interfaces.
-//!
-//! The only `unsafe` code of the module. What a later kernel offers goes from here.
+//! Safe interfaces for what Linux 7.3's Rust abstractions lack. The only `unsafe` code of the module. Remove each once
+//! the kernel provides it.
 //!
 //! - `buffer`: memory for DMA that programs can map
-//! - `pinned`: the memory of a caller, for DMA
+//! - `pinned`: a caller's pinned memory, for DMA
 //! - `registers`: a device's registers and its configuration space
 //! - `table`: a scatter-gather table mapped for DMA
-//! - `node`: a misc device that knows what it is the node of
+//! - `node`: a misc device with private data
 
 use crate::abi;
 use core::mem::transmute;
@@ -34,12 +33,9 @@ pub(crate) use pinned::Pinned;
 pub(crate) use registers::{Registers, RevocableRegisters};
 pub(crate) use table::{Segments, Table};
 
-/// The device's PCI vendor.
-///
-/// `pci::Vendor` has names for the vendors of `pci_ids.h`, which ours is not among, and nothing
-/// else that makes one.
+/// The device's PCI vendor. `pci::Vendor` has constants only for the vendors of `pci_ids.h`, and no constructor.
 pub(crate) const VENDOR: pci::Vendor =
-    // SAFETY: `pci::Vendor` is a transparent wrapper of the `u16` that PCI knows the vendor by.
+    // SAFETY: `pci::Vendor` is a transparent wrapper of the `u16` vendor id, and every `u16` is valid.
     unsafe { transmute::<u16, pci::Vendor>(abi::PCI_VENDOR_ID) };
 
 fn raw_device(device: &device::Device) -> *mut bindings::device {
@@ -56,7 +52,7 @@ fn raw_pdev(pdev: &pci::Device) -> *mut bindings::pci_dev {
         .cast_mut()
 }
 
-/// A device whose memory regions are enabled, until this is dropped.
+/// Enables a device's memory regions until dropped.
 pub(crate) struct Enabled(ARef<pci::Device>);
 
 impl Enabled {
@@ -68,14 +64,14 @@ impl Enabled {
 
 impl Drop for Enabled {
     fn drop(&mut self) {
-        // SAFETY: The reference keeps the device in memory. It was enabled once, by `new`.
+        // SAFETY: The reference keeps the `struct pci_dev` valid. `new` enabled it once, and this undoes it once.
         unsafe { bindings::pci_disable_device(raw_pdev(&self.0)) };
     }
 }
 
-/// Ends what `pci::Device::set_master` began: the device cannot reach memory by itself any more.
+/// Turns off bus mastering, which `pci::Device::set_master` turns on.
 pub(crate) fn clear_master(pdev: &pci::Device<Core<'_>>) {
-    // SAFETY: `pdev` is a valid device.
+    // SAFETY: A `&pci::Device` points to a valid `struct pci_dev`.
     unsafe { bindings::pci_clear_master(raw_pdev(pdev)) };
 }
 
@@ -83,14 +79,13 @@ pub(crate) fn clear_master(pdev: &pci::Device<Core<'_>>) {
 pub(crate) struct DmaMasks(());
 
 impl DmaMasks {
-    /// Says what memory the device can reach: all of it, in one piece, except that it is told only 32
-    /// bits of the number of a descriptor's page.
+    /// Sets the masks: 64 bits for segments, and 44 for descriptors, because DOORBELL takes a 32-bit page number.
     ///
     /// # Safety
     ///
-    /// The device is being probed, and no memory was mapped or allocated for its DMA so far.
+    /// The device must be in probe, and no memory may have been mapped or allocated for its DMA.
     pub(crate) unsafe fn set(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
-        // SAFETY: By the function's own requirement nothing is mapped or allocated at the same time.
+        // SAFETY: By this function's requirement no DMA allocation or mapping of the device runs concurrently.
         unsafe {
             pdev.dma_set_max_seg_size(abi::BULK_MAX_BYTES as u32);
             pdev.dma_set_mask(DmaMask::new::<64>())?;
@@ -100,13 +95,13 @@ impl DmaMasks {
     }
 }
 
-/// How memory has to be laid out for a device's DMA.
+/// Limits of memory for a device's DMA.
 #[derive(Clone, Copy)]
 pub(crate) struct DmaLimits {
     /// The longest segment, in bytes; at least a page.
     pub(crate) max_segment: u32,
-    /// What the address and the length of a caller's memory have to be multiples of, in bytes; a power of
-    /// two. More than 1 only where DMA is not coherent with the processor's caches.
+    /// The alignment of address and length of a caller's memory, in bytes; a power of two. More than 1 only if DMA is
+    /// not coherent with the processor's caches.
     pub(crate) alignment: usize,
 }
 
@@ -114,14 +109,14 @@ impl DmaLimits {
     /// Fails with `EIO` if not even a page can be mapped in one piece.
     pub(crate) fn new(device: &device::Device<Bound>) -> Result<Self> {
         let raw = raw_device(device);
-        // SAFETY: `device` is bound, so that it has what the DMA API needs.
+        // SAFETY: `raw` points to a valid `struct device`, and it is bound, so its DMA operations are set up.
         let (max_segment, alignment) = unsafe {
             (
                 bindings::dma_max_mapping_size(raw),
                 c::my_rng_dma_alignment(raw),
             )
         };
-        // 0 if nothing can be mapped.
+        // `dma_max_mapping_size` returns 0 if nothing can be mapped.
         let max_segment = u32::try_from(max_segment).unwrap_or(u32::MAX);
         if (max_segment as usize) < PAGE_SIZE {
             return Err(EIO);
@@ -133,9 +128,9 @@ impl DmaLimits {
     }
 }
 
-/// Overwrites bytes that nobody may see any more. Unlike `fill`, the compiler does not leave it out.
+/// Zeroes bytes. Unlike `fill`, the compiler cannot optimize it away.
 pub(crate) fn wipe(bytes: &mut [u8]) {
-    // SAFETY: The slice is valid for writes of its length.
+    // SAFETY: The mutable slice is valid for writes of its length, and zeros are valid `u8`s.
     unsafe { c::my_rng_memzero_explicit(bytes.as_mut_ptr().cast(), bytes.len()) };
 }
 
@@ -143,7 +138,7 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
 mod c {
     use kernel::{bindings, ffi::c_uint, prelude::*};
 
-    // As the kernel does for `bindings`: a `struct device` may have members of no size.
+    // Like the kernel's `bindings` crate: `struct device` may have zero-sized members.
     #[allow(improper_ctypes)]
     extern "C" {
         pub(super) fn my_rng_memzero_explicit(at: *mut c_void, length: usize);

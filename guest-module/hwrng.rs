@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device as one of the kernel's own random number generators (`hw_random`, `/dev/hwrng`).
+//! Registers the device with the kernel's `hw_random` (`/dev/hwrng`).
 //!
-//! Linux 7.3 lets no Rust code in there; `linux-patches/` has what is missing. On a kernel without
-//! it no device is registered, and the driver is the same in all else.
+//! Linux 7.3 has no Rust abstraction of `hw_random`; `linux-patches/` adds one. On a kernel without it no device is
+//! registered, and the rest of the driver works the same.
 
 use crate::{device::Device, module_parameters};
 
-/// The quality as which the device is to be registered, or `None` if it is not.
+/// Returns the quality for the registration, or `None` if the device must not be registered.
 pub(crate) fn quality(device: &Device) -> Option<u16> {
     let seeded = module_parameters::seeded_hwrng.value();
     device
@@ -28,7 +28,6 @@ mod registration {
         sync::Arc,
     };
 
-    /// What `hw_random` reads from.
     pub(crate) struct Source(Arc<Device>);
 
     impl HwRng for Source {
@@ -38,10 +37,10 @@ mod registration {
         }
     }
 
-    /// Ends the registration, if there is one, when it is dropped.
+    /// Unregisters on drop. `None` if the device is not registered.
     pub(crate) type Registered = Option<Pin<KBox<Registration<Source>>>>;
 
-    /// Registers the device under this name, if it has a [`quality`].
+    /// Registers the device as `name`, if it has a [`quality`].
     pub(crate) fn register(
         name: &'static CStr,
         device: &Arc<Device>,
@@ -66,7 +65,7 @@ mod without_core {
 
     pub(crate) type Registered = ();
 
-    /// There is nothing to register the device with.
+    /// Does nothing on this kernel.
     pub(crate) fn register(
         _name: &'static CStr,
         _device: &Arc<Device>,

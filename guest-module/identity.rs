@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the register `INFO` says about a device.
+//! What a device reports in the register `INFO`.
 
 use crate::abi;
 use kernel::prelude::*;
 
-/// What a device said of itself when the driver was bound to it: the value of `INFO`, or `None` for a classic
-/// device, which has no such register.
+/// The value of `INFO` at probe, or `None` for a classic device, which has no such register.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Identity(Option<u32>);
 
-/// What the driver has to know about a device's generator.
+/// A device's generator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Generator {
-    /// Numbers of 31 bits, from a seed.
+    /// 31-bit numbers from a seed.
     Libc,
-    /// Words of 32 bits, from a seed.
+    /// 32-bit words from a seed.
     ChaCha20,
-    /// Words of 32 bits that nobody can predict.
+    /// Unpredictable 32-bit words.
     Host,
-    /// Words of 32 bits, from a seed, as those of [`Self::ChaCha20`].
+    /// 32-bit words from a seed.
     ChaCha8,
-    /// Words of 32 bits, from a seed; some of them give away the rest.
+    /// 32-bit words from a seed; the rest of the stream can be computed from a few of them.
     Xoshiro256PlusPlus,
-    /// One that is newer than this driver, or that of a classic device.
+    /// Newer than this driver, or the generator of a classic device.
     Unknown,
 }
 
 impl Identity {
-    /// Takes two reads of `INFO`. It is a register only if both gave the same value, with the signature: a
-    /// classic device may give anything there, even the next number of its stream.
+    /// Takes two reads of `INFO`. The device has the register only if both returned the same value with the
+    /// signature: a classic device may return anything there, even the next number of its stream.
     pub(crate) fn new(first: u32, second: u32) -> Self {
         let has_signature = first >> 16 == u32::from(abi::INFO_SIGNATURE);
         Self((has_signature && first == second).then_some(first))
@@ -63,22 +62,22 @@ impl Identity {
         self.0.is_some_and(|info| info & abi::INFO_BULK != 0)
     }
 
-    /// Whether a read of a number can fail for want of entropy, and the device counts such reads.
+    /// Whether a read of RNG can fail because the host has no entropy, and the device counts such failures.
     pub(crate) fn can_fail(self) -> bool {
         let may_draw_on_host = matches!(self.generator(), Generator::Host | Generator::Unknown);
         may_draw_on_host && self.0.is_some_and(|info| info & abi::INFO_FAILURES != 0)
     }
 
-    /// As which quality, in bits of entropy per 1024 bits, hw_random may use the device; `None` if it may
-    /// not.
+    /// Returns the quality for hw_random, in bits of entropy per 1024 bits; `None` if the device must not be
+    /// registered.
     ///
-    /// hw_random reads from the best generator it has, without being asked to, and credits the kernel's
-    /// pool with what the quality says. So a seeded stream is offered only if the administrator wants that
-    /// (`seeded`). Never offered are `libc`, whose bit 31 is always 0, `xoshiro256pp`, whose numbers give
-    /// away the rest of the stream, unknown generators, and a `host` that cannot report failures.
+    /// hw_random reads from its best generator on its own and credits the kernel's entropy pool by its quality. So a
+    /// seeded stream is registered only if the administrator set `seeded`. Never registered are `libc` (bit 31 is
+    /// always 0), `xoshiro256pp` (its numbers reveal the rest of the stream), unknown generators, and `host` if the
+    /// device cannot report failures.
     pub(crate) fn quality(self, seeded: bool) -> Option<u16> {
         match self.generator() {
-            // Full: the host's generator is made for keys. virtio-rng, with the same source, has 1024 too.
+            // The maximum: the host's generator is suitable for keys. virtio-rng, with the same source, uses it too.
             Generator::Host if self.can_fail() => Some(1024),
             Generator::ChaCha20 | Generator::ChaCha8 if seeded => Some(SEEDED_QUALITY),
             _ => None,
@@ -86,14 +85,13 @@ impl Identity {
     }
 }
 
-/// Whether a number may come from an empty bus instead of the device: such a read gives all ones on a PC, and
-/// zeros in QEMU. A generator can give both.
+/// Whether a number may come from an empty bus instead of the device: such a read returns all ones on a PC, and zero
+/// in QEMU. A generator can return both values too.
 pub(crate) fn is_suspicious(number: u32) -> bool {
     number == u32::MAX || number == 0
 }
 
-/// What hw_random is told of a generator that is offered though its numbers follow from a seed: next to
-/// nothing, for 0 would stand for the maximum.
+/// The quality of a seeded generator: the minimum. (0 would mean the maximum to hw_random.)
 pub(crate) const SEEDED_QUALITY: u16 = 1;
 
 impl Generator {
@@ -122,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_generators() {
+    fn generator_is_read_from_info() {
         assert_eq!(generator(0x524e_0000), Generator::Libc);
         assert_eq!(generator(0x524e_0001), Generator::ChaCha20);
         assert_eq!(generator(0x524e_0002), Generator::Host);
@@ -134,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn ignores_the_reserved_bits() {
+    fn reserved_bits_are_ignored() {
         assert_eq!(generator(0x524e_ff01), Generator::ChaCha20);
         assert_eq!(identity(0x524e_ff01).info(), Some(0x524e_ff01));
         assert_eq!(generator(0x524e_fe01), Generator::ChaCha20);
     }
 
     #[test]
-    fn takes_a_device_without_the_signature_for_a_classic_one() {
+    fn device_without_the_signature_is_classic() {
         for info in [
             0,
             1,
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_device_whose_info_changes_for_a_classic_one() {
+    fn device_whose_info_changes_is_classic() {
         for (first, second) in [
             (0x524e_0002, 0x524e_0003),
             (0x524e_0002, 0),
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_engine_in_its_bit_alone() {
+    fn bulk_engine_has_its_own_bit() {
         assert!(identity(0x524e_0101).has_bulk());
         assert!(identity(0x524e_ff04).has_bulk());
         assert!(!identity(0x524e_fe01).has_bulk());
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn suspects_what_an_empty_bus_gives() {
+    fn values_of_an_empty_bus_are_suspicious() {
         assert!(is_suspicious(u32::MAX));
         assert!(is_suspicious(0));
         assert!(!is_suspicious(1));
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_for_failures_where_there_can_be_some() {
+    fn only_host_and_unknown_generators_can_fail() {
         for info in [0x524e_0202, 0x524e_0302, 0x524e_02ff] {
             assert!(identity(info).can_fail());
         }
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_only_what_is_honest() {
+    fn predictable_generators_get_no_quality_by_default() {
         assert_eq!(identity(0x524e_0302).quality(false), Some(1024));
         assert_eq!(identity(0x524e_0302).quality(true), Some(1024));
         for info in [0x524e_0301, 0x524e_0303] {

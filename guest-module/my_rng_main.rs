@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Driver of the `my_rng` PCI device, on the Rust abstractions of Linux 7.3.
+//! Driver for the `my_rng` PCI device, on the Rust abstractions of Linux 7.3.
 //!
-//! - `driver`: which PCI devices are ours, and what happens when one comes or goes
-//! - `device`: the registers of one device, and what can be done with them
-//! - `bulk`: its bulk engine: many numbers at once, by DMA
-//! - `pool`: a fixed number of things that callers share: the engine's descriptors
-//! - `identity`: what a device says of itself, and what follows from its generator
-//! - `node`: the nodes under `/dev`: their names, and what they do for open files
-//! - `hwrng`: the device as one of the kernel's own random number generators
-//! - `debugfs`: what there is to see of a device
-//! - `gaps`: what the kernel's abstractions leave out; the only `unsafe` code
-//! - `abi`: the contract that the driver shares with the device and with its clients
+//! - `driver`: the PCI driver: device table, probe and unbind
+//! - `device`: one device: its registers and the operations on them
+//! - `bulk`: its bulk engine: transfers by DMA
+//! - `pool`: a fixed number of items that callers share: the engine's descriptors
+//! - `identity`: what a device reports in the register `INFO`
+//! - `node`: the nodes under `/dev`: names and file operations
+//! - `hwrng`: registration with the kernel's `hw_random`
+//! - `debugfs`: the device's debugfs directory
+//! - `gaps`: what the kernel's abstractions lack; the only `unsafe` code
+//! - `abi`: the constants shared with the device and with its clients
 
 use kernel::{driver::Registration, pci, prelude::*, InPlaceModule, ModuleMetadata};
 
@@ -36,13 +36,12 @@ module! {
     params: {
         seeded_hwrng: bool {
             default: false,
-            description: "Offer generators that are seeded (chacha20, chacha8) to hw_random too, which then \
-reads from their stream by itself, and credits a little of it: for tests only",
+            description: "Also register devices with a seeded generator (chacha20, chacha8) with hw_random, which \
+then reads from their streams and credits some entropy for it: for tests only",
         },
     },
 }
 
-/// The module's name as the kernel knows it.
 const MODULE_NAME: &CStr = <LocalModule as ModuleMetadata>::NAME;
 
 #[pin_data]
@@ -51,7 +50,7 @@ struct MyRngModule {
     _driver: Registration<pci::Adapter<driver::MyRngDriver>>,
 }
 
-// Not `module_pci_driver!`, which leaves no place to log from when the module is loaded.
+// Not `module_pci_driver!`, which has no hook to log when the module is loaded.
 impl InPlaceModule for MyRngModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pr_info!(

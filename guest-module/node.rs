@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The nodes under `/dev`: their names, and what they do for the files that are open on them.
+//! The nodes under `/dev`: their names and their file operations.
 
 use crate::{
     abi,
@@ -27,13 +27,13 @@ use kernel::{
     uaccess::UserSlice,
 };
 
-/// How many devices can have a node at a time.
+/// The maximum number of devices with a node.
 ///
-/// There has to be a bound, because a misc device's name has to live as long as the module does;
-/// 64 is the width of [`TAKEN`], and about twice what fits on the root bus of a PC.
+/// It is bounded because a misc device's name must live as long as the module. 64 is the width of [`TAKEN`], and about
+/// twice what fits on the root bus of a PC.
 pub(crate) const MAX_NODES: usize = u64::BITS as usize;
 
-/// Room for a name, two digits and the terminating NUL.
+/// The size of a name with two digits and the terminating NUL.
 const NAME_SIZE: usize = abi::NODE_NAME.len() + 3;
 
 const _: () = assert!(MAX_NODES <= 100);
@@ -48,8 +48,7 @@ static NAME_BYTES: [[u8; NAME_SIZE]; MAX_NODES] = {
     names
 };
 
-/// `my_rng_driver` for the first node, as the classic clients want it, then `my_rng_driver1` and
-/// so on.
+/// `my_rng_driver` for the first node, which the classic clients open, then `my_rng_driver1` and so on.
 const fn name_bytes(index: usize) -> [u8; NAME_SIZE] {
     let stem = abi::NODE_NAME.as_bytes();
     let mut name = [0; NAME_SIZE];
@@ -68,22 +67,22 @@ const fn name_bytes(index: usize) -> [u8; NAME_SIZE] {
     name
 }
 
-/// One bit for each node, set while the node has a device.
+/// One bit per node name, set while it is in use.
 static TAKEN: Atomic<u64> = Atomic::new(0);
 
-/// The right to a node's name, given back when it is dropped.
+/// A node name that is reserved until dropped.
 pub(crate) struct NodeName {
     index: usize,
     name: &'static CStr,
 }
 
 impl NodeName {
-    /// Takes the first name that is free, or none if all are taken.
+    /// Reserves the first free name. Returns `None` if all are in use.
     pub(crate) fn take() -> Option<Self> {
         let mut taken = TAKEN.load(Relaxed);
         loop {
             let index = taken.trailing_ones() as usize;
-            // None if all bits are set: the index is then one past the last name.
+            // If all bits are set, the index is one past the last name.
             let name = CStr::from_bytes_until_nul(NAME_BYTES.get(index)?).ok()?;
             match TAKEN.cmpxchg(taken, taken | 1 << index, Full) {
                 Ok(_) => return Some(Self { index, name }),
@@ -92,7 +91,7 @@ impl NodeName {
         }
     }
 
-    /// The name, as it stands under `/dev`.
+    /// The file name under `/dev`.
     pub(crate) fn as_cstr(&self) -> &'static CStr {
         self.name
     }
@@ -113,34 +112,33 @@ const _: () = {
     assert!(abi::IOCTL_FILL == _IOW::<[u32; 2]>(abi::IOCTL_TYPE, abi::IOCTL_FILL_NR));
 };
 
-/// What is read from the device's registers at a time, in bytes: between two of these a reader can be
-/// interrupted.
+/// How many bytes are read from the registers before the reader checks for signals.
 const PIECE: usize = 256;
 
-/// From how many bytes on the device writes them to memory by itself: fewer are read from its registers in
-/// less time. Measured under TCG, where a transfer takes as long as 8 reads of a register.
+/// The size in bytes from which a read uses a bulk transfer. Below it, reading the registers is faster. Measured under
+/// TCG, where a transfer takes as long as 8 register reads.
 const BULK_FROM: usize = 32;
 
-// So that only the last number of a read can be in part.
+// Only the last piece of a read may end inside a number.
 const _: () = assert!(PIECE % abi::REG_SIZE == 0);
 
-/// A file that is open on a device's node.
+/// An open file of a device's node.
 #[pin_data]
 pub(crate) struct OpenFile {
     device: Arc<Device>,
-    /// What programs map, made when one does so first. A mapping keeps the file open.
+    /// The mmap buffer, allocated on first use. A mapping keeps the file open.
     memory: SetOnce<Buffer>,
-    /// Held while `memory` is stored, so that a caller that comes second finds it whole.
+    /// Held while `memory` is set, so that a concurrent caller finds it complete.
     #[pin]
     storing: Mutex<()>,
-    /// A buffer for reads, all 0, which the next one uses. Only this file's readers do: one whose copy to
-    /// the caller stalls keeps nobody else from reading.
+    /// A zeroed buffer for the next read. It is per file: a reader whose copy to user space stalls does not block
+    /// readers of other files.
     #[pin]
     spare: SpinLock<Option<Buffer>>,
 }
 
 impl OpenFile {
-    /// The file's own memory, which is made when it is first mapped.
+    /// Returns the mmap buffer, and allocates it on the first call.
     fn memory(&self) -> Result<&Buffer> {
         if let Some(memory) = self.memory.as_ref() {
             return Ok(memory);
@@ -148,13 +146,13 @@ impl OpenFile {
         let made = Buffer::new(abi::BULK_MAX_BYTES)?;
         {
             let _storing = self.storing.lock();
-            // If another caller was first, its memory stays and this one is dropped.
+            // If another caller was first, its buffer stays and this one is dropped.
             self.memory.populate(made);
         }
         self.memory.as_ref().ok_or(ENOMEM)
     }
 
-    /// Fills the part of the memory that starts at `start`.
+    /// Fills `length` bytes of the mmap buffer from `start`.
     fn fill(&self, [start, length]: [u32; 2]) -> Result {
         self.device.check_bulk()?;
         let memory = self.memory.as_ref().ok_or(EINVAL)?;
@@ -179,8 +177,7 @@ impl OpenFile {
         buffer: &mut [u8; PIECE],
         ways: &mut Ways,
     ) -> Piece {
-        // A path that failed is not tried again in this read. The registers may still work, and they tell
-        // if the device is gone.
+        // Do not retry a path that failed. The registers may still work, and reading them detects a missing device.
         if ways.direct && to.len() >= DIRECT_FROM {
             if let Some(piece) = outcome(self.device.read_direct(to)) {
                 return piece;
@@ -205,12 +202,12 @@ impl OpenFile {
     }
 }
 
-/// Whether the file was opened for writing. Access mode 3 is for ioctls alone, and is not.
+/// Whether the file was opened for writing. Access mode 3 allows only ioctls, so it does not count.
 fn is_open_for_writing(file: &File) -> bool {
     matches!(file.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
 }
 
-/// What a path made of a piece; `None` if the caller should try the next path.
+/// Converts the result of a path; `None` means: try the next path.
 fn outcome(result: Result<Option<Piece>>) -> Option<Piece> {
     match result {
         Ok(piece) => piece,
@@ -220,11 +217,11 @@ fn outcome(result: Result<Option<Piece>>) -> Option<Piece> {
     }
 }
 
-/// Which paths this read may still try.
+/// Which paths a read may still try.
 struct Ways {
-    /// Into the caller's memory.
+    /// Bulk transfer into the caller's memory.
     direct: bool,
-    /// Into memory of ours.
+    /// Bulk transfer into a kernel buffer.
     bulk: bool,
 }
 
@@ -241,7 +238,7 @@ impl NodeFile for OpenFile {
     }
 
     fn ioctl(&self, file: &File, command: u32, argument: UserPtr) -> Result<isize> {
-        // The classic ones point to one number.
+        // The classic commands point to one number.
         let number = UserSlice::new(argument, size_of::<u32>());
         match command {
             abi::IOCTL_RAND => number.writer().write(&self.device.rand()?)?,
@@ -268,7 +265,7 @@ impl NodeFile for OpenFile {
             bulk: true,
         };
         let mut done = 0;
-        // What has been handed over is never taken back: it has left the stream.
+        // Once something is stored, return its length instead of an error: those numbers are gone from the stream.
         let result = loop {
             if to.is_empty() || done > 0 && current!().signal_pending() {
                 break Ok(done);
@@ -311,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_the_nodes() {
+    fn node_names() {
         for (index, name) in [
             (0, c"my_rng_driver"),
             (1, c"my_rng_driver1"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A fixed number of things that callers share.
+//! A fixed number of items that callers share.
 
 use core::mem;
 use kernel::{
@@ -8,32 +8,32 @@ use kernel::{
     sync::{new_condvar, new_spinlock, CondVar, SpinLock},
 };
 
-/// Things that callers use one at a time, each for a short while. A caller that finds none left waits.
+/// Items that callers use for a short time. A caller waits while all are in use.
 ///
-/// Callers take turns: a thing that comes back is promised to those who wait, so that a caller that comes
-/// later, or once more, does not get it before them. Of those who wait, the first that came is woken.
+/// The pool is fair: a returned item is promised to a waiting caller, so a caller that arrives later cannot take it.
+/// Waiting callers are woken in FIFO order.
 #[pin_data]
 pub(crate) struct Pool<T> {
     #[pin]
     state: SpinLock<State<T>>,
-    /// Notified when a thing is promised, and when the pool is closed or a thing comes back after that.
+    /// Notified when an item is promised, when the pool is closed, and when an item is returned after that.
     #[pin]
     changed: CondVar,
-    /// How many things there are, in use or not.
+    /// The number of items, free or in use.
     count: usize,
 }
 
 struct State<T> {
     free: KVec<T>,
-    /// How many callers wait.
+    /// The number of waiting callers.
     waiting: usize,
-    /// How many of the free things are for callers that wait; never more than there are of either.
+    /// How many free items are reserved for waiting callers; at most the number of either.
     promised: usize,
     is_closed: bool,
 }
 
 impl<T> State<T> {
-    /// A thing for a caller that has just come, unless those that are free are promised.
+    /// Takes an item for a new caller. Returns `None` if all free items are promised.
     fn take_unpromised(&mut self) -> Option<T> {
         if self.free.len() == self.promised {
             return None;
@@ -41,16 +41,16 @@ impl<T> State<T> {
         self.free.pop()
     }
 
-    /// A thing for a caller that has waited, if one is promised.
+    /// Takes an item for a caller that has waited. Returns `None` if none is promised.
     fn take_promised(&mut self) -> Option<T> {
         self.promised = self.promised.checked_sub(1)?;
         self.free.pop()
     }
 
-    /// Returns whether a caller that waits has to be woken: one for each promise.
-    fn give_back(&mut self, thing: T) -> bool {
-        let kept = self.free.push_within_capacity(thing);
-        // Its place in the vector is still there.
+    /// Returns an item. If the result is true, wake one waiting caller: each promise wakes one.
+    fn give_back(&mut self, item: T) -> bool {
+        let kept = self.free.push_within_capacity(item);
+        // The vector never shrinks.
         debug_assert!(kept.is_ok());
         let is_wanted = self.waiting > self.promised;
         self.promised += usize::from(is_wanted);
@@ -59,12 +59,12 @@ impl<T> State<T> {
 }
 
 impl<T> Pool<T> {
-    pub(crate) fn new(things: KVec<T>) -> impl PinInit<Self> {
+    pub(crate) fn new(items: KVec<T>) -> impl PinInit<Self> {
         pin_init!(Self {
-            count: things.len(),
+            count: items.len(),
             state <- new_spinlock!(
                 State {
-                    free: things,
+                    free: items,
                     waiting: 0,
                     promised: 0,
                     is_closed: false,
@@ -75,14 +75,14 @@ impl<T> Pool<T> {
         })
     }
 
-    /// Runs `f` with one of the things. Sleeps before that while all are in use: fails with `ERESTARTSYS`
-    /// if a signal comes meanwhile, and with `ENODEV` if the pool is closed.
+    /// Calls `f` with an item, and sleeps before that while all are in use. Fails with `ERESTARTSYS` if a signal
+    /// arrives during the sleep, and with `ENODEV` if the pool is closed.
     ///
-    /// `f` must not sleep: others wait for it, [`Self::close`] among them.
+    /// `f` must not sleep, because [`Self::close`] and other callers wait for it.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
-        let thing = self.take()?;
-        let result = f(&thing);
-        self.give_back(thing);
+        let item = self.take()?;
+        let result = f(&item);
+        self.give_back(item);
         Ok(result)
     }
 
@@ -91,8 +91,8 @@ impl<T> Pool<T> {
         if state.is_closed {
             return Err(ENODEV);
         }
-        if let Some(thing) = state.take_unpromised() {
-            return Ok(thing);
+        if let Some(item) = state.take_unpromised() {
+            return Ok(item);
         }
         loop {
             state.waiting += 1;
@@ -101,10 +101,10 @@ impl<T> Pool<T> {
             if state.is_closed {
                 return Err(ENODEV);
             }
-            // Even after a signal: each promise wakes one caller only, maybe this one. If it was another,
-            // that one finds no promise and waits on.
-            if let Some(thing) = state.take_promised() {
-                return Ok(thing);
+            // Check this even after a signal: a promise wakes only one caller, and it may have been this one. If it
+            // was another, that one finds no promise and waits again.
+            if let Some(item) = state.take_promised() {
+                return Ok(item);
             }
             if is_interrupted {
                 return Err(ERESTARTSYS);
@@ -112,10 +112,10 @@ impl<T> Pool<T> {
         }
     }
 
-    fn give_back(&self, thing: T) {
+    fn give_back(&self, item: T) {
         let mut state = self.state.lock();
-        // Once the pool is closed, only `close` waits.
-        if state.give_back(thing) || state.is_closed {
+        // After `close`, wake it for every item.
+        if state.give_back(item) || state.is_closed {
             self.changed.notify_one();
         }
     }
@@ -125,8 +125,7 @@ impl<T> Pool<T> {
         (!self.state.lock().is_closed).then_some(()).ok_or(ENODEV)
     }
 
-    /// Ends the pool: those who wait, and all who come later, get `ENODEV`. Sleeps until nobody uses a
-    /// thing any more, and returns them all.
+    /// Closes the pool: waiting and later callers get `ENODEV`. Sleeps until no item is in use, then returns all items.
     pub(crate) fn close(&self) -> KVec<T> {
         let mut state = self.state.lock();
         state.is_closed = true;
@@ -144,8 +143,8 @@ mod tests {
 
     fn state(count: usize) -> State<usize> {
         let mut free = KVec::new();
-        for thing in 0..count {
-            assert!(free.push(thing, GFP_KERNEL).is_ok());
+        for item in 0..count {
+            assert!(free.push(item, GFP_KERNEL).is_ok());
         }
         State {
             free,
@@ -156,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_later_does_not_get_what_is_promised() {
+    fn later_caller_does_not_get_a_promised_item() {
         let mut state = state(1);
         assert_eq!(state.take_unpromised(), Some(0));
         assert_eq!(state.take_unpromised(), None);
         state.waiting = 1;
         assert!(state.give_back(0));
-        // The caller that gave it back comes again.
+        // For example, the caller that has just returned it.
         assert_eq!(state.take_unpromised(), None);
         state.waiting = 0;
         assert_eq!(state.take_promised(), Some(0));
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn each_who_waits_is_promised_one_thing() {
+    fn each_waiting_caller_is_promised_one_item() {
         let mut state = state(3);
         while state.take_unpromised().is_some() {}
         state.waiting = 2;
@@ -179,7 +178,7 @@ mod tests {
         assert!(state.give_back(1));
         assert!(!state.give_back(2));
         assert_eq!(state.promised, 2);
-        // The third is for anybody.
+        // The third is not promised.
         assert!(state.take_unpromised().is_some());
         assert_eq!(state.take_unpromised(), None);
         for waiting in [1, 0] {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Prints the header for C programs, made of `abi/my_rng_abi.rs`:
+//! Generates the header for C programs from `abi/my_rng_abi.rs`:
 //!
 //! ```sh
 //! cargo run -p my-rng --example c-header >guest-app/include/my_rng.h
 //! ```
 //!
-//! The values are the compiled constants, so that whatever Rust can compute may stand there; the comments
-//! are those of the file.
+//! The values are the compiled constants, so the file may use any constant expression. The comments are the
+//! file's `///` lines.
 
 use my_rng::abi;
 
@@ -16,10 +16,10 @@ const ABI: &str = include_str!("../../abi/my_rng_abi.rs");
 const BEGINNING: &str = "\
 /* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
 /*
- * The my_rng device and its Linux driver, for programs in C and C++. What the numbers mean is told in
- * docs/my-rng.rst, what the driver does with them in docs/linux-driver.md.
+ * The my_rng device and its Linux driver, for programs in C and C++. docs/my-rng.rst specifies the device,
+ * docs/linux-driver.md the driver.
  *
- * Generated from abi/my_rng_abi.rs; change that file, and then say
+ * Generated from abi/my_rng_abi.rs. Change that file, then run
  *     cargo run -p my-rng --example c-header >guest-app/include/my_rng.h
  */
 #ifndef MY_RNG_H
@@ -34,7 +34,7 @@ fn main() {
     print!("{}", header());
 }
 
-/// The whole header.
+/// Returns the header.
 pub fn header() -> String {
     let mut header = BEGINNING.to_owned();
     let mut comment = Vec::new();
@@ -56,16 +56,16 @@ pub fn header() -> String {
     header
 }
 
-/// The name that a public constant or function has, on its first line.
+/// Returns the name of the public constant or function that `line` begins.
 pub fn item(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("pub const ")?;
     let rest = rest.strip_prefix("fn ").unwrap_or(rest);
     rest.split([':', '(']).next()
 }
 
-/// The comment in C.
+/// Returns the lines as a C comment.
 fn commented(lines: &[String]) -> String {
-    // Links of rustdoc's to items of that file, which are macros here.
+    // rustdoc's links name items of the file; in C they are macros.
     let mut text = String::new();
     for (index, part) in lines.join("\n").split("[`").enumerate() {
         match part.split_once("`]") {
@@ -81,7 +81,7 @@ fn commented(lines: &[String]) -> String {
     }
 }
 
-/// What stands behind `#define MY_RNG_` for a public item of the file.
+/// Returns what follows `#define MY_RNG_` for a public item of the file.
 fn definitions(name: &str) -> Vec<String> {
     let value = match name {
         "PCI_VENDOR_ID" => format!("{:#06x}", abi::PCI_VENDOR_ID),
@@ -130,21 +130,19 @@ fn definitions(name: &str) -> Vec<String> {
         "IOCTL_RAND" => ioctl(abi::IOCTL_RAND),
         "IOCTL_SEED" => ioctl(abi::IOCTL_SEED),
         "IOCTL_FILL" => ioctl(abi::IOCTL_FILL),
-        _ => panic!(
-            "abi/my_rng_abi.rs has a new {name}: say in examples/c-header.rs what it is in C"
-        ),
+        _ => panic!("abi/my_rng_abi.rs has a new {name}: add its C value to examples/c-header.rs"),
     };
     vec![format!("{name} {value}")]
 }
 
-/// The macros of the register INFO, from the function that makes its value.
+/// Returns the macros of the register INFO, with the layout taken from `abi::info`.
 fn info() -> Vec<String> {
     let signature = (abi::info(0) / u32::from(abi::INFO_SIGNATURE)).ilog2();
     let generator = abi::info(u8::MAX) - abi::info(0);
     assert_eq!(
         abi::info(u8::MAX),
         u32::from(abi::INFO_SIGNATURE) << signature | generator,
-        "INFO has another layout: describe it here"
+        "the layout of INFO has changed: update this function"
     );
     vec![
         format!(
@@ -155,17 +153,17 @@ fn info() -> Vec<String> {
     ]
 }
 
-/// An ioctl number as the macro that gives it.
+/// Returns the macro call that yields this ioctl number.
 fn ioctl(number: u32) -> String {
     let direction = match number >> 30 {
         1 => "_IOW",
         2 => "_IOR",
-        other => panic!("{number:#x} has the direction {other}: say here what it is in C"),
+        other => panic!("{number:#x} has the direction {other}: add its C macro here"),
     };
     let kind = match number >> 16 & 0x3fff {
         4 => "unsigned int",
         8 => "unsigned int[2]",
-        size => panic!("{number:#x} is of {size} bytes: say here what they are in C"),
+        size => panic!("{number:#x} has an argument of {size} bytes: add its C type here"),
     };
     let letter = char::from_u32(number >> 8 & 0xff).expect("a letter");
     format!("{direction}({letter:?}, {}, {kind})", number & 0xff)

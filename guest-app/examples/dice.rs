@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Throws dice with a device: how a program has it as a generator for `rand`.
+//! Throws dice: how to use a device as a generator for `rand`.
 //!
 //!   dice [NODE]
 
@@ -27,7 +27,7 @@ fn play() -> Result<(), my_rng::Error> {
     rng.fill_bytes(&mut bytes);
     println!("bytes: {bytes:02x?}");
 
-    // Where a device may go away while it is in use, its errors are better than a panic.
+    // A program that must survive an unplugged device uses `TryRng` and gets an error instead of a panic.
     let UnwrapErr(mut rng) = rng;
     println!("a word: {:#010x}", rng.try_next_u32()?);
     Ok(())

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The command line: what can be said to the app, and its help.
-//!
-//! The manual page and the shells' completions are made of these definitions, too.
+//! The command line and its help. The manual page and the completions are generated from it.
 
 use std::num::IntErrorKind;
 use std::path::PathBuf;
@@ -21,52 +19,51 @@ Examples:
   my-rng --device /dev/my_rng_driver1 info
 
 Exit status:
-  0    all was done
+  0    success
   1    the device or the output failed; the message says what to do
   2    the command line is wrong
-  130  Ctrl-C ended it (128 + SIGINT; with SIGTERM 143, with SIGHUP 129)
-  141  whoever read the output closed the pipe (128 + SIGPIPE)
+  130  interrupted by Ctrl-C (128 + SIGINT; 143 for SIGTERM, 129 for SIGHUP)
+  141  the reader of the output closed the pipe (128 + SIGPIPE)
 
-The stream is shared by all who have the device open, and a seeded stream is
-predictable: never make keys or passwords of it.";
+All programs that open the device share one stream. A seeded stream is
+predictable: never use it for keys or passwords.";
 
 const READ_EXAMPLES: &str = "\
 Formats:
-  dec   one decimal number a line
-  hex   one number a line, as 0x and eight lower-case digits
-  json  one array of numbers; where reading fails, it stays open
-  raw   four bytes a number, little-endian, nothing between them
+  dec   one decimal number per line
+  hex   one number per line, as 0x and eight lower-case digits
+  json  one array of numbers, not closed if reading fails
+  raw   four bytes per number, little-endian, without separators
 
 Sizes:
   A plain number is bytes. The units are binary: K or KiB is 1024
-  bytes, and so on with M, G and T. What does not fit of the last
-  number is dropped.
+  bytes, and so on with M, G and T. If the size is not a multiple
+  of 4, the rest of the last number is dropped.
 
 Examples:
   my-rng read --bytes 1M | xxd | less
   my-rng read --seed 0x42 --bytes 64K | sha256sum
   my-rng read 1000 --format json | jq add
 
-Where stderr is a terminal and stdout is none, a bar shows how far a long read
-has come. Ctrl-C ends it, with all that was taken written; a second one ends it at once.";
+A long read shows a progress bar if stderr is a terminal and stdout is not.
+Ctrl-C stops it after writing all numbers taken; a second Ctrl-C ends it at once.";
 
 const INFO_EXAMPLES: &str = "\
 Formats:
-  text  one property a line
+  text  one property per line
   json  one object: node, device, driver (null if none is bound),
         generator, bits (of each number, null if unknown), hwrng,
         bulk (null if unknown), words, seeds
 
-It takes no number from the stream. Bulk says whether the device can write many
-numbers to memory by itself, which makes long reads fast. Words and seeds count
-what the driver has done since it was bound to the device, for all who have it
-open.";
+It takes no number from the stream. Bulk says whether the device can write
+numbers to memory by DMA, which makes long reads fast. Words and seeds count
+numbers read and seeds written, by all programs, since the driver was bound.";
 
 const LIST_EXAMPLES: &str = "\
 Formats:
-  text  one device a line: node, place on the PCI bus, generator
-  json  an array of what info gives; of a node that cannot be asked,
-        an object of node and error";
+  text  one device per line: node, PCI address, generator
+  json  an array of the objects that info prints; for a node that
+        cannot be queried, an object with node and error";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -92,11 +89,11 @@ pub struct Cli {
     )]
     pub device: PathBuf,
 
-    /// Without a command: seed each round with N, not with 0
+    /// Without a command: seed each round with N instead of 0
     #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: Option<u32>,
 
-    /// What to do; the classic check without it
+    /// What to do; without it, the classic check
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -113,7 +110,7 @@ pub enum Command {
     /// Take numbers from the stream and print them
     #[command(after_help = READ_EXAMPLES)]
     Read(Read),
-    /// Tell what the device is, and what was taken from it
+    /// Describe the device and count what was read from it
     #[command(after_help = INFO_EXAMPLES)]
     Info {
         /// How to print it
@@ -127,7 +124,7 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Shape::Text)]
         format: Shape,
     },
-    /// Print the completions of this command line for a shell
+    /// Print completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
@@ -144,7 +141,7 @@ pub struct Read {
     /// How many numbers, in decimal or hexadecimal (0x10)
     #[arg(default_value = "1", value_parser = parse_count, allow_negative_numbers = true)]
     count: u64,
-    /// Read so many bytes instead: a number, or one with K, M, G or T (see below)
+    /// Read this many bytes instead: a number, optionally with K, M, G or T (see below)
     #[arg(
         long,
         value_name = "SIZE",
@@ -161,29 +158,28 @@ pub struct Read {
     pub seed: Option<u32>,
 }
 
-/// How much to print, and how.
+/// How much to print, and in which format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount {
-    /// How many of the stream's bytes. Counts of numbers go up to four times what a `u64` holds.
+    /// In bytes of the stream. A count of numbers can be `u64::MAX`, so this can be four times that.
     pub bytes: u128,
-    /// How to print them.
     pub format: Format,
 }
 
-/// How numbers are printed.
+/// The format of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// One decimal number a line
+    /// One decimal number per line
     Dec,
-    /// One number a line, as 0x and eight lower-case digits
+    /// One number per line, as 0x and eight lower-case digits
     Hex,
     /// One array of numbers
     Json,
-    /// Four bytes a number, little-endian
+    /// Four bytes per number, little-endian
     Raw,
 }
 
-/// How facts are printed.
+/// The format of `info` and `list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
     /// For people
@@ -193,20 +189,20 @@ pub enum Shape {
 }
 
 impl Cli {
-    /// Refuses what the definitions above cannot: words in a place where they would have no effect.
+    /// Refuses options that would have no effect where they stand, which clap cannot express.
     pub fn check(&self) -> Result<(), clap::Error> {
         match (self.seed, &self.command) {
-            (Some(_), Some(Command::Read(_))) => Err(wrong(
-                "--seed has to stand after `read`: my-rng read --seed <N>",
-            )),
-            (Some(_), Some(_)) => Err(wrong("--seed goes with `read`, or with no command at all")),
+            (Some(_), Some(Command::Read(_))) => {
+                Err(wrong("put --seed after `read`: my-rng read --seed <N>"))
+            }
+            (Some(_), Some(_)) => Err(wrong("--seed works only with `read`, or without a command")),
             _ => Ok(()),
         }
     }
 }
 
 impl Read {
-    /// What was asked for, if it can be done.
+    /// Returns what to print, or an error if the options do not fit together.
     pub fn amount(&self, to_terminal: bool) -> Result<Amount, clap::Error> {
         let word = abi::REG_SIZE as u64;
         let Some(bytes) = self.bytes else {
@@ -217,15 +213,15 @@ impl Read {
         };
         match self.format {
             None if to_terminal => Err(wrong(
-                "these bytes would upset the terminal: send them elsewhere (`>FILE`, `| xxd`), or choose \
-                 a --format",
+                "raw bytes would garble the terminal: redirect them (`>FILE`, `| xxd`), or choose a \
+                 --format",
             )),
             None | Some(Format::Raw) => Ok(Amount {
                 bytes: bytes.into(),
                 format: Format::Raw,
             }),
             Some(_) if bytes % word != 0 => Err(wrong(&format!(
-                "{bytes} bytes are no whole numbers, of {word} bytes each: give a multiple of {word}, or \
+                "{bytes} is not a whole number of {word}-byte numbers: give a multiple of {word}, or use \
                  `--format raw`"
             ))),
             Some(format) => Ok(Amount {
@@ -249,15 +245,15 @@ fn parse_seed(text: &str) -> Result<u32, String> {
 fn parse_count(text: &str) -> Result<u64, String> {
     parse_number(text).map_err(|problem| {
         format!(
-            "{problem}; a count is a whole number, 0 or more (an amount of bytes goes with --bytes: \
+            "{problem}; a count is a whole number, 0 or more (for bytes use --bytes: \
              `my-rng read --bytes 1G`)"
         )
     })
 }
 
-/// A number of bytes, with or without a binary unit.
+/// Parses a number of bytes, optionally with a binary unit.
 fn parse_size(text: &str) -> Result<u64, String> {
-    let size = "a size is a whole number of bytes, or one with K, M, G or T (1K is 1024 bytes)";
+    let size = "a size is a whole number of bytes, optionally with K, M, G or T (1K is 1024 bytes)";
     let hexadecimal = text.starts_with("0x") || text.starts_with("0X");
     let unit_at = text
         .find(|letter: char| letter.is_ascii_alphabetic())
@@ -270,11 +266,9 @@ fn parse_size(text: &str) -> Result<u64, String> {
         "G" | "GIB" => 30,
         "T" | "TIB" => 40,
         "KB" | "MB" | "GB" | "TB" => {
-            return Err(format!(
-                "{unit} is 1000-fold to some and 1024-fold to others; {size}"
-            ));
+            return Err(format!("{unit} is ambiguous (1000 or 1024); {size}"));
         }
-        _ => return Err(format!("no such unit; {size}")),
+        _ => return Err(format!("unknown unit; {size}")),
     };
     let number = parse_number(number).map_err(|problem| format!("{problem}; {size}"))?;
     number
@@ -282,13 +276,13 @@ fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("too large; {size}"))
 }
 
-/// Decimal, or hexadecimal after `0x`. No sign, no spaces, no digit separators.
+/// Parses decimal, or hexadecimal after `0x`: no sign, no spaces, no digit separators.
 fn parse_number(text: &str) -> Result<u64, &'static str> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None => (text, 10),
     };
-    // `from_str_radix` would take a plus sign.
+    // `from_str_radix` accepts a plus sign.
     if digits.starts_with(['+', '-']) {
         return Err("no sign is allowed");
     }
@@ -321,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_definitions_are_sound() {
+    fn clap_definitions_are_valid() {
         Cli::command().debug_assert();
     }
 
@@ -362,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_that_are_none() {
+    fn invalid_seeds() {
         for (text, problem) in [
             ("", "not a number"),
             ("0x", "not a number"),
@@ -392,16 +386,16 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_before_a_command_is_told_where_it_belongs() {
+    fn seed_before_a_command_is_refused_with_a_fix() {
         assert!(parse(&["--seed", "1"]).expect("a seed").check().is_ok());
-        for (arguments, mend) in [
+        for (arguments, fix) in [
             (&["--seed", "1", "read"][..], "read --seed"),
-            (&["--seed", "1", "info"], "goes with `read`"),
-            (&["--seed", "1", "seed", "2"], "goes with `read`"),
+            (&["--seed", "1", "info"], "only with `read`"),
+            (&["--seed", "1", "seed", "2"], "only with `read`"),
         ] {
-            let cli = parse(arguments).expect("clap does not mind");
+            let cli = parse(arguments).expect("clap accepts it");
             let error = cli.check().expect_err("a seed with no effect").to_string();
-            assert!(error.contains(mend), "{arguments:?}: {error}");
+            assert!(error.contains(fix), "{arguments:?}: {error}");
         }
     }
 
@@ -469,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_are_none() {
+    fn invalid_sizes() {
         for (text, problem) in [
             ("", "not a number"),
             ("G", "not a number"),
@@ -481,13 +475,13 @@ mod tests {
             ("0x10K", "not a number"),
             ("٣G", "not a number"),
             ("1Г", "not a number"),
-            ("1E", "no such unit"),
-            ("1GG", "no such unit"),
-            ("1G1", "no such unit"),
-            ("lots", "no such unit"),
-            ("1KB", "1000-fold"),
-            ("1kB", "1000-fold"),
-            ("1GB", "1000-fold"),
+            ("1E", "unknown unit"),
+            ("1GG", "unknown unit"),
+            ("1G1", "unknown unit"),
+            ("lots", "unknown unit"),
+            ("1KB", "ambiguous"),
+            ("1kB", "ambiguous"),
+            ("1GB", "ambiguous"),
             ("-1", "no sign"),
             ("+1", "no sign"),
             ("-1G", "no sign"),
@@ -504,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_a_count_are_not_both() {
+    fn bytes_and_count_conflict() {
         for arguments in [&["--bytes", "4", "1"][..], &["5", "--bytes", "4"]] {
             let error = read(arguments).expect_err("both").to_string();
             assert!(error.contains("cannot be used with"), "{error}");
@@ -512,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_in_another_format_are_whole_numbers() {
+    fn sizes_in_text_formats_are_whole_numbers() {
         for format in ["dec", "hex", "json"] {
             let amount = |size| {
                 read(&["--bytes", size, "--format", format])
@@ -526,12 +520,12 @@ mod tests {
     }
 
     #[test]
-    fn bytes_go_to_a_terminal_only_if_asked_for() {
+    fn raw_bytes_go_to_a_terminal_only_on_request() {
         let bytes = read(&["--bytes", "8"]).expect("a good command line");
         let error = bytes.amount(true).expect_err("a terminal").to_string();
         assert!(error.contains("--format"), "{error}");
         let raw = read(&["--bytes", "8", "--format", "raw"]).expect("a good command line");
-        assert_eq!(raw.amount(true).expect("so be it").format, Format::Raw);
+        assert_eq!(raw.amount(true).expect("on request").format, Format::Raw);
     }
 
     #[test]
@@ -546,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_command_lines() {
+    fn invalid_command_lines() {
         for arguments in [
             &["seed"][..],
             &["frobnicate"],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the commands do, on anything that behaves like the device.
+//! The commands that use the device's numbers, over any source of numbers.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,35 +11,34 @@ use my_rng::abi::REG_SIZE;
 use crate::cli::{Amount, Format};
 use crate::progress::Progress;
 
-/// How the classic check runs: so many rounds, of so many numbers, each after this seed.
+/// The classic check: `ROUNDS` times, seed with `SEED` and read `NUMBERS` numbers.
 const ROUNDS: u32 = 2;
 const NUMBERS: u32 = 5;
 const SEED: u32 = 0;
 
-/// How many bytes are taken from the device at a time. More of them are not faster, and may be more than
-/// what a full disk loses.
+/// How many bytes are taken from the device at a time. A larger piece is not faster, and a full disk can lose
+/// one piece.
 pub const PIECE: usize = 1 << 16;
 
-/// From how many bytes on they are taken where the device has written them. To have memory mapped takes as
-/// long as to read half of this.
+/// The size in bytes from which a read uses `fill`. Mapping the memory takes as long as reading half of this.
 const FILL_FROM: u128 = 1 << 20;
 
-// So that no piece but the last ends inside of a number.
+// Only the last piece may end inside of a number.
 const _: () = assert!(PIECE % REG_SIZE == 0 && PIECE <= my_rng::Device::FILL_MAX);
 
-/// A stream of numbers that can be restarted; the device, or a stand-in for it in tests.
+/// A stream of numbers that can be restarted: the device, or a fake in tests.
 pub trait Source {
     /// Restarts the stream from `seed`.
     fn seed(&mut self, seed: u32) -> Result<(), my_rng::Error>;
     /// Takes the next number.
     fn next_u32(&mut self) -> Result<u32, my_rng::Error>;
-    /// Takes numbers as little-endian bytes, as many as it likes, up to the length of `buffer`; none if
-    /// its driver can only give one number at a time.
+    /// Takes numbers as little-endian bytes and returns how many bytes, at most the length of `buffer`.
+    /// Returns `None` if the driver has no `read()`.
     fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, my_rng::Error>;
-    /// Takes numbers as so many little-endian bytes to where [`Self::filled`] has them; whether it could. If
-    /// not, none of what it may have taken can be had.
+    /// Takes numbers as `length` little-endian bytes into the memory that [`Self::filled`] returns. Returns
+    /// false if it failed; numbers that it took before that are lost.
     fn fill(&mut self, length: usize) -> bool;
-    /// What was filled last.
+    /// Returns the bytes of the last [`Self::fill`].
     fn filled(&self) -> &[u8];
 }
 
@@ -61,7 +60,7 @@ impl Source for my_rng::Device {
     }
 
     fn fill(&mut self, length: usize) -> bool {
-        // Whatever the reason why not, a read does without, or tells it.
+        // The caller falls back to `read`, which either works or reports the error.
         my_rng::Device::fill(self, length).is_ok()
     }
 
@@ -75,11 +74,11 @@ impl Source for my_rng::Device {
 pub enum Failure {
     /// The device failed.
     Device(my_rng::Error),
-    /// The device takes no seed: what its node is.
+    /// The device at this node takes no seed.
     Seedless(PathBuf),
     /// The output could not be written.
     Output(io::Error),
-    /// The user wanted it to stop.
+    /// A signal asked the app to stop.
     Interrupted,
 }
 
@@ -101,20 +100,20 @@ impl fmt::Display for Failure {
             Self::Device(error) => error.fmt(f),
             Self::Seedless(node) => write!(
                 f,
-                "cannot seed {}: its generator `host` has no seed, and its numbers never repeat; leave \
-                 the seed out",
+                "cannot seed {}: its generator `host` has no seed, and its numbers never repeat; omit \
+                 the seed",
                 node.display()
             ),
             Self::Output(error) => write!(
                 f,
-                "cannot write the output: {error}; make room or send it elsewhere"
+                "cannot write the output: {error}; make room or redirect it"
             ),
             Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }
 
-/// The classic check: seeds and reads five numbers, twice.
+/// Runs the classic check and prints its numbers.
 pub fn classic(
     source: &mut impl Source,
     output: &mut impl Write,
@@ -130,32 +129,31 @@ pub fn classic(
     Ok(())
 }
 
-/// How the next numbers are taken.
+/// How to take the next numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// The first by itself, in the way that only the device's driver knows: other files can be read, too.
+    /// One number by ioctl, which fails unless the node is the driver's. (Any file can be read.)
     First,
-    /// Many at a time, without a copy.
+    /// A piece with `fill`, without a copy.
     Filled,
-    /// Many at a time.
+    /// A piece with `read`.
     Many,
-    /// By themselves, for the driver can do no better.
+    /// One number at a time by ioctl: the driver has no `read()`.
     Single,
 }
 
-/// A source as a stream of bytes, which counts.
+/// A source as a stream of bytes that counts the numbers taken.
 #[derive(Debug)]
 pub struct Stream<S> {
     source: S,
     way: Way,
-    /// For what has to be copied.
     buffer: Vec<u8>,
     /// How many numbers were taken.
     pub numbers: u64,
 }
 
 impl<S: Source> Stream<S> {
-    /// The stream of this source, from where it stands.
+    /// Starts at the current position of the source.
     pub fn new(source: S) -> Self {
         Self {
             source,
@@ -165,7 +163,7 @@ impl<S: Source> Stream<S> {
         }
     }
 
-    /// Takes what comes next: at least something, and at most `left` bytes, if those are not 0.
+    /// Takes the next 1 to `left` bytes. `left` must not be 0.
     fn take(&mut self, left: u128) -> Result<&[u8], my_rng::Error> {
         let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
         if self.way == Way::Filled {
@@ -202,7 +200,7 @@ impl<S: Source> Stream<S> {
     }
 }
 
-/// Takes as much as was asked for and prints it, unless `stop` says that it is enough.
+/// Takes `amount` and prints it, until `stop` returns true.
 pub fn read<S: Source>(
     stream: &mut Stream<S>,
     output: &mut impl Write,
@@ -225,10 +223,10 @@ pub fn read<S: Source>(
     Ok(())
 }
 
-/// Prints numbers, which come as little-endian bytes.
+/// Formats little-endian bytes as numbers.
 struct Printer {
     format: Format,
-    /// Whether there was one already.
+    /// Whether a number was printed.
     started: bool,
 }
 
@@ -260,7 +258,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Only when all has come: what was cut off must not pass for the whole.
+    /// Closes the JSON array. Call it only after a complete read, so that a part does not pass for the whole.
     fn finish(self, output: &mut impl Write) -> io::Result<()> {
         match (self.format, self.started) {
             (Format::Json, true) => output.write_all(b"]\n"),
@@ -275,14 +273,14 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// Counts up from the seed, and fails to open after so many numbers.
+    /// Counts up from the seed, and fails after `left` numbers.
     struct Counter {
         next: u32,
         left: u32,
-        /// How many bytes one read gives, if it can be read.
+        /// How many bytes one read gives at most; `None` if it cannot be read.
         piece: Option<usize>,
         reads: usize,
-        /// How many more times it can fill memory.
+        /// How many more times `fill` succeeds.
         can_fill: usize,
         fills: usize,
         memory: Vec<u8>,
@@ -301,7 +299,6 @@ mod tests {
             }
         }
 
-        /// One with an engine, which works so many times.
         fn with_engine(next: u32, can_fill: usize) -> Self {
             Self {
                 can_fill,
@@ -319,7 +316,7 @@ mod tests {
         fn next_u32(&mut self) -> Result<u32, my_rng::Error> {
             self.left = match self.left.checked_sub(1) {
                 Some(left) => left,
-                // Any error of the library will do.
+                // Any error of the library is fine here.
                 None => {
                     return Err(my_rng::Device::open("/nonexistent".as_ref())
                         .expect_err("a node that is not there"));
@@ -339,7 +336,7 @@ mod tests {
             for (index, bytes) in buffer[..length].chunks_mut(REG_SIZE).enumerate() {
                 match self.next_u32() {
                     Ok(word) => bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]),
-                    // As the driver does: what came before is handed over first.
+                    // Like the driver: return the numbers taken before the error.
                     Err(_) if index > 0 => return Ok(Some(index * REG_SIZE)),
                     Err(error) => return Err(error),
                 }
@@ -350,7 +347,7 @@ mod tests {
         fn fill(&mut self, length: usize) -> bool {
             self.fills += 1;
             self.memory.clear();
-            // As the driver does: all or nothing.
+            // Like the driver: all or nothing.
             let numbers = length.div_ceil(REG_SIZE) as u32;
             if self.can_fill == 0 || self.left < numbers {
                 return false;
@@ -369,7 +366,7 @@ mod tests {
         }
     }
 
-    /// An output on a disk with so much room.
+    /// An output that takes `room` bytes, then fails.
     struct Disk {
         room: usize,
     }
@@ -389,7 +386,7 @@ mod tests {
         }
     }
 
-    /// Reads from `source` until that many bytes came; what was printed, and what was taken.
+    /// Reads `bytes` from `source`. Returns the output, the stream and the result.
     fn read_from(
         source: Counter,
         bytes: u128,
@@ -451,21 +448,21 @@ mod tests {
     }
 
     #[test]
-    fn json_is_what_a_parser_reads() {
+    fn json_can_be_parsed() {
         let text = printed(4 * 1000, Format::Json);
         let numbers: Vec<u32> = serde_json::from_slice(&text).expect("JSON");
         assert!(numbers.into_iter().eq(0xfffe..0xfffe + 1000));
     }
 
     #[test]
-    fn bytes_that_are_no_whole_numbers_are_cut() {
+    fn last_number_is_cut_to_the_size() {
         for bytes in 0..20_u8 {
             let whole = printed(20, Format::Raw);
             assert_eq!(printed(bytes.into(), Format::Raw), whole[..bytes.into()]);
         }
     }
 
-    /// More than one piece, ending in a piece, at its end, and inside of a number.
+    /// Ends inside a piece, at its end, and inside a number.
     #[test]
     fn pieces_make_one_stream() {
         let expected: Vec<u8> = (0xfffe_u32..0xfffe + 40_000)
@@ -485,9 +482,9 @@ mod tests {
         }
     }
 
-    /// Around where it begins to be used, at the ends of pieces and of numbers, and where it ceases to work.
+    /// Sizes around the threshold, ends of pieces and of numbers; the engine stops working at any piece.
     #[test]
-    fn what_the_engine_fills_is_the_same_stream() {
+    fn fill_and_read_give_the_same_stream() {
         let from = FILL_FROM as usize;
         for bytes in [
             from - 1,
@@ -507,7 +504,7 @@ mod tests {
                 assert!(output.into_iter().eq(expected), "{bytes} bytes, {can_fill}");
                 assert_eq!(stream.numbers, bytes.div_ceil(4) as u64);
                 assert_eq!(u64::from(stream.source.next), 7 + stream.numbers);
-                // The first number came by itself.
+                // The first number is taken by ioctl.
                 let pieces = (bytes - 4).div_ceil(PIECE);
                 let filled = if bytes < from {
                     0
@@ -515,7 +512,7 @@ mod tests {
                     can_fill.min(pieces)
                 };
                 assert_eq!(stream.source.reads, pieces - filled);
-                // What has failed is not tried again.
+                // A `fill` that failed is not retried.
                 let fills = if bytes < from {
                     0
                 } else {
@@ -527,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_fills_is_printed_in_all_formats() {
+    fn fill_is_used_for_all_formats() {
         for format in [Format::Dec, Format::Hex, Format::Json] {
             let source = Counter::with_engine(0xfffe, 1000);
             let (output, stream, result) = read_from(source, FILL_FROM, format, || false);
@@ -537,10 +534,9 @@ mod tests {
         }
     }
 
-    /// The engine says no more than that it has failed. What the device still gives, and why not more, comes
-    /// by reading.
+    /// After a failed `fill`, reading returns the remaining numbers and then the error.
     #[test]
-    fn a_device_that_goes_away_while_its_engine_works_loses_no_number() {
+    fn device_that_goes_away_during_fill_loses_no_number() {
         let mut source = Counter::with_engine(0, 1000);
         source.left = 40_000;
         let (output, stream, result) = read_from(source, 1 << 40, Format::Raw, || false);
@@ -551,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_filled_is_printed_when_it_is_stopped() {
+    fn filled_numbers_are_printed_when_stopped() {
         let pieces = Cell::new(0);
         let stop = || pieces.replace(pieces.get() + 1) == 3;
         let source = Counter::with_engine(0, 1000);
@@ -563,7 +559,7 @@ mod tests {
         assert_eq!((stream.source.fills, stream.source.reads), (2, 0));
     }
 
-    /// As a signal makes it.
+    /// A signal makes a read short.
     #[test]
     fn short_reads_lose_nothing() {
         let mut source = Counter::new(0);
@@ -576,12 +572,12 @@ mod tests {
                 .eq((0..1000_u32).flat_map(u32::to_le_bytes))
         );
         assert_eq!(stream.numbers, 1000);
-        // The first number came by itself.
+        // The first number is taken by ioctl.
         assert_eq!(stream.source.reads, 3996_usize.div_ceil(256));
     }
 
     #[test]
-    fn a_driver_without_read_gives_the_same_one_by_one() {
+    fn driver_without_read_gives_the_same_numbers_one_by_one() {
         let mut source = Counter::new(0xfffe);
         source.piece = None;
         let (output, stream, result) = read_from(source, 4 * 1000 + 3, Format::Raw, || false);
@@ -591,7 +587,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_is_not_read() {
+    fn one_number_is_taken_by_ioctl() {
         let (_, stream, result) = read_from(Counter::new(0), 4, Format::Dec, || false);
         result.expect("read");
         assert_eq!((stream.numbers, stream.source.reads), (1, 0));
@@ -609,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_a_device_that_fails_stays_open() {
+    fn json_array_is_not_closed_when_the_device_fails() {
         let mut source = Counter::new(7);
         source.left = 2;
         let (output, _, result) = read_from(source, 20, Format::Json, || false);
@@ -618,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_taken_is_printed_when_it_is_stopped() {
+    fn numbers_taken_are_printed_when_stopped() {
         let pieces = Cell::new(0);
         let stop = || pieces.replace(pieces.get() + 1) == 3;
         let (output, stream, result) = read_from(Counter::new(0), 1 << 40, Format::Raw, stop);
@@ -631,7 +627,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_stops_the_reading() {
+    fn full_disk_stops_the_read() {
         let mut stream = Stream::new(Counter::new(0));
         let amount = Amount {
             bytes: 1 << 40,
@@ -646,7 +642,7 @@ mod tests {
         )
         .expect_err("a failure");
         assert!(failure.to_string().contains("make room"), "{failure}");
-        // The piece that was lost is the last one that was taken.
+        // Nothing is taken after the piece that could not be written.
         assert_eq!(stream.source.fills, 1);
         assert_eq!(stream.source.reads, 1);
         assert_eq!(stream.numbers, 1 + (PIECE / REG_SIZE) as u64);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What is wrong with a node, told from sysfs, so that the error can name the one thing to do next.
+//! Finds out from sysfs what is wrong with a node, so that the error can say how to fix it.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -8,26 +8,26 @@ use std::path::Path;
 
 use crate::{abi, nodes};
 
-/// The driver's name in sysfs, which is also the module's.
+/// The name of the driver in sysfs and of the module.
 const DRIVER: &str = "my_rng";
 
-/// What stands between the user and the node.
+/// Why the node does not exist.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// sysfs tells nothing: it is not mounted, or the kernel has no PCI.
+    /// sysfs is not mounted, or the kernel has no PCI.
     Unknown,
-    /// No such device is on the PCI bus.
+    /// No my_rng device is on the PCI bus.
     NoDevice,
-    /// The device is there and the driver is not.
+    /// There is a device, but the driver is not loaded.
     NoDriver,
-    /// The driver is loaded, but no device is bound to it; this one could be.
+    /// The driver is loaded, but not bound to any device. Holds the PCI address of the first one.
     Unbound(String),
-    /// The driver drives the device, so it is the path that is wrong.
+    /// The driver is bound to a device, so the path is wrong.
     Driven,
 }
 
 impl Diagnosis {
-    /// Looks at the sysfs mounted at `sysfs`.
+    /// Reads the sysfs mounted at `sysfs`.
     pub fn read(sysfs: &Path) -> Self {
         let bus = sysfs.join("bus/pci");
         let Ok(devices) = fs::read_dir(bus.join("devices")) else {
@@ -54,12 +54,12 @@ impl Diagnosis {
         }
     }
 
-    /// What is wrong and what to do about it: the second half of an error's sentence.
+    /// Returns what is wrong and how to fix it, as the second half of an error message.
     pub fn advice(&self) -> String {
         let (vendor, device) = (abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID);
         match self {
             Self::Unknown => format!(
-                "there is no such node; load the driver (`modprobe {DRIVER}`, or `insmod \
+                "there is no such node; load the driver (`modprobe {DRIVER}` or `insmod \
                  {DRIVER}.ko`), and if `lspci -d {vendor:04x}:{device:04x}` lists no device, \
                  start QEMU with `-device my_rng`"
             ),
@@ -69,7 +69,7 @@ impl Diagnosis {
             ),
             Self::NoDriver => format!(
                 "the driver is not loaded; load it as root with `modprobe {DRIVER}`, or with \
-                 `insmod {DRIVER}.ko` where it is not installed"
+                 `insmod {DRIVER}.ko` if it is not installed"
             ),
             Self::Unbound(address) => format!(
                 "the driver is loaded but not bound to the device; bind it as root with \
@@ -84,7 +84,8 @@ impl Diagnosis {
     }
 }
 
-/// What to do about a node that was made by hand, with `mknod`, and is not the driver's; `None` for any other.
+/// Returns how to fix a node that was made with `mknod` and does not belong to the driver; `None` for any other
+/// path.
 pub fn of_stale_node(path: &Path, sysfs: &Path) -> Option<String> {
     let path = fs::canonicalize(path).ok()?;
     let metadata = fs::metadata(&path).ok()?;
@@ -94,27 +95,27 @@ pub fn of_stale_node(path: &Path, sysfs: &Path) -> Option<String> {
     is_node.then(|| stale(&path, &number, sysfs)).flatten()
 }
 
-/// The same, for a node whose device number is known.
+/// Like [`of_stale_node`], for a node with the device number `number` (`major:minor`).
 fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     nodes::number(name)?;
     let misc = sysfs.join("class/misc");
     let (problem, then) = match fs::read_to_string(misc.join(name).join("dev")) {
         Ok(current) if current.trim() == number => return None,
-        // Where a file of that name exists already, the kernel does not make the node.
+        // devtmpfs does not replace an existing file, so the driver's own node is missing.
         Ok(current) => (
             format!(
-                "with the number {number}, and the driver's has {}",
+                "with the device number {number}, but the driver's is {}",
                 current.trim()
             ),
             format!(
-                "unload the driver (`sudo rmmod {DRIVER}`) and load it (`sudo modprobe {DRIVER}`, or \
-                 `sudo insmod {DRIVER}.ko`), which makes its own"
+                "reload the driver (`sudo rmmod {DRIVER}`, then `sudo modprobe {DRIVER}` or \
+                 `sudo insmod {DRIVER}.ko`), which creates the node"
             ),
         ),
-        // The kernel removes its own node when the driver goes.
+        // devtmpfs removes the driver's own node when the driver is unloaded.
         Err(_) if misc.is_dir() => (
-            "and no driver is behind it".to_owned(),
+            "and no driver uses it".to_owned(),
             Diagnosis::read(sysfs).advice(),
         ),
         Err(_) => return None,
@@ -125,7 +126,7 @@ fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
     ))
 }
 
-/// A PCI id as sysfs prints it: `0x1234` and a newline.
+/// Reads a PCI id, which sysfs prints as `0x1234` and a newline.
 fn id(device: &Path, attribute: &str) -> Option<u16> {
     let text = fs::read_to_string(device.join(attribute)).ok()?;
     u16::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// Lays out a sysfs with PCI devices of these ids.
+    /// Creates a sysfs with PCI devices: address, vendor id, device id.
     fn sysfs(devices: &[(&str, &str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("temporary folder");
         let bus = root.path().join("bus/pci");
@@ -156,26 +157,26 @@ mod tests {
     const SECOND: (&str, &str, &str) = ("0000:00:05.0", "0x1234", "0xcafe");
 
     #[test]
-    fn without_sysfs_nothing_is_known() {
+    fn without_sysfs_the_cause_is_unknown() {
         let root = tempfile::tempdir().expect("temporary folder");
         assert_eq!(Diagnosis::read(root.path()), Diagnosis::Unknown);
     }
 
     #[test]
-    fn other_devices_do_not_count() {
+    fn other_devices_are_ignored() {
         let nearly = ("0000:00:02.0", "0x1234", "0x1111");
         let root = sysfs(&[OTHER, nearly]);
         assert_eq!(Diagnosis::read(root.path()), Diagnosis::NoDevice);
     }
 
     #[test]
-    fn the_device_without_the_driver() {
+    fn device_without_a_driver() {
         let root = sysfs(&[OTHER, OURS]);
         assert_eq!(Diagnosis::read(root.path()), Diagnosis::NoDriver);
     }
 
     #[test]
-    fn the_first_unbound_device_is_named() {
+    fn error_shows_the_first_unbound_device() {
         let root = sysfs(&[SECOND, OURS]);
         fs::create_dir(root.path().join("bus/pci/drivers").join(DRIVER)).expect("driver");
         let unbound = Diagnosis::read(root.path());
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_with_another_number_than_the_driver_s_is_stale() {
+    fn node_with_another_number_than_the_driver_is_stale() {
         let root = tempfile::tempdir().expect("temporary folder");
         let node = Path::new("/dev/my_rng_driver1");
         assert_eq!(stale(node, "250:0", root.path()), None, "without sysfs");
@@ -209,7 +210,7 @@ mod tests {
         let misc = root.path().join("class/misc");
         fs::create_dir_all(&misc).expect("a folder");
         let advice = stale(node, "250:0", root.path()).expect("no driver");
-        assert!(advice.contains("no driver is behind it; "), "{advice}");
+        assert!(advice.contains("no driver uses it; "), "{advice}");
         assert!(
             advice.contains("`sudo rm /dev/my_rng_driver1`), then: there is no such node; load"),
             "{advice}"
@@ -220,24 +221,24 @@ mod tests {
         assert_eq!(stale(node, "10:125", root.path()), None);
         let advice = stale(node, "250:0", root.path()).expect("another number");
         assert!(
-            advice.contains("the number 250:0, and the driver's has 10:125; "),
+            advice.contains("device number 250:0, but the driver's is 10:125; "),
             "{advice}"
         );
         assert!(
-            advice.contains("`sudo rm /dev/my_rng_driver1`), then: unload"),
+            advice.contains("`sudo rm /dev/my_rng_driver1`), then: reload"),
             "{advice}"
         );
 
-        // The driver makes nodes with this name only.
+        // Not a name that the driver uses.
         assert_eq!(stale(Path::new("/dev/null"), "1:3", root.path()), None);
     }
 
     #[test]
-    fn a_node_without_a_driver_behind_it_is_told_what_else_is_missing() {
+    fn stale_node_error_says_what_else_is_missing() {
         let stale = |root: &tempfile::TempDir| {
             fs::create_dir_all(root.path().join("class/misc")).expect("a folder");
             let node = Path::new("/dev/my_rng_driver");
-            stale(node, "250:0", root.path()).expect("no driver is behind it")
+            stale(node, "250:0", root.path()).expect("no driver uses it")
         };
         let advice = stale(&sysfs(&[OTHER]));
         assert!(advice.contains("start QEMU with"), "{advice}");
@@ -261,14 +262,14 @@ mod tests {
         let root = tempfile::tempdir().expect("temporary folder");
         fs::create_dir_all(root.path().join("class/misc")).expect("a folder");
         let file = root.path().join("my_rng_driver");
-        assert_eq!(of_stale_node(&file, root.path()), None, "there is none");
+        assert_eq!(of_stale_node(&file, root.path()), None, "no file");
         fs::write(&file, "").expect("a file");
         assert_eq!(of_stale_node(&file, root.path()), None, "a file");
         assert_eq!(of_stale_node(Path::new("/dev/null"), root.path()), None);
     }
 
     #[test]
-    fn garbled_ids_are_no_device() {
+    fn malformed_ids_are_ignored() {
         let root = sysfs(&[("0000:00:04.0", "1234", "0xcafe"), ("0000:00:05.0", "", "")]);
         assert_eq!(Diagnosis::read(root.path()), Diagnosis::NoDevice);
     }

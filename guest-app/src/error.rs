@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The library's error: what was tried on which node, why it failed, and what to do next.
+//! The library's error: what failed on which node, why, and how to fix it.
 
 use std::error;
 use std::fmt;
@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 use crate::abi;
 use crate::diagnosis::{self, Diagnosis};
 
-/// What was being done to the device.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Opening its node.
+    /// Opening the node.
     Open,
-    /// Seeding it.
+    /// Seeding the device.
     Seed,
     /// Taking numbers from it.
     Read,
     /// Mapping the memory that it fills.
     Map,
-    /// Having it fill that memory.
+    /// Filling that memory.
     Fill,
-    /// Asking what it is.
+    /// Querying the driver.
     Info,
-    /// Making a generator for `rand` of it.
+    /// Creating a [`DeviceRng`](crate::DeviceRng).
     Rng,
-    /// Looking for nodes; the path is the folder.
+    /// Listing the nodes; the path is the directory.
     List,
 }
 
@@ -46,8 +46,8 @@ impl fmt::Display for Operation {
     }
 }
 
-/// An operation on a device failed. The message is one sentence that ends in what to do next; the
-/// system's own error is the [`source`](error::Error::source).
+/// An operation on a device failed. The message is one sentence that ends with how to fix it. The system's error
+/// is the [`source`](error::Error::source).
 #[derive(Debug)]
 pub struct Error {
     operation: Operation,
@@ -58,12 +58,12 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(operation: Operation, path: &Path, source: io::Error) -> Self {
-        // Looked up now: when the message is asked for, the machine may have changed.
+        // Diagnose now: the machine may have changed when the message is printed.
         let advice = advice(operation, path, &source, Path::new("/sys"));
         Self::with_advice(operation, path, advice, source)
     }
 
-    /// For what no error number tells: `advice` is what is wrong and what to do about it.
+    /// Creates an error whose cause is not in `source`: `advice` says what is wrong and how to fix it.
     pub(crate) fn with_advice(
         operation: Operation,
         path: &Path,
@@ -78,32 +78,32 @@ impl Error {
         }
     }
 
-    /// What was being done.
+    /// The operation that failed.
     pub fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// The node it was being done to.
+    /// The path of the node.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The system's error number.
+    /// The system's error number, if the error comes from the system.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()
     }
 
-    /// Whether the driver is one that cannot do this at all: older than this library, or another's. The
-    /// two ioctls of the classic contract ([`Device::seed`](crate::Device::seed) and
-    /// [`Device::next_u32`](crate::Device::next_u32)) are there with every driver.
+    /// Whether the driver does not support this operation: it is older than this library, or the node belongs to
+    /// another driver. Every my_rng driver supports [`Device::seed`](crate::Device::seed) and
+    /// [`Device::next_u32`](crate::Device::next_u32).
     ///
-    /// Of [`Device::fill`](crate::Device::fill), also whether the device has no engine, or cannot use it now:
-    /// reading does without.
+    /// For [`Device::fill`](crate::Device::fill) this is also true if the device has no bulk engine or the engine
+    /// does not work now. Use a read instead, which does not need it.
     pub fn is_unsupported(&self) -> bool {
         match self.operation {
-            // What a file without a read() answers.
+            // A file without read().
             Operation::Read => self.raw_os_error() == Some(libc::EINVAL),
-            // What a node without a mmap() answers, and ours where there is no engine.
+            // A node without mmap(), or a device without the engine.
             Operation::Map => self.raw_os_error() == Some(libc::ENODEV),
             Operation::Fill => matches!(self.raw_os_error(), Some(libc::ENOTTY | libc::EIO)),
             Operation::Info => self.source.kind() == io::ErrorKind::Unsupported,
@@ -112,7 +112,7 @@ impl Error {
     }
 }
 
-/// So that it passes through the traits of [`std::io`].
+/// For the traits of [`std::io`].
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.source.kind(), error)
@@ -140,15 +140,14 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
         return advice;
     }
     let path = path.display();
-    let driver_s_node = format!(
-        "name the driver's node (/dev/{} is the first device's)",
+    let use_node = format!(
+        "use the driver's node (/dev/{} for the first device)",
         abi::NODE_NAME
     );
     match source.raw_os_error() {
-        // Of a node that is open, it is told there.
+        // The node is open, so the missing file is its fdinfo.
         Some(libc::ENOENT) if operation == Operation::Info => {
-            "there is no /proc, in which the driver tells of it; mount it (`mount -t proc proc /proc`)"
-                .to_owned()
+            "this needs /proc, which is not mounted; mount it (`mount -t proc proc /proc`)".to_owned()
         }
         Some(libc::ENOENT) => Diagnosis::read(sysfs).advice(),
         Some(libc::EACCES | libc::EPERM) => {
@@ -156,59 +155,57 @@ fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -
              driver's udev rule (60-my_rng.rules) and join its group (`usermod -aG my_rng USER`)"
                 .to_owned()
         }
-        // An open node whose device has left; a node whose driver has.
         Some(libc::ENODEV | libc::ENXIO) => match operation {
-            Operation::Map => "it has no bulk engine (or is gone), or its driver is older than this program \
-                               and knows of none; start QEMU without `bulk=off` and load the my_rng.ko of \
-                               the same release, or use read()"
+            Operation::Map => "the device has no bulk engine or is gone, or the driver is too old to support \
+                               it; start QEMU without `bulk=off` and load the my_rng.ko of the same \
+                               release, or use read()"
                 .to_owned(),
-            Operation::Open => "no driver stands behind this node; load it as root with \
-                                `modprobe my_rng` or `insmod my_rng.ko`"
+            Operation::Open => "no driver uses this node; load the driver as root with `modprobe my_rng` or \
+                                `insmod my_rng.ko`"
                 .to_owned(),
             _ => "the device is gone (unbound from its driver, or unplugged); bring it back and \
                   open the node again"
                 .to_owned(),
         },
         Some(libc::EIO) if operation == Operation::Fill => {
-            "the host has no entropy now, or the device may not write to memory (`lspci -v` then lists no `bus \
-             master`); try again later, or use read()"
+            "the host has no entropy now, or bus mastering is off for the device (`lspci -v` does not show \
+             `bus master`); try again later, or use read()"
                 .to_owned()
         }
         Some(libc::EIO) if operation == Operation::Read => {
-            "the host has no entropy now; try again later, or give the device another generator than `host`"
-                .to_owned()
+            "the host has no entropy now; try again later, or use another generator than `host`".to_owned()
         }
-        Some(libc::ENOTTY) if operation == Operation::Fill => format!(
-            "its driver fills no memory, for it is older than this program; load the my_rng.ko of the same \
-             release, or use read(), or {driver_s_node} if this is none"
-        ),
-        Some(libc::ENOTTY) => format!("it is no my_rng device; {driver_s_node}"),
+        Some(libc::ENOTTY) if operation == Operation::Fill => {
+            format!("{}, or use read()", too_old("bulk transfers", &use_node))
+        }
+        Some(libc::ENOTTY) => format!("it is not a my_rng device; {use_node}"),
         Some(libc::EISDIR | libc::ENOTDIR) => {
-            format!("{path} is no device node; {driver_s_node}")
+            format!("{path} is not a device node; {use_node}")
         }
-        Some(libc::EINVAL) if operation == Operation::Read => format!(
-            "its driver has no read(), for it is older than this program; load the my_rng.ko of the \
-             same release, or {driver_s_node} if this is none"
-        ),
+        Some(libc::EINVAL) if operation == Operation::Read => too_old("read()", &use_node),
         Some(_) => format!("{source}; the kernel's log (`dmesg`) may say more"),
         None => match (operation, source.kind()) {
-            (Operation::Info, io::ErrorKind::Unsupported) => format!(
-                "its driver says nothing of it, for it is older than this program; load the my_rng.ko of \
-                 the same release, or {driver_s_node} if this is none"
-            ),
+            (Operation::Info, io::ErrorKind::Unsupported) => too_old("queries", &use_node),
             (Operation::Read, io::ErrorKind::UnexpectedEof) => {
-                format!("it came to an end, so it is no my_rng device; {driver_s_node}")
+                format!("end of file, so it is not a my_rng device; {use_node}")
             }
             (Operation::Read, io::ErrorKind::InvalidData) => {
-                format!("it gave no whole numbers, so it is no my_rng device; {driver_s_node}")
+                format!("it did not return whole numbers, so it is not a my_rng device; {use_node}")
             }
             (Operation::Fill, io::ErrorKind::InvalidInput) => format!(
-                "that is more than its memory has; fill no more than {} bytes at a time",
+                "the length is too large; fill at most {} bytes at a time",
                 abi::BULK_MAX_BYTES
             ),
-            _ => format!("{source}; {driver_s_node}"),
+            _ => format!("{source}; {use_node}"),
         },
     }
+}
+
+fn too_old(feature: &str, use_node: &str) -> String {
+    format!(
+        "the driver does not support {feature} because it is older than this program; load the my_rng.ko \
+         of the same release, or {use_node} if this is another"
+    )
 }
 
 #[cfg(test)]
@@ -221,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_message_is_one_line_that_names_the_node() {
+    fn every_message_is_one_line_with_the_node_and_a_fix() {
         for errno in 1..134 {
             for operation in [
                 Operation::Open,
@@ -243,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_say_how_to_fix_it() {
+    fn messages_say_how_to_fix_the_error() {
         for (operation, errno, fix) in [
             (Operation::Open, libc::EACCES, "sudo"),
             (Operation::Open, libc::EPERM, "udev"),
@@ -308,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_driver_cannot_do_is_told_from_what_fails() {
+    fn unsupported_is_not_the_same_as_failed() {
         let error = |operation, errno| {
             let source = io::Error::from_raw_os_error(errno);
             Error::new(operation, Path::new("/dev/node"), source)
@@ -321,12 +318,12 @@ mod tests {
         assert!(!error(Operation::Map, libc::ENOMEM).is_unsupported());
         assert!(error(Operation::Fill, libc::ENOTTY).is_unsupported());
         assert!(error(Operation::Fill, libc::EIO).is_unsupported());
-        // Reading does not bring it back.
+        // The device is gone: a read fails too.
         assert!(!error(Operation::Fill, libc::ENODEV).is_unsupported());
     }
 
     #[test]
-    fn as_an_error_of_io_it_keeps_its_kind_and_its_words() {
+    fn io_error_keeps_kind_and_message() {
         let source = io::Error::from_raw_os_error(libc::EINTR);
         let error = Error::new(Operation::Read, Path::new("/dev/node"), source);
         let message = error.to_string();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What `info` and `list` print.
+//! The output of `info` and `list`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Shape;
 
-/// A device for programs. What the names mean is told in the README.
+/// A device as JSON. The README documents the names.
 #[derive(Serialize)]
 struct Facts<'a> {
     node: String,
@@ -40,7 +40,7 @@ impl<'a> From<&'a Info> for Facts<'a> {
     }
 }
 
-/// A line of `list` for programs.
+/// An element of `list` as JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Listed<'a> {
@@ -48,12 +48,11 @@ enum Listed<'a> {
     Node { node: String, error: String },
 }
 
-/// A path as JSON can have it.
+/// JSON strings are UTF-8, paths need not be.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// What a generator means for whoever uses its numbers.
 fn meaning(generator: Generator) -> &'static str {
     match generator {
         Generator::Libc => "31-bit numbers from a seed: bit 31 is always 0",
@@ -72,7 +71,7 @@ fn yes_or_no(answer: Option<bool>) -> &'static str {
     }
 }
 
-/// Prints what is known of a device.
+/// Prints one device.
 pub fn info(output: &mut impl Write, info: &Info, shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {
@@ -94,10 +93,10 @@ pub fn info(output: &mut impl Write, info: &Info, shape: Shape) -> io::Result<()
     }
 }
 
-/// A node, and what is known of its device.
+/// A node and its device, or why it cannot be queried.
 pub type Entry = (PathBuf, Result<Info, Error>);
 
-/// Prints a line for each node.
+/// Prints all nodes.
 pub fn list(output: &mut impl Write, entries: &[Entry], shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {
@@ -175,12 +174,12 @@ mod tests {
 
     fn printed(print: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
         let mut output = Vec::new();
-        print(&mut output).expect("memory takes all");
+        print(&mut output).expect("writing to memory");
         String::from_utf8(output).expect("text")
     }
 
     #[test]
-    fn a_device_for_people() {
+    fn info_as_text() {
         assert_eq!(
             printed(|output| info(output, &first(), Shape::Text)),
             "node:       /dev/my_rng_driver\n\
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_for_programs() {
+    fn info_as_json() {
         assert_eq!(
             printed(|output| info(output, &first(), Shape::Json)),
             r#"{
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_for_people() {
+    fn list_as_text() {
         assert_eq!(
             printed(|output| list(output, &entries(), Shape::Text)),
             "/dev/my_rng_driver    0000:00:04.0   libc\n\
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_for_programs() {
+    fn list_as_json() {
         let text = printed(|output| list(output, &entries(), Shape::Json));
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value[0]["node"], "/dev/my_rng_driver");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the driver tells of a device, by way of `/proc/self/fdinfo`.
+//! What the driver reports about a device in `/proc/self/fdinfo`.
 
 use std::fmt;
 use std::fs;
@@ -10,25 +10,25 @@ use std::str::FromStr;
 
 use crate::{Error, Operation};
 
-/// What makes a device's numbers.
+/// The generator of a device's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generator {
-    /// What the GNU C library's `rand()` gives after `srand(seed)`: 31 bits, bit 31 is always 0.
+    /// The same as glibc's `rand()` after `srand(seed)`: 31 bits, bit 31 is always 0.
     Libc,
-    /// ChaCha20 under a key made of the seed: 32 bits.
+    /// ChaCha20 with the seed as key: 32 bits.
     ChaCha20,
-    /// The host's own entropy, which takes no seed and never repeats: 32 bits.
+    /// The host's entropy: 32 bits, takes no seed, never repeats.
     Host,
-    /// ChaCha8 under a key made of the seed: 32 bits.
+    /// ChaCha8 with the seed as key: 32 bits.
     ChaCha8,
-    /// xoshiro256++ from a state made of the seed, for simulation: 32 bits.
+    /// xoshiro256++ with a state derived from the seed, for simulation: 32 bits.
     Xoshiro256PlusPlus,
-    /// One that this library does not know, or that of a device too old to say.
+    /// A generator that this library does not know, or a device too old to report it.
     Unknown,
 }
 
 impl Generator {
-    /// The name by which the device's property, the driver and the app know it.
+    /// The name in the device's property `generator`, in the driver and in the app.
     pub fn name(self) -> &'static str {
         match self {
             Self::Libc => "libc",
@@ -40,7 +40,7 @@ impl Generator {
         }
     }
 
-    /// How many bits of each number are random, where that is known; those above are 0.
+    /// How many bits of each number are random; the bits above are 0. `None` if unknown.
     pub fn bits(self) -> Option<u32> {
         match self {
             Self::Libc => Some(31),
@@ -50,7 +50,7 @@ impl Generator {
     }
 
     fn of_name(name: &str) -> Self {
-        // A later driver may know more of them.
+        // A newer driver may know more generators.
         [
             Self::Libc,
             Self::ChaCha20,
@@ -70,34 +70,34 @@ impl fmt::Display for Generator {
     }
 }
 
-/// A device as its driver describes it.
+/// A device as the driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// The node that was asked.
+    /// The path of the node.
     pub node: PathBuf,
-    /// The device's place on the PCI bus, such as `0000:00:04.0`.
+    /// The PCI address, such as `0000:00:04.0`.
     pub device: String,
-    /// The driver that is bound to it; none after an unbinding.
+    /// The driver bound to the device; `None` after unbind.
     pub driver: Option<String>,
-    /// What makes its numbers.
+    /// The generator of its numbers.
     pub generator: Generator,
-    /// Whether the driver offers it to the kernel's own `hw_random`.
+    /// Whether the driver registered the device with the kernel's `hw_random`.
     pub hwrng: bool,
-    /// Whether the device has an engine that writes numbers to memory by itself, for
-    /// [`Device::fill`](crate::Device::fill); `None` if the driver is too old to say.
+    /// Whether the device has the bulk engine, which writes numbers to memory by DMA, for
+    /// [`Device::fill`](crate::Device::fill). `None` if the driver is too old to say.
     pub bulk: Option<bool>,
-    /// How many numbers the driver has taken from it since it was bound.
+    /// How many numbers the driver has read from the device since it was bound.
     pub words: u64,
     /// How many times it was seeded through the driver since then.
     pub seeds: u64,
 }
 
 impl Info {
-    /// Reads the lines that the driver adds to the open file `node`'s fdinfo.
+    /// Parses the lines that the driver adds to the fdinfo of an open file of `node`.
     pub(crate) fn parse(node: &Path, fdinfo: &str, sysfs: &Path) -> Result<Self, Error> {
         let lines = Lines { node, fdinfo };
         let device = lines.value("device")?;
-        // It becomes a part of a path.
+        // `driver` uses it as part of a path.
         if device.is_empty() || device.contains('/') {
             return Err(lines.malformed("device", device));
         }
@@ -117,14 +117,14 @@ impl Info {
     }
 }
 
-/// What is bound to the device, as sysfs has it.
+/// Returns the name of the driver bound to the device, from sysfs.
 fn driver(sysfs: &Path, device: &str) -> Option<String> {
     let link = sysfs.join("bus/pci/devices").join(device).join("driver");
     let target = fs::read_link(link).ok()?;
     Some(target.file_name()?.to_string_lossy().into_owned())
 }
 
-/// The lines of a fdinfo, each a key, a colon, a tab and a value.
+/// The lines of an fdinfo: key, colon, tab, value.
 struct Lines<'a> {
     node: &'a Path,
     fdinfo: &'a str,
@@ -142,7 +142,7 @@ impl<'a> Lines<'a> {
             .map(str::trim)
     }
 
-    /// Of a line that every driver has which has any.
+    /// Returns the value of a line that every driver writes which writes any.
     fn value(&self, key: &str) -> Result<&'a str, Error> {
         self.find(key).ok_or_else(|| {
             Error::new(
@@ -163,7 +163,7 @@ impl<'a> Lines<'a> {
 
     fn number<T: FromStr>(&self, key: &str) -> Result<T, Error> {
         let text = self.value(key)?;
-        // `parse` would take a plus sign.
+        // `parse` accepts a plus sign.
         if text.starts_with('+') {
             return Err(self.malformed(key, text));
         }
@@ -175,8 +175,8 @@ impl<'a> Lines<'a> {
             Operation::Info,
             self.node,
             format!(
-                "the driver says `my_rng-{key}: {}`, which this program does not understand; \
-                 use the driver and the program of one release",
+                "the driver reports `my_rng-{key}: {}`, which this program does not understand; \
+                 use driver and program of the same release",
                 text.escape_default()
             ),
             io::ErrorKind::InvalidData.into(),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_driver_says() {
+    fn all_lines_are_parsed() {
         assert_eq!(
             parse(FDINFO).expect("a good fdinfo"),
             Info {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn generators_by_their_names() {
+    fn generators_by_name() {
         for (name, generator, bits) in [
             ("libc", Generator::Libc, Some(31)),
             ("chacha20", Generator::ChaCha20, Some(32)),
@@ -246,9 +246,8 @@ mod tests {
         assert_eq!(Generator::ChaCha20.to_string(), "chacha20");
     }
 
-    /// Lines that are to come, and their order, do not matter.
     #[test]
-    fn unknown_lines_are_passed_over() {
+    fn unknown_lines_and_the_order_are_ignored() {
         let mut lines: Vec<_> = FDINFO.lines().rev().collect();
         lines.insert(2, "my_rng-words-of-others:\t7");
         lines.insert(0, "my_rng-color:\tgreen");
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_line_means_an_older_driver() {
+    fn missing_line_means_an_older_driver() {
         for key in ["device", "generator", "hwrng", "words", "seeds"] {
             let without: String = FDINFO
                 .lines()
@@ -272,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_from_before_the_engine_is_understood() {
+    fn driver_without_the_bulk_line_is_accepted() {
         let older = FDINFO.replace("my_rng-bulk:\tyes\n", "");
         assert_ne!(older, FDINFO);
         assert_eq!(parse(&older).expect("a good fdinfo").bulk, None);
     }
 
     #[test]
-    fn malformed_lines_are_shown() {
+    fn malformed_lines_are_shown_in_the_error() {
         for (key, text) in [
             ("device", ""),
             ("device", "../../../etc"),
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_is_the_one_that_is_bound() {
+    fn bound_driver_is_read_from_sysfs() {
         let root = tempfile::tempdir().expect("temporary folder");
         let device = root.path().join("bus/pci/devices/0000:00:04.0");
         fs::create_dir_all(&device).expect("device");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Client library of the `my_rng` device, over the character device of its Linux driver.
+//! Client library for the `my_rng` device, over its Linux driver's character device.
 //!
 //! ```no_run
 //! let device = my_rng::Device::open(&my_rng::default_path())?;
@@ -9,16 +9,15 @@
 //! # Ok::<(), my_rng::Error>(())
 //! ```
 //!
-//! [`Device::read_bytes`] and [`Device::fill_bytes`] take many numbers at a time. [`Device::fill`] lends them
-//! where the device has written them, without a copy, if it has an engine for that.
+//! [`Device::read_bytes`] and [`Device::fill_bytes`] take many numbers at a time. [`Device::fill`] returns a slice of
+//! the memory that the device has written, without a copy, if the device has the bulk engine.
 //!
-//! [`DeviceRng`] makes a device whose numbers have all 32 bits (all generators but `libc`) a
-//! generator for `rand` and for whatever else builds on `rand_core`. [`Device::info`] tells which
-//! generator a device has, [`list`] which nodes there are.
+//! [`DeviceRng`] is a generator for `rand` and everything else that builds on `rand_core`. It needs a device whose
+//! numbers have all 32 bits (any generator except `libc`). [`Device::info`] returns a device's generator, [`list`]
+//! the nodes.
 //!
-//! A seeded stream is predictable by design: never make keys or passwords of it.
+//! A seeded stream is predictable by design: never use it for keys or passwords.
 
-// The file is also compiled into the kernel module, whose edition's prelude holds less.
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
 mod diagnosis;
@@ -40,7 +39,7 @@ pub use error::{Error, Operation};
 pub use info::{Generator, Info};
 pub use nodes::list;
 use open_file::OpenFile;
-/// The crate whose traits [`DeviceRng`] has, in the version in which it has them.
+/// The version of `rand_core` whose traits [`DeviceRng`] implements.
 pub use rand_core;
 pub use rng::DeviceRng;
 
@@ -51,11 +50,11 @@ pub fn default_path() -> PathBuf {
 
 /// An open device node.
 ///
-/// All openers of a node share the one stream of its device: whoever reads takes numbers from the
-/// others, and whoever seeds restarts the stream for all.
+/// All openers of a node share the stream of its device: numbers that one reads are gone for the others, and seeding
+/// restarts the stream for all.
 ///
-/// As [`Read`], it is the stream's bytes, as [`read_bytes`](Self::read_bytes) gives them; the errors carry
-/// an [`Error`]. What wraps it, such as a `BufReader`, may take more from the stream than it hands on.
+/// [`Read`] works like [`read_bytes`](Self::read_bytes), and its errors contain an [`Error`]. A wrapper that buffers,
+/// such as `BufReader`, may take more numbers from the stream than it returns.
 #[derive(Debug)]
 pub struct Device {
     node: OpenFile,
@@ -63,7 +62,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the node at `path`, read-write as the classic clients do.
+    /// Opens the node at `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let node =
             OpenFile::open(path).map_err(|source| Error::new(Operation::Open, path, source))?;
@@ -73,35 +72,35 @@ impl Device {
         })
     }
 
-    /// The node that was opened.
+    /// The path of the node.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Restarts the stream from `seed`. A device with the generator [`Generator::Host`] has no seed, and
-    /// goes on as if nothing had been said.
+    /// Restarts the stream from `seed`. A device with [`Generator::Host`] has no seed and ignores it.
     pub fn seed(&self, seed: u32) -> Result<(), Error> {
         self.node
             .seed(seed)
             .map_err(|source| self.error(Operation::Seed, source))
     }
 
-    /// Takes the next number of the stream. Every driver of the device can do this.
+    /// Takes the next number of the stream. Every driver of the device supports this.
     pub fn next_u32(&self) -> Result<u32, Error> {
         self.node
             .rand()
             .map_err(|source| self.error(Operation::Read, source))
     }
 
-    /// Takes numbers from the stream, as little-endian bytes, into `buffer`; returns how many bytes. Those
-    /// are fewer than there is room for if a signal arrived, the device went away, or its host ran out of
-    /// entropy ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 256 bytes of good
-    /// numbers, those taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of
-    /// its last number is lost.
+    /// Takes numbers from the stream into `buffer`, as little-endian bytes, and returns how many bytes. This is one
+    /// `read()` of the node.
     ///
-    /// This is one `read()` of the node, for many numbers at the price of one system call. A driver that has
-    /// none fails with an error that [is unsupported](Error::is_unsupported); any other file than the
-    /// driver's node gives what its own `read()` gives.
+    /// The result is shorter than `buffer` if a signal arrived, the device went away, or the host ran out of entropy
+    /// ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 256 bytes of good numbers, those
+    /// taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of its last number is
+    /// lost.
+    ///
+    /// A driver without `read()` fails with an error that [is unsupported](Error::is_unsupported). If the node is not
+    /// the driver's, this returns whatever the file's `read()` returns.
     pub fn read_bytes(&self, buffer: &mut [u8]) -> Result<usize, Error> {
         let length = self
             .node
@@ -110,15 +109,15 @@ impl Device {
         if length == 0 && !buffer.is_empty() {
             return Err(self.error(Operation::Read, io::ErrorKind::UnexpectedEof.into()));
         }
-        // The driver never does this. Going on would shift all that follows, and nobody would notice.
+        // The driver never does this. If it were accepted, all later numbers would be shifted unnoticed.
         if length < buffer.len() && length % abi::REG_SIZE != 0 {
             return Err(self.error(Operation::Read, io::ErrorKind::InvalidData.into()));
         }
         Ok(length)
     }
 
-    /// Fills `buffer` with the stream's bytes, as [`read_bytes`](Self::read_bytes) gives them, whatever
-    /// signals arrive meanwhile. After an error there is no telling how many numbers were taken.
+    /// Fills `buffer` with bytes of the stream, like [`read_bytes`](Self::read_bytes), and continues after signals.
+    /// After an error it is unknown how many numbers were taken.
     pub fn fill_bytes(&self, buffer: &mut [u8]) -> Result<(), Error> {
         let mut rest = buffer;
         while !rest.is_empty() {
@@ -131,21 +130,19 @@ impl Device {
         Ok(())
     }
 
-    /// How many bytes [`Self::fill`] gives at most.
+    /// The largest length, in bytes, for [`Self::fill`].
     pub const FILL_MAX: usize = abi::BULK_MAX_BYTES;
 
-    /// Takes numbers from the stream, as the little-endian bytes that [`read_bytes`](Self::read_bytes) gives,
-    /// and lends them where the device has written them. It is always all of `length` bytes, of which there
-    /// can be [`FILL_MAX`](Self::FILL_MAX), whatever signals arrive meanwhile; where the length is no multiple
-    /// of four, the rest of the last number is dropped.
+    /// Takes numbers from the stream and returns the memory that the device has written them to: `length`
+    /// little-endian bytes, the same that [`read_bytes`](Self::read_bytes) would return. `length` is at most
+    /// [`FILL_MAX`](Self::FILL_MAX). If it is not a multiple of four, the rest of the last number is dropped. Signals
+    /// do not shorten the result.
     ///
-    /// This saves the copy that a read makes. The first call maps memory, which takes as long as to read some
-    /// hundred kilobytes, so it is for whoever wants much: from a megabyte on it pays. Each `Device` has its
-    /// memory for itself, up to its end, also of those that were opened at the same node.
+    /// This saves the copy that a read makes. The first call maps memory, which takes as long as reading some hundred
+    /// kilobytes, so it pays off from about one megabyte. Each `Device` has its own memory until it is dropped.
     ///
-    /// It needs a device with an engine (see [`Info::bulk`]) and a driver that knows of it. Where one of them
-    /// is not there, or the engine does not work now, the error [is unsupported](Error::is_unsupported), and
-    /// a read is what there is instead:
+    /// It needs a device with the bulk engine (see [`Info::bulk`]) and a driver that supports it. Otherwise, or if the
+    /// engine does not work now, the error [is unsupported](Error::is_unsupported); use a read instead:
     ///
     /// ```no_run
     /// let mut device = my_rng::Device::open(&my_rng::default_path())?;
@@ -162,7 +159,7 @@ impl Device {
     /// # Ok::<(), my_rng::Error>(())
     /// ```
     ///
-    /// What was lent has to be given back before the next call, or the compiler refuses it:
+    /// The result must not be used after the next call; the compiler refuses this:
     ///
     /// ```compile_fail,E0499
     /// let mut device = my_rng::Device::open(&my_rng::default_path())?;
@@ -172,8 +169,8 @@ impl Device {
     /// # Ok::<(), my_rng::Error>(())
     /// ```
     ///
-    /// For those who fork without executing another program, which takes code that is unsafe: both processes
-    /// have the same memory, so only one of them may go on using the `Device`.
+    /// If the process forks without exec, which needs unsafe code, parent and child share the memory: only one of
+    /// them may use the `Device` afterwards.
     pub fn fill(&mut self, length: usize) -> Result<&[u8], Error> {
         if length > Self::FILL_MAX {
             return Err(self.error(Operation::Fill, io::ErrorKind::InvalidInput.into()));
@@ -187,12 +184,12 @@ impl Device {
         Ok(self.filled())
     }
 
-    /// What the last call of [`Self::fill`] gave, once more; nothing if it failed.
+    /// Returns the result of the last [`Self::fill`] again; an empty slice if it failed.
     pub fn filled(&self) -> &[u8] {
         self.node.filled()
     }
 
-    /// What the driver says of the device. Takes no number.
+    /// Queries the driver about the device. Takes no number.
     pub fn info(&self) -> Result<Info, Error> {
         let fdinfo = format!("/proc/self/fdinfo/{}", self.node.number());
         let text = fs::read_to_string(fdinfo)
@@ -200,7 +197,7 @@ impl Device {
         Info::parse(&self.path, &text, Path::new("/sys"))
     }
 
-    /// Makes a generator for `rand` of it, as [`DeviceRng::new`] does.
+    /// Makes it a generator for `rand`, like [`DeviceRng::new`].
     pub fn into_rng(self) -> Result<DeviceRng, Error> {
         DeviceRng::new(self)
     }
@@ -227,7 +224,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// A file is device enough for what goes by `read()`.
+    /// A file, which can stand in for the device as far as `read()` goes.
     pub(crate) fn fake(bytes: &[u8]) -> (Device, tempfile::NamedTempFile) {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(bytes).expect("its contents");
@@ -236,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_come_in_the_lengths_that_the_driver_gives() {
+    fn read_returns_the_length_that_the_driver_returns() {
         let (device, _file) = fake(&[1, 2, 3, 4, 5, 6, 7, 8]);
         let mut buffer = [0; 6];
         assert_eq!(device.read_bytes(&mut []).expect("nothing"), 0);
@@ -246,12 +243,11 @@ mod tests {
         let (device, _file) = fake(&[1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(device.read_bytes(&mut [0; 100]).expect("bytes"), 8);
         let end = device.read_bytes(&mut [0; 100]).expect_err("the end");
-        assert!(end.to_string().contains("it is no my_rng device"), "{end}");
+        assert!(end.to_string().contains("not a my_rng device"), "{end}");
     }
 
-    /// As a reader of whole numbers would lose its place.
     #[test]
-    fn a_number_in_pieces_is_refused() {
+    fn part_of_a_number_is_an_error() {
         let (device, _file) = fake(&[1, 2, 3, 4, 5]);
         let error = device.read_bytes(&mut [0; 8]).expect_err("five bytes");
         assert_eq!(error.operation(), Operation::Read);
@@ -259,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn filling_goes_on_until_all_is_there() {
+    fn fill_bytes_continues_until_the_buffer_is_full() {
         let (device, _file) = fake(&[9; 8]);
         let mut buffer = [0; 8];
         device.fill_bytes(&mut buffer).expect("bytes");
@@ -271,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn as_a_reader_its_errors_keep_their_advice() {
+    fn errors_of_read_keep_their_advice() {
         let (mut device, _file) = fake(&[7; 8]);
         let mut bytes = Vec::new();
         Read::take(&mut device, 8)
@@ -283,9 +279,9 @@ mod tests {
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
     }
 
-    /// It could be mapped, but what was not filled by the driver is never lent: it could change, or go away.
+    /// A regular file could be mapped, but it can be changed or truncated while it is borrowed.
     #[test]
-    fn a_file_that_is_no_node_lends_nothing() {
+    fn regular_file_is_not_mapped() {
         let (mut device, file) = fake(&[1; 8]);
         assert_eq!(device.filled(), []);
         let error = device.fill(8).expect_err("no node");
@@ -293,13 +289,12 @@ mod tests {
         assert!(error.is_unsupported());
         assert_eq!(error.path(), file.path());
         assert_eq!(device.filled(), []);
-        // All else goes on.
         device.fill_bytes(&mut [0; 8]).expect("bytes");
     }
 
     #[test]
-    fn a_node_that_has_no_memory_is_told() {
-        // It cannot be mapped, as that of an older driver.
+    fn node_without_mmap_is_unsupported() {
+        // Cannot be mapped, like the node of an older driver.
         let mut device = Device::open(Path::new("/dev/null")).expect("a node");
         let error = device.fill(8).expect_err("no mmap");
         assert_eq!(error.operation(), Operation::Map);
@@ -308,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_can_be_filled_than_there_is_memory() {
+    fn fill_of_more_than_the_maximum_is_refused() {
         let (mut device, _file) = fake(&[]);
         for length in [Device::FILL_MAX + 1, 1 << 32, usize::MAX] {
             let error = device.fill(length).expect_err("too much");
@@ -318,16 +313,15 @@ mod tests {
         }
     }
 
-    /// As it was before there was memory in it.
     #[test]
-    fn it_goes_to_other_threads() {
-        fn goes<T: Send + Sync>() {}
-        goes::<Device>();
-        goes::<DeviceRng>();
+    fn device_and_rng_are_send_and_sync() {
+        fn check<T: Send + Sync>() {}
+        check::<Device>();
+        check::<DeviceRng>();
     }
 
     #[test]
-    fn a_file_that_is_no_node_tells_nothing() {
+    fn info_of_a_regular_file_is_unsupported() {
         let (device, file) = fake(&[]);
         let error = device.info().expect_err("no my_rng lines");
         assert!(error.is_unsupported());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `my-rng`: the command-line app of the `my_rng` device.
+//! `my-rng`: the command-line app for the `my_rng` device.
 
 mod cli;
 mod commands;
@@ -22,10 +22,10 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals::Stop;
 
-/// As a shell sees a program that SIGPIPE ended.
+/// The exit status that a shell shows for a program killed by SIGPIPE.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-/// What a run has taken and given, whatever its end.
+/// What a run has read and written, also if it failed.
 #[derive(Default)]
 struct Account {
     /// How many numbers were taken by `read`.
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let mut account = Account::default();
     let result = match Cli::try_parse() {
         Ok(cli) => run(&cli, &mut account),
-        // Bad usage goes to stderr; help and version are output like any other, and may fail so.
+        // Bad usage goes to stderr. Help and version go to stdout, and writing them can fail.
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => help.print().map_err(Failure::Output),
     };
@@ -66,7 +66,7 @@ fn complain(failure: &Failure, account: &Account) {
             account.written
         ),
     };
-    // Where stderr fails too, the exit status is all that is left to say it with.
+    // If stderr fails too, only the exit status remains.
     let _ = writeln!(io::stderr(), "my-rng: {failure}{taken}");
 }
 
@@ -76,9 +76,9 @@ fn run(cli: &Cli, account: &mut Account) -> Result<(), Failure> {
     }
     let mut output = BufWriter::with_capacity(commands::PIECE, Output::stdout()?);
     let result = command(cli, &mut output, account);
-    // Also after a failure of the device: the numbers already taken are in the buffer.
+    // Flush also if the device failed: the buffer holds numbers that were taken.
     let flushed = output.flush().map_err(Failure::Output);
-    // What could not be written now is not to be tried again.
+    // `into_parts` drops the buffer without flushing it a second time.
     account.written = output.into_parts().0.written;
     result.and(flushed)
 }
@@ -118,8 +118,7 @@ fn command(cli: &Cli, output: &mut impl Write, account: &mut Account) -> Result<
     }
 }
 
-/// Fails if a seed would have no effect. A driver that does not say which generator the device has is
-/// taken at its word when it seeds.
+/// Fails if the device's generator takes no seed. If the driver does not report the generator, assume that it does.
 fn check_seedable(device: &Device) -> Result<(), Failure> {
     match device.info() {
         Ok(info) if info.generator == Generator::Host => Err(Failure::Seedless(info.node)),
@@ -133,7 +132,7 @@ fn take(
     output: &mut impl Write,
     account: &mut Account,
 ) -> Result<(), Failure> {
-    // Where signals cannot be caught, they end the program as they always do.
+    // If the handlers cannot be installed, signals end the program as usual.
     account.stop = Stop::on_signals().unwrap_or_default();
     let progress = Progress::new(
         amount.bytes,
@@ -159,10 +158,10 @@ fn list(output: &mut impl Write, shape: Shape) -> Result<(), Failure> {
         .collect();
     facts::list(output, &entries, shape)?;
     if entries.is_empty() {
-        // Tells what is missing.
+        // Fails, and its error says what is missing.
         Device::open(&my_rng::default_path())?;
     }
-    // Each by itself, so that all of them are told.
+    // Report every error; `main` reports the one that is returned.
     let mut failures = entries.into_iter().filter_map(|(_, info)| info.err());
     let first = failures.next();
     for error in failures {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The manual page and the shells' completions, made of the command line's definitions.
+//! The manual page and the shell completions, generated from the command line's definitions.
 
 use std::io::{self, Write};
 
@@ -15,19 +15,19 @@ use crate::cli::Cli;
 pub fn completions(output: &mut impl Write, shell: Shell) -> io::Result<()> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
-    // Not to the output at once: clap_complete panics where that fails.
+    // Generate into memory: clap_complete panics if writing fails.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, &name, &mut script);
     let mut script = String::from_utf8(script).map_err(io::Error::other)?;
     if shell == Shell::Bash {
-        // It makes two names of one command if the program's has a hyphen, and so completes nothing
+        // If the program's name has a hyphen, clap_complete uses two names for one command and completes nothing
         // after a subcommand (clap-rs/clap#6421).
         script = script.replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__"));
     }
     output.write_all(script.as_bytes())
 }
 
-/// Prints the manual page: one for all commands, as there are few.
+/// Prints the manual page, one for all commands.
 pub fn page(output: &mut impl Write) -> io::Result<()> {
     let mut command = Cli::command();
     command.build();
@@ -44,9 +44,9 @@ pub fn page(output: &mut impl Write) -> io::Result<()> {
         subcommand(&mut page, command)?;
     }
     help(&mut page, &command, "SH")?;
-    // Every part defines the same string once more.
+    // Every section repeats the preamble.
     let definition = |line: &[u8]| line.starts_with(b".ie ") || line.starts_with(b".el ");
-    // What it leaves out between two others has to be quoted, or the others are taken for it: the date.
+    // clap_mangen leaves the date empty without quotes, so the next argument would be taken for the date.
     let preamble = String::from_utf8(preamble).map_err(io::Error::other)?;
     let (name, section) = (command.get_name(), "1");
     output.write_all(
@@ -73,7 +73,7 @@ fn request(page: &mut Vec<u8>, name: &str, arguments: &[&str]) -> io::Result<()>
 
 fn subcommand(page: &mut Vec<u8>, command: &Command) -> io::Result<()> {
     request(page, "SS", &[command.get_name()])?;
-    // What is the same for all stands above.
+    // The options of all commands are in the page's section OPTIONS.
     let man = Man::new(command.clone().mut_args(|argument| {
         let everywhere = argument.is_global_set() || argument.get_id() == "help";
         argument.hide(everywhere)
@@ -85,7 +85,7 @@ fn subcommand(page: &mut Vec<u8>, command: &Command) -> io::Result<()> {
     help(page, command, "PP")
 }
 
-/// A section of a page of its own, as a part of another.
+/// Appends a rendered section without its heading.
 fn without_heading(
     page: &mut Vec<u8>,
     render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -100,13 +100,13 @@ fn without_heading(
     Ok(())
 }
 
-/// What stands at the end of a help: lines that end in a colon are headings, what is indented stays as it
-/// is, and the rest are paragraphs.
+/// Appends the text after a help: lines that end in a colon become headings, indented lines are printed as they are,
+/// the others become paragraphs.
 fn help(page: &mut Vec<u8>, command: &Command, level: &str) -> io::Result<()> {
     let Some(help) = command.get_after_help() else {
         return Ok(());
     };
-    // A section indents its text by itself.
+    // A section indents its text already; elsewhere RS and RE do.
     let around = |table| match (level, table) {
         ("SH", true) => &["nf"][..],
         ("SH", false) => &["fi"],
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use clap::ValueEnum;
 
-    /// The names of all commands and of all options, with their dashes.
+    /// The names of all commands, and of all options with their dashes.
     fn words() -> Vec<String> {
         let mut command = Cli::command();
         command.build();
@@ -180,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_tells_of_every_command_and_option() {
+    fn manual_page_has_every_command_and_option() {
         let mut page = Vec::new();
-        super::page(&mut page).expect("memory takes all");
+        super::page(&mut page).expect("writing to memory");
         let page = text(page);
-        // What a viewer makes of other letters depends on its locale.
+        // How a viewer shows other characters depends on its locale.
         assert!(page.is_ascii(), "{page}");
         let source = page.replace("\\-", "-");
         let title = concat!(
@@ -215,18 +215,18 @@ mod tests {
         for (opens, closes) in [(".nf\n", ".fi\n"), (".RS", ".RE\n")] {
             assert_eq!(page.matches(opens).count(), page.matches(closes).count());
         }
-        // What is indented in the help.
-        assert!(source.contains("\n141  whoever read the output"), "{page}");
+        // Indented in the help.
+        assert!(source.contains("\n141  the reader of the output"), "{page}");
     }
 
     #[test]
-    fn completions_tell_of_every_command_and_option() {
+    fn completions_have_every_command_and_option() {
         for shell in Shell::value_variants() {
             let mut script = Vec::new();
-            completions(&mut script, *shell).expect("memory takes all");
+            completions(&mut script, *shell).expect("writing to memory");
             let script = text(script);
             for word in words() {
-                // Some shells take the dashes for understood.
+                // Some shells' scripts have option names without dashes.
                 let word = word.trim_start_matches('-');
                 assert!(script.contains(word), "no {word} in {shell}'s");
             }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::abi;
 use crate::{Error, Operation};
 
-/// The driver's nodes, one for each device, in the order of their numbers. There is none without a device
-/// or without the driver; opening [`default_path`](crate::default_path) then tells why.
+/// Lists the driver's nodes, one per device, sorted by number. The list is empty without a device or without the
+/// driver; the error of opening [`default_path`](crate::default_path) then says why.
 pub fn list() -> Result<Vec<PathBuf>, Error> {
     list_in(Path::new("/dev"))
 }
@@ -21,7 +21,7 @@ fn list_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     for entry in fs::read_dir(folder).map_err(error)? {
         let entry = entry.map_err(error)?;
         let number = entry.file_name().to_str().and_then(number);
-        // One that goes away meanwhile is none.
+        // A node that is removed meanwhile is skipped.
         let is_node = |path: &Path| {
             fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_char_device())
         };
@@ -35,15 +35,15 @@ fn list_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(nodes.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The number of the driver's node of that name: the name of the first has none in it, those of the others the
-/// numbers from 1 up.
+/// Returns the number of the driver's node with this file name: 0 for the first, whose name has no number, then 1
+/// and up. Returns `None` if it is not a name of the driver's.
 pub(crate) fn number(name: &str) -> Option<u32> {
     let digits = name.strip_prefix(abi::NODE_NAME)?;
     if digits.is_empty() {
         return Some(0);
     }
     let number: u32 = digits.parse().ok()?;
-    // No plus sign, no leading zeros, and no number for the first.
+    // Refuse a plus sign, leading zeros and 0, which the driver never uses.
     (number > 0 && number.to_string() == digits).then_some(number)
 }
 
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn only_character_devices_count_and_in_their_order() {
+    fn character_devices_are_listed_in_order() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = |name: &str| folder.path().join(name);
         for node in [
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_read_is_told() {
+    fn unreadable_directory_is_an_error() {
         let error = list_in(Path::new("/nonexistent")).expect_err("no folder");
         assert!(
             error

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A file that is open on the driver's node: its ioctls, and the memory that the device fills for it. The
-//! only unsafe code of the app.
+//! An open file of the driver's node: its ioctls, and the mapped memory that the device fills. This is the only
+//! unsafe code of the app.
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -14,11 +14,11 @@ use std::slice;
 
 use crate::abi::{BULK_MAX_BYTES, IOCTL_FILL, IOCTL_RAND, IOCTL_SEED, REG_SIZE};
 
-/// An open file, and its memory once that is mapped.
+/// An open file, and its mapped memory once `map` has succeeded.
 ///
 /// # Invariants
 ///
-/// Nobody else has the file, and it is mapped nowhere but in `memory`. So the descriptor is never lent out.
+/// No other code has this open file (the descriptor is never handed out), and its only mapping is `memory`.
 #[derive(Debug)]
 pub struct OpenFile {
     file: File,
@@ -26,19 +26,19 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens the node at `path`, read-write as the classic clients do.
+    /// Opens the node at `path`, read-write like the classic clients.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        // INVARIANT: It is new, and a program that this one executes does not get it.
+        // INVARIANT: The file was just opened, close-on-exec, and is not mapped yet.
         Ok(Self { file, memory: None })
     }
 
-    /// The number by which `/proc` knows it.
+    /// The descriptor's number, for `/proc/self/fdinfo`.
     pub fn number(&self) -> i32 {
         self.file.as_raw_fd()
     }
 
-    /// What the file's own `read()` gives.
+    /// Calls the file's `read()`.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.file).read(buffer)
     }
@@ -47,8 +47,8 @@ impl OpenFile {
     pub fn rand(&self) -> io::Result<u32> {
         let mut word = 0_u32;
         let node = self.file.as_raw_fd();
-        // SAFETY: `word` is valid for the one u32 that the command stores, and outlives the call. A
-        // node of another driver keeps to those four bytes too, for the command's number states them.
+        // SAFETY: The command writes one u32, for which `word` is valid, and `word` outlives the call. Another
+        // driver also writes no more, because the command's number encodes a size of four bytes.
         checked(unsafe { libc::ioctl(node, IOCTL_RAND as libc::Ioctl, &raw mut word) })?;
         Ok(word)
     }
@@ -56,85 +56,84 @@ impl OpenFile {
     /// Restarts the stream from `seed`.
     pub fn seed(&self, seed: u32) -> io::Result<()> {
         let node = self.file.as_raw_fd();
-        // SAFETY: `seed` is valid for the one u32 that the command reads, and outlives the call.
+        // SAFETY: The command reads one u32, for which `seed` is valid, and `seed` outlives the call.
         checked(unsafe { libc::ioctl(node, IOCTL_SEED as libc::Ioctl, &raw const seed) })
     }
 
-    /// Maps the file's memory, unless that is done.
+    /// Maps the file's memory on the first call.
     pub fn map(&mut self) -> io::Result<()> {
         if self.memory.is_none() {
-            // INVARIANT: It was mapped nowhere.
+            // INVARIANT: There was no mapping before.
             self.memory = Some(Memory::map(&self.file)?);
         }
         Ok(())
     }
 
-    /// Has the first `length` bytes of the memory filled with the stream's next numbers. The memory has to
-    /// be mapped, and to have as many bytes. Where this fails, nothing is filled.
+    /// Fills the first `length` bytes of the memory with the next numbers. The memory must be mapped and must have
+    /// this size. After an error, `filled` is empty.
     pub fn fill(&mut self, length: usize) -> io::Result<()> {
         let Some(memory) = &mut self.memory else {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         };
         memory.filled = 0;
-        // In whole numbers; a length that is no u32 is too much for the driver in any case.
+        // The driver takes whole numbers. A length above `u32::MAX` is more than it accepts in any case.
         let whole = u32::try_from(length.next_multiple_of(REG_SIZE)).unwrap_or(u32::MAX);
         let part = [0_u32, whole];
         let node = self.file.as_raw_fd();
-        // SAFETY: `part` is valid for the two u32 that the command reads, and outlives the call. The command
-        // writes to the file's memory, which is mapped nowhere but in `memory` (by the type's invariant);
-        // there nobody looks at it now, for it is borrowed exclusively.
+        // SAFETY: The command reads two u32, for which `part` is valid, and `part` outlives the call. It also
+        // writes to the file's memory. By the type's invariant `memory` is the only mapping, and `&mut self`
+        // excludes any slice of it.
         let fill =
             || checked(unsafe { libc::ioctl(node, IOCTL_FILL as libc::Ioctl, &raw const part) });
-        // A signal that came before it was our turn: nothing was taken yet.
+        // EINTR: a signal arrived while the driver waited for the device; no number was taken.
         while let Err(error) = fill() {
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
         }
-        // INVARIANT: The driver has taken the length, so no more than the memory has.
+        // INVARIANT: The driver has filled `length` bytes of its own pages.
         memory.filled = length.min(BULK_MAX_BYTES);
         Ok(())
     }
 
-    /// What [`Self::fill`] has filled, if it was the last to be called and has not failed.
+    /// Returns what the last [`Self::fill`] has filled; an empty slice if it failed.
     pub fn filled(&self) -> &[u8] {
         match &self.memory {
-            // SAFETY: So many bytes are mapped for reading, by the invariant of `Memory`, as long as `memory`
-            // is borrowed. Nobody can write to them meanwhile. The driver does it for `fill` only, which
-            // somebody would need the file for, and that nobody has but `self`, which is borrowed, too. The
-            // mapping is for reading, and there is no other. A process that was forked has the file and the
-            // mapping as well, but code that is safe cannot go on in it.
+            // SAFETY: By the invariant of `Memory`, `filled` bytes at `start` are mapped readable, and they stay
+            // mapped while `memory` is borrowed. They do not change during that time: the driver writes only for
+            // `fill`, which needs `&mut self`, since by the type's invariant no other code has the file. The
+            // mapping is read-only and the only one. A forked child shares both, but safe code cannot fork.
             Some(memory) => unsafe { slice::from_raw_parts(memory.start.as_ptr(), memory.filled) },
             None => &[],
         }
     }
 }
 
-/// A file's memory, mapped for reading until this is dropped.
+/// A read-only mapping of a file's memory, unmapped on drop.
 ///
 /// # Invariants
 ///
-/// `start` leads to [`BULK_MAX_BYTES`] bytes that are mapped. The first `filled` of them are the driver's
-/// own pages, which do not go away under the mapping; those of another file might.
+/// `start` points to a mapping of [`BULK_MAX_BYTES`] bytes. `filled` is at most that. The first `filled` bytes are
+/// the driver's pages, which stay valid while mapped (pages of a regular file could be truncated).
 #[derive(Debug)]
 struct Memory {
     start: NonNull<u8>,
     filled: usize,
 }
 
-// SAFETY: It is reached by its address from all threads alike, and belongs to none.
+// SAFETY: The mapping belongs to the process, not to a thread, and any thread may unmap it.
 unsafe impl Send for Memory {}
 
-// SAFETY: With a shared reference it can only be read.
+// SAFETY: A shared reference gives only read access.
 unsafe impl Sync for Memory {}
 
 impl Memory {
     fn map(file: &File) -> io::Result<Self> {
-        // Another file could be cut off under its mapping, or be written to.
+        // A regular file could be truncated or written to while it is mapped.
         if !file.metadata()?.file_type().is_char_device() {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
-        // SAFETY: The kernel chooses a place where nothing else is mapped.
+        // SAFETY: With a null address the kernel chooses a free range, so no existing mapping is replaced.
         let start = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -149,20 +148,20 @@ impl Memory {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        // INVARIANT: It is mapped, and nothing is filled.
+        // INVARIANT: `BULK_MAX_BYTES` bytes at `start` are mapped, none are filled.
         Ok(Self { start, filled: 0 })
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: `map` has mapped it, and whoever looked at it had borrowed this. An error would leave it
-        // mapped, which does no harm.
+        // SAFETY: `start` and the length are those of the mapping that `map` created. Slices of it borrow `self`,
+        // so none exists any more. After an error it stays mapped, which is harmless.
         unsafe { libc::munmap(self.start.as_ptr().cast(), BULK_MAX_BYTES) };
     }
 }
 
-/// What an ioctl that gives 0 or fails has to say.
+/// Converts the result of an ioctl.
 fn checked(status: libc::c_int) -> io::Result<()> {
     if status < 0 {
         return Err(io::Error::last_os_error());

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! How far a long read has come.
+//! The progress bar of a long read.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// What is drawn: the whole line has less than 80 columns.
+/// The line is less than 80 columns wide.
 const TEMPLATE: &str = "{bar:20} {percent:>3}% {binary_bytes} of {binary_total_bytes}, \
                         {binary_bytes_per_sec}, {eta} left";
 
-/// A bar on standard error, or nothing. It is gone when this is dropped.
+/// A bar on stderr, or nothing. The bar is cleared on drop.
 #[derive(Debug)]
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Nothing.
+    /// No bar.
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// For a read of so many of the stream's bytes, which come in pieces. A bar is drawn where somebody sees
-    /// it and nothing else is printed at the same place, and only for what takes more than one piece.
+    /// For a read of `bytes` bytes in pieces of `piece`. Draws a bar only if the read takes more than one piece,
+    /// stderr is a terminal, and the numbers are not printed to a terminal too.
     pub fn new(
         bytes: u128,
         piece: usize,
@@ -34,7 +34,7 @@ impl Progress {
         Self(Some(bar(length, ProgressDrawTarget::stderr())))
     }
 
-    /// So many bytes more have come.
+    /// Reports that `bytes` more bytes were read.
     pub fn advance(&self, bytes: usize) {
         if let Some(bar) = &self.0 {
             bar.inc(bytes as u64);
@@ -51,7 +51,7 @@ impl Drop for Progress {
 }
 
 fn bar(length: u64, target: ProgressDrawTarget) -> ProgressBar {
-    // The tests would show an invalid template.
+    // The template is constant and tested, so the fallback is never used.
     let style = ProgressStyle::with_template(TEMPLATE)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=>.");
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_terminal_that_is_free_has_a_bar() {
+    fn bar_needs_stderr_and_not_stdout_on_a_terminal() {
         let long = PIECE as u128 + 1;
         assert!(drawn(long, false, true));
         assert!(drawn(u128::MAX, false, true));
@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_at_once_has_none() {
+    fn short_reads_have_no_bar() {
         for bytes in [0, 4, PIECE as u128] {
             assert!(!drawn(bytes, false, true), "{bytes}");
         }
     }
 
     #[test]
-    fn the_bar_tells_how_far_how_fast_and_how_long() {
+    fn bar_shows_progress_rate_and_time_left() {
         let terminal = InMemoryTerm::new(4, 80);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let progress = Progress(Some(bar(1 << 30, target)));

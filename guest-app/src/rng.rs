@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device as a generator for `rand` and its kin.
+//! The device as a generator for `rand_core`.
 
 use std::io;
 
@@ -8,10 +8,10 @@ use rand_core::TryRng;
 
 use crate::{Device, Error, Generator, Operation};
 
-/// A device as a random number generator in the sense of `rand_core`.
+/// A device as a random number generator for `rand_core`.
 ///
-/// Any call can fail, for a device can be unplugged; so it is a [`TryRng`]. Where a panic is good enough
-/// an answer to that, [`rand_core::UnwrapErr`] makes a [`Rng`](rand_core::Rng) of it, which `rand` takes:
+/// Any call can fail because the device can be unplugged, so it implements [`TryRng`]. If a panic is acceptable,
+/// [`rand_core::UnwrapErr`] turns it into an [`Rng`](rand_core::Rng), which `rand` needs:
 ///
 /// ```no_run
 /// use rand::RngExt;
@@ -26,25 +26,23 @@ use crate::{Device, Error, Generator, Operation};
 /// # Ok::<(), my_rng::Error>(())
 /// ```
 ///
-/// It is the device's one stream, word for word: `try_next_u32` takes one word, `try_next_u64` two, the
-/// low one first, and `try_fill_bytes` as many as it needs, little-endian, where the rest of the last one
-/// is dropped. After [`Device::seed`] the same calls give the same numbers on every machine, as long as
-/// nobody else has the device open.
+/// The words are those of the device's stream: `try_next_u32` takes one, `try_next_u64` two (the low one first), and
+/// `try_fill_bytes` as many as it needs, little-endian; the rest of the last word is dropped. After [`Device::seed`]
+/// the same calls return the same numbers on every machine, unless another program also uses the device.
 ///
-/// It is no `CryptoRng`, and never make keys or passwords of it: whoever knows the seed, which has 32 bits,
-/// knows all that follows. Not even the generator `host` is meant for that: it gives 0 where the host has
-/// nothing to give, and numbers that repeat where QEMU was started so that they do (`-seed`). Keys are what the
-/// kernel's own generator is for, which mixes it with other sources.
+/// It is not a `CryptoRng`: never use it for keys or passwords. The seed has 32 bits, and all numbers follow from it.
+/// The generator `host` is not meant for keys either: it returns 0 if the host has no entropy, and its numbers repeat
+/// if QEMU was started with `-seed`. Use the kernel's generator for keys; it mixes many sources.
 #[derive(Debug)]
 pub struct DeviceRng {
     device: Device,
 }
 
 impl DeviceRng {
-    /// Takes over a device whose numbers are known to have all 32 bits.
+    /// Uses a device that reports a generator with 32-bit numbers.
     ///
-    /// One with the generator `libc` is refused: bit 31 of its numbers is always 0, so whatever is drawn
-    /// from them would be wrong (of `random::<bool>()` always the same), and no call would ever fail.
+    /// The generator `libc` is refused: bit 31 of its numbers is always 0, so results would be silently wrong
+    /// (`random::<bool>()` would always return the same value).
     pub fn new(device: Device) -> Result<Self, Error> {
         let info = device.info()?;
         if let Some(advice) = refusal(info.generator) {
@@ -58,24 +56,24 @@ impl DeviceRng {
         Ok(Self::assume_uniform(device))
     }
 
-    /// Takes over a device without asking, for one that is known by other means to give all 32 bits, such
-    /// as a classic device of two registers.
+    /// Uses a device without checking its generator. For a device that does not report it, such as the classic one
+    /// with two registers, but is known to give all 32 bits.
     pub fn assume_uniform(device: Device) -> Self {
         Self { device }
     }
 
-    /// The device, to seed it again or to ask it something.
+    /// The device, for example to seed it again.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The device itself.
+    /// Returns the device.
     pub fn into_device(self) -> Device {
         self.device
     }
 }
 
-/// Why a device with this generator is none for `rand`.
+/// Returns why a device with this generator cannot be used with `rand`, or `None` if it can.
 fn refusal(generator: Generator) -> Option<&'static str> {
     match generator {
         Generator::ChaCha20
@@ -83,13 +81,13 @@ fn refusal(generator: Generator) -> Option<&'static str> {
         | Generator::ChaCha8
         | Generator::Xoshiro256PlusPlus => None,
         Generator::Libc => Some(
-            "bit 31 of what its generator `libc` gives is always 0; start QEMU with \
+            "bit 31 of every number of its generator `libc` is 0; start QEMU with \
              `-device my_rng,generator=chacha20`",
         ),
         Generator::Unknown => Some(
-            "it does not say which generator it has, for it is a classic device of two registers, or newer than its driver; start \
-             a QEMU of the same release, or say DeviceRng::assume_uniform if you know that it gives all 32 \
-             bits",
+            "it does not report its generator (it is a classic device with two registers, or newer than the \
+             driver); start a QEMU of the same release, or use DeviceRng::assume_uniform if you know that \
+             all 32 bits are random",
         ),
     }
 }
@@ -131,20 +129,20 @@ mod tests {
     }
 
     #[test]
-    fn words_are_those_of_the_stream() {
+    fn next_u32_returns_the_words_of_the_stream() {
         let (mut rng, _file) = rng();
         assert_eq!(WORDS.map(|_| rng.next_u32()), WORDS);
     }
 
     #[test]
-    fn two_words_make_a_long_one_the_low_one_first() {
+    fn next_u64_takes_two_words_the_low_one_first() {
         let (mut rng, _file) = rng();
         assert_eq!(rng.next_u64(), 0x0f7e_17d0_fa1f_b902);
         assert_eq!(rng.next_u32(), WORDS[2]);
     }
 
     #[test]
-    fn bytes_are_those_of_the_words_and_the_last_one_s_rest_is_dropped() {
+    fn fill_bytes_takes_whole_words() {
         let (mut rng, _file) = rng();
         let mut bytes = [0; 8];
         rng.fill_bytes(&mut bytes);
@@ -154,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn rand_draws_from_it() {
+    fn works_with_rand() {
         let (mut rng, _file) = rng();
         let dice: Vec<u32> = (0..5).map(|_| rng.random_range(1..=6)).collect();
-        // Of each word the high bits: word * 6 / 2^32 + 1.
+        // rand uses the high bits of each word: word * 6 / 2^32 + 1.
         let expected = WORDS.map(|word| ((u64::from(word) * 6) >> 32) as u32 + 1);
         assert_eq!(dice, expected);
     }
 
     #[test]
-    fn the_end_of_the_device_is_an_error() {
+    fn device_that_is_gone_is_an_error() {
         let (mut rng, _file) = rng();
         rng.fill_bytes(&mut [0; 20]);
         assert_eq!(
@@ -175,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn only_full_words_are_uniform() {
+    fn only_32_bit_generators_are_accepted() {
         assert_eq!(refusal(Generator::ChaCha20), None);
         assert_eq!(refusal(Generator::ChaCha8), None);
         assert_eq!(refusal(Generator::Xoshiro256PlusPlus), None);
         assert_eq!(refusal(Generator::Host), None);
         for (generator, reason) in [
             (Generator::Libc, "bit 31"),
-            (Generator::Unknown, "does not say"),
+            (Generator::Unknown, "does not report"),
         ] {
             let refusal = refusal(generator).expect("a refusal");
             assert!(refusal.contains(reason), "{refusal}");
@@ -191,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_tells_nothing_is_refused() {
+    fn device_without_info_is_refused() {
         let (device, _file) = fake(&[]);
-        let error = device.into_rng().expect_err("no telling");
+        let error = device.into_rng().expect_err("no info");
         assert_eq!(error.operation(), Operation::Info);
         assert!(error.is_unsupported());
     }

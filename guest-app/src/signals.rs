@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Being asked to stop (Ctrl-C, `kill`, a terminal that is closed), so that what was taken from the stream
-//! is still written.
+//! Stops a read on SIGINT, SIGTERM or SIGHUP, so that the numbers already taken are still written.
 
 use std::fs;
 use std::io;
@@ -11,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-/// Whether this program was asked to stop, and by which signal.
+/// Whether a signal asked the app to stop, and which.
 #[derive(Debug, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
@@ -19,9 +18,9 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// From now on, the first of the signals only asks. The second ends the program at once, whatever it
-    /// waits for. One that whoever started the program had it ignore, as a shell does with SIGINT for what
-    /// runs in the background, and nohup with SIGHUP, stays ignored.
+    /// Installs the handlers. The first signal only sets a flag; the second one ends the program at once, for example
+    /// if it hangs in a write. A signal that is already ignored stays ignored: a shell ignores SIGINT for background
+    /// jobs, and nohup ignores SIGHUP.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::default();
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
@@ -29,7 +28,7 @@ impl Stop {
             if ignored & (1 << (signal - 1)) != 0 {
                 continue;
             }
-            // In this order: the first signal must not find its own mark.
+            // In this order: otherwise the first signal would find the flag that it has just set.
             flag::register_conditional_default(signal, Arc::clone(&stop.asked))?;
             flag::register(signal, Arc::clone(&stop.asked))?;
             flag::register_usize(
@@ -41,23 +40,23 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether a signal came.
+    /// Whether a signal arrived.
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Ends the program as the signal would have, so that whoever started it sees what it was; returns
-    /// if none came.
+    /// Ends the program by the signal's default action, so that the parent sees the signal. Returns if no signal
+    /// arrived.
     pub fn end(&self) {
         let signal = self.signal.load(Ordering::SeqCst);
         if let Ok(signal @ 1..) = i32::try_from(signal) {
-            // Where that fails, the exit status of a failure has to do.
+            // If this fails, the app exits with status 1.
             let _ = low_level::emulate_default_handler(signal);
         }
     }
 }
 
-/// The set of signals that a process ignores, from its status.
+/// Returns the set of ignored signals from the text of `/proc/self/status`.
 fn ignored(status: &str) -> u64 {
     status
         .lines()
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_set_of_what_is_ignored() {
+    fn ignored_signals_are_parsed() {
         let status =
             "Name:\tmy-rng\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001002\nSigCgt:\t0\n";
         assert_eq!(ignored(status), 1 << (SIGINT - 1) | 1 << (13 - 1));

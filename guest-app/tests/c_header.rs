@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The header for C programs: that it is the one that `abi/my_rng_abi.rs` makes, and that a C compiler reads
-//! the same numbers from it.
+//! The C header is up to date with `abi/my_rng_abi.rs`, and a C compiler gets the same numbers from it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,12 +25,12 @@ fn header() -> String {
 fn the_header_is_up_to_date() {
     assert!(
         header() == generator::header(),
-        "guest-app/include/my_rng.h is not what abi/my_rng_abi.rs makes: say\n    \
+        "guest-app/include/my_rng.h is out of date with abi/my_rng_abi.rs: run\n    \
          cargo run -p my-rng --example c-header >guest-app/include/my_rng.h"
     );
 }
 
-/// Every macro of the header that stands for a number, and that number in Rust.
+/// Every macro that is a number, and that number in Rust.
 fn numbers() -> Vec<(&'static str, u64)> {
     vec![
         ("PCI_VENDOR_ID", abi::PCI_VENDOR_ID.into()),
@@ -76,7 +75,7 @@ fn numbers() -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// A program that prints what the macros are to C.
+/// Returns a C program that prints the macros' values, and the output that it should have.
 fn program() -> (String, String) {
     let mut lines: Vec<_> = numbers()
         .into_iter()
@@ -115,7 +114,7 @@ fn c_reads_the_same_numbers_from_it() {
     );
     let (program, expected) = program();
     fs::write(&source, program).expect("the program");
-    // The strictest and oldest that a program may want.
+    // The header must compile in strict, old C.
     let compiled = Command::new("cc")
         .args(["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(include())
@@ -123,16 +122,16 @@ fn c_reads_the_same_numbers_from_it() {
         .arg(&executable)
         .arg(&source)
         .output()
-        .expect("a C compiler, which Rust needs to link with, too");
+        .expect("a C compiler, which Rust needs as its linker anyway");
     let errors = String::from_utf8_lossy(&compiled.stderr);
     assert!(compiled.status.success(), "{errors}");
     let printed = Command::new(executable).output().expect("the program runs");
     assert_eq!(String::from_utf8_lossy(&printed.stdout), expected);
 }
 
-/// What a later change adds to the header has to be added to the check above.
+/// Fails if a macro was added to the header and not to `numbers`.
 #[test]
-fn no_macro_goes_unchecked() {
+fn every_macro_is_checked() {
     let (program, _) = program();
     let header = header();
     let macros = header

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The app as its user meets it, on a machine without the device.
+//! The app's command line, on a machine without the device.
 
 use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
-/// What prints without a device.
+/// Command lines that print something without a device.
 const PRINTING: [&[&str]; 6] = [
     &["--help"],
     &["--version"],
@@ -34,7 +34,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn both_helps_teach() {
+fn help_has_examples_and_exit_statuses() {
     for help in ["-h", "--help"] {
         let (code, stdout, stderr) = run(&[help]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
@@ -52,7 +52,7 @@ fn both_helps_teach() {
         ("read", "little-endian"),
         ("read", "K or KiB is 1024"),
         ("info", "generator"),
-        ("list", "place on the PCI bus"),
+        ("list", "PCI address"),
         ("completions", "bash-completion"),
     ] {
         let (code, stdout, _) = run(&[command, "-h"]);
@@ -77,7 +77,7 @@ fn bad_usage_is_status_2_on_stderr() {
         (&["seed", "ten"], "not a number"),
         (&["read", "many"], "not a number"),
         (&["read", "--format", "octal"], "dec, hex, json, raw"),
-        (&["read", "--bytes", "lots"], "no such unit"),
+        (&["read", "--bytes", "lots"], "unknown unit"),
         (&["read", "--bytes", "1GB"], "1G"),
         (&["read", "--bytes", "-1"], "no sign"),
         (&["read", "--bytes", "16777216T"], "too large"),
@@ -89,7 +89,7 @@ fn bad_usage_is_status_2_on_stderr() {
         (&["read", "--seed", "4294967296"], "0xffffffff"),
         (&["--seed", "x"], "not a number"),
         (&["--seed", "1", "read"], "after `read`"),
-        (&["--seed", "1", "list"], "goes with `read`"),
+        (&["--seed", "1", "list"], "only with `read`"),
         (&["info", "--format", "hex"], "text, json"),
         (&["list", "--format", "raw"], "text, json"),
         (&["completions"], "<SHELL>"),
@@ -104,7 +104,7 @@ fn bad_usage_is_status_2_on_stderr() {
 }
 
 #[test]
-fn a_missing_node_is_one_line_with_the_mend() {
+fn missing_node_error_is_one_line_with_a_fix() {
     for command in [
         &[][..],
         &["--seed", "1"],
@@ -126,12 +126,12 @@ fn a_missing_node_is_one_line_with_the_mend() {
 }
 
 #[test]
-fn other_nodes_and_files_are_told_from_the_device() {
+fn other_nodes_and_files_are_rejected() {
     for (arguments, doing) in [
         (&["--device", "/dev/null"][..], "seed"),
         (&["--device", "/dev/null", "seed", "1"], "seed"),
         (&["--device", "/dev/null", "read"], "read from"),
-        // It would give bytes, if it were asked for them.
+        // /dev/zero could be read, but the first number is taken by the driver's ioctl.
         (
             &["--device", "/dev/zero", "read", "--bytes", "1M"],
             "read from",
@@ -142,8 +142,8 @@ fn other_nodes_and_files_are_told_from_the_device() {
         assert_eq!(
             stderr,
             format!(
-                "my-rng: cannot {doing} {}: it is no my_rng device; name the driver's node \
-                 (/dev/my_rng_driver is the first device's)\n",
+                "my-rng: cannot {doing} {}: it is not a my_rng device; use the driver's node \
+                 (/dev/my_rng_driver for the first device)\n",
                 arguments[1]
             )
         );
@@ -154,10 +154,10 @@ fn other_nodes_and_files_are_told_from_the_device() {
         stderr.starts_with("my-rng: cannot get information on /dev/null: "),
         "{stderr}"
     );
-    assert!(stderr.contains("name the driver's node"), "{stderr}");
+    assert!(stderr.contains("use the driver's node"), "{stderr}");
     let (code, _, stderr) = run(&["--device", "/"]);
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("/ is no device node"), "{stderr}");
+    assert!(stderr.contains("/ is not a device node"), "{stderr}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_manual_page_and_the_completions_are_printed() {
 }
 
 #[test]
-fn bash_completes_with_them() {
+fn bash_completes_the_command_line() {
     for (line, expected) in [
         ("re", &["read"][..]),
         ("read --by", &["--bytes"]),
@@ -202,11 +202,10 @@ fn bash_completes_with_them() {
     }
 }
 
-/// Without a device only this is output.
 #[test]
-fn a_broken_pipe_ends_it_quietly() {
+fn broken_pipe_ends_the_app_quietly() {
     for arguments in PRINTING {
-        // A socket whose other end is closed answers EPIPE, as a pipe does.
+        // Writing to a socket whose peer has closed fails with EPIPE, as with a pipe.
         let (output, reader) = UnixStream::pair().expect("a pair of sockets");
         drop(reader);
         let output = my_rng(arguments)
@@ -219,7 +218,7 @@ fn a_broken_pipe_ends_it_quietly() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn full_disk_is_reported() {
     for arguments in PRINTING {
         let full = OpenOptions::new()
             .write(true)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Inline functions of the kernel's headers, which Rust code can only call as
- * functions, and which the kernel's own helpers for Rust lack. gaps.rs wraps
- * them.
+ * Wrappers of inline functions, which bindgen cannot bind and the kernel's
+ * rust/helpers lack. gaps.rs uses them.
  */
 
 #include <linux/dma-map-ops.h>
@@ -16,8 +15,8 @@ void my_rng_memzero_explicit(void *at, size_t length)
 }
 
 /*
- * Memory that the device writes to must begin and end at multiples of this,
- * or what else is in the same cache lines can get lost.
+ * Memory that the device writes to must begin and end at multiples of this.
+ * Otherwise other data in the same cache lines can get lost.
  */
 unsigned int my_rng_dma_alignment(struct device *dev)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A misc device that knows what it is the node of.
+//! A misc device with private data.
 
 use core::marker::PhantomData;
 use kernel::{
@@ -15,43 +15,42 @@ use kernel::{
     sync::Arc,
 };
 
-/// A file that is open on a [`Node`].
+/// An open file of a [`Node`].
 pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
-    /// What the node is the node of.
+    /// The private data of the node.
     type Target: Send + Sync + 'static;
 
-    /// Opens one.
+    /// Opens the node.
     fn open(target: Arc<Self::Target>) -> impl PinInit<Self, Error>;
 
-    /// Answers an ioctl on `file`, whose argument is a pointer.
+    /// Handles an ioctl whose argument is a pointer.
     fn ioctl(&self, file: &File, command: u32, argument: UserPtr) -> Result<isize>;
 
-    /// Answers a read, wherever in the file; returns how many bytes were handed over.
+    /// Handles a read at any position. Returns how many bytes were stored.
     fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize>;
 
     /// Maps the file into a program's memory.
     fn mmap(&self, vma: &VmaNew) -> Result;
 
-    /// Adds lines to what `/proc/PID/fdinfo` says of the file.
+    /// Adds lines to the file's `/proc/PID/fdinfo`.
     fn show_fdinfo(&self, to: &SeqFile);
 }
 
-/// A node under `/dev`, from its registration to its drop, that knows what it is the node of.
+/// A node under `/dev` with private data, from `register` to drop.
 ///
-/// A misc device has no private data, so that `open` is told which one it is called for and nothing
-/// more. Here the registration is embedded in what has the data, and `open` finds the one from the
-/// other.
+/// `MiscDevice::open` gets only the registration, which has no private data. So the registration is a field of the
+/// struct that has the data, and `open` finds the struct with `container_of!`.
 #[pin_data]
 pub(crate) struct Node<F: NodeFile> {
-    // `open` uses `target`, from the registration of `misc` to its end. So `misc` is dropped before
-    // `target` (the order here) and made after it (the order in `register`).
+    // `open` uses `target` while `misc` is registered. So `misc` must be dropped before `target` (fields drop in this
+    // order) and initialized after it (the order in `register`).
     #[pin]
     misc: MiscDeviceRegistration<OpenNode<F>>,
     target: Arc<F::Target>,
 }
 
 impl<F: NodeFile> Node<F> {
-    /// Makes a node of this name for `target`.
+    /// Registers the node `name` for `target`.
     pub(crate) fn register(
         name: &'static CStr,
         target: Arc<F::Target>,
@@ -63,13 +62,12 @@ impl<F: NodeFile> Node<F> {
     }
 }
 
-/// The type of the files that are open on a [`Node`].
+/// The file operations of a [`Node`].
 ///
 /// # Invariants
 ///
-/// A `MiscDeviceRegistration<OpenNode<F>>` is always the field `misc` of a `Node<F>`, and registered
-/// only while the field `target` is initialized: this type is private to this file, in which only
-/// [`Node::register`] makes a registration of it.
+/// A `MiscDeviceRegistration<OpenNode<F>>` is always the field `misc` of a `Node<F>`, and is registered only while the
+/// field `target` is initialized: this type is private to this file, and only [`Node::register`] registers it.
 struct OpenNode<F>(PhantomData<F>);
 
 #[vtable]
@@ -78,11 +76,11 @@ impl<F: NodeFile> MiscDevice for OpenNode<F> {
 
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
         let misc = core::ptr::from_ref(misc).cast_mut();
-        // SAFETY: By the invariant of `OpenNode`, `misc` is the field of that name of a `Node<F>`,
-        // and so lies in the same allocation.
+        // SAFETY: By the invariant of `OpenNode`, `misc` is the field `misc` of a `Node<F>`, so the result is in the
+        // same allocation.
         let node = unsafe { container_of!(misc, Node<F>, misc) };
-        // SAFETY: By the invariant of `OpenNode`, `target` has been initialized. Nor is it dropped
-        // yet: `misc` goes first, and its `misc_deregister` waits until no `open` is running.
+        // SAFETY: By the invariant of `OpenNode`, `target` is initialized. It is not dropped during this call:
+        // `misc` is dropped first, and its `misc_deregister` waits for running `open`s.
         let target = unsafe { &(*node).target };
         KBox::pin_init(F::open(target.clone()), GFP_KERNEL_ACCOUNT)
     }

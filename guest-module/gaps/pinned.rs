@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The memory of a caller, for a device to write to.
+//! A caller's pinned memory, for a device to write to.
 
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT, bindings, iov::IovIterDest, page::PAGE_SIZE, prelude::*,
@@ -8,12 +8,12 @@ use kernel::{
 
 use super::Table;
 
-/// Pages that a caller wants to have written to, which stay where they are until this is dropped.
+/// Pages of a caller, pinned for writing until dropped.
 ///
 /// # Invariants
 ///
-/// `pages` were pinned by `iov_iter_extract_pages`, to be written to, and `length` bytes from `offset`
-/// in the first of them on are within them. `length` is not 0.
+/// `iov_iter_extract_pages` pinned `pages` for writing; each entry holds one pin. They contain the `length` bytes from
+/// `offset` in the first page. `length` is not 0, except while `take` drops a value that it does not return.
 pub(crate) struct Pinned {
     pages: KVec<*mut bindings::page>,
     offset: usize,
@@ -21,11 +21,10 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    /// Pins the next memory of the caller's in `to`, without going forward in it: one piece of at most
-    /// `most` bytes. Its address and its length are multiples of `unit`. Returns `None` if fewer than
-    /// `least` bytes, or none, can be pinned.
+    /// Pins the next contiguous memory in `to`, at most `most` bytes. Address and length are multiples of `unit`. Does
+    /// not advance `to`. Returns `None` if fewer than `least` bytes, or none, can be pinned.
     ///
-    /// Sleeps while pages are made, or are under the control of another program (userfaultfd).
+    /// Sleeps to fault in pages, also for a long time if another program controls them (userfaultfd).
     pub(crate) fn take(
         to: &mut IovIterDest<'_>,
         least: usize,
@@ -33,28 +32,29 @@ impl Pinned {
         unit: usize,
     ) -> Option<Self> {
         let iter = to.as_raw();
-        // SAFETY: It is a valid `struct iov_iter`.
+        // SAFETY: An `IovIterDest` wraps a valid `struct iov_iter`.
         let kind: u32 = unsafe { (*iter).iter_type }.into();
         if kind != bindings::iter_type_ITER_UBUF && kind != bindings::iter_type_ITER_IOVEC {
             return None;
         }
-        // It may begin and end within a page.
+        // The memory may begin and end inside a page.
         let room = most.div_ceil(PAGE_SIZE) + 1;
         let mut pages =
             KVec::<*mut bindings::page>::with_capacity(room, GFP_KERNEL_ACCOUNT).ok()?;
         let mut array = pages.as_mut_ptr();
         let mut offset = 0;
-        // SAFETY: There is room for so many pages in the array, which is ours.
+        // SAFETY: `iter` is valid, and `array` has room for `room` pages, so the function does not allocate one.
         let got = unsafe {
             bindings::iov_iter_extract_pages(iter, &mut array, most, room as c_uint, 0, &mut offset)
         };
         let got = usize::try_from(got).ok().filter(|got| *got > 0)?;
-        // SAFETY: It has just gone forward by so many bytes.
+        // SAFETY: The function has just advanced `to` by `got` bytes.
         unsafe { to.revert(got) };
-        // SAFETY: The function has stored as many pages as have `got` bytes from `offset` on.
+        // SAFETY: The function has stored exactly the pages that contain the `got` bytes from `offset`, which are at
+        // most `room`.
         unsafe { pages.inc_len((offset + got).div_ceil(PAGE_SIZE)) };
-        // INVARIANT: The pages have `got` bytes from `offset` on, and this is no more. If it is 0, the value
-        // is dropped here.
+        // INVARIANT: The pages contain `got` bytes from `offset`, and `length` is at most `got`. If it is 0, the value
+        // is dropped below.
         let pinned = Self {
             pages,
             offset,
@@ -63,23 +63,23 @@ impl Pinned {
         (pinned.length >= least.max(1) && offset % unit == 0).then_some(pinned)
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 
-    /// All of it, for a device. A device takes no piece that is longer than `most`.
-    pub(crate) fn table(&self, most: u32) -> Result<Table<'_>> {
-        // SAFETY: By the type's invariant the pages are pinned as long as this value lives and have these
-        // bytes, and there is at least one.
-        unsafe { Table::new(&self.pages, self.offset, self.length, most) }
+    /// Returns a scatter-gather table of it, with segments of at most `max_segment` bytes.
+    pub(crate) fn table(&self, max_segment: u32) -> Result<Table<'_>> {
+        // SAFETY: By the type's invariant the pages stay pinned while `self` is borrowed, and contain these bytes, at
+        // least one.
+        unsafe { Table::new(&self.pages, self.offset, self.length, max_segment) }
     }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
         let count = self.pages.len() as c_ulong;
-        // SAFETY: They were pinned once, each time that they are in the list, by the type's invariant.
+        // SAFETY: By the type's invariant each entry holds one pin, which this releases.
         unsafe { bindings::unpin_user_pages_dirty_lock(self.pages.as_mut_ptr(), count, true) };
     }
 }

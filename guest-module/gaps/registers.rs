@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A device's registers and its configuration space, until the device is unbound.
+//! A device's registers and its configuration space, revoked on unbind.
 
 use core::ops::Deref;
 use kernel::{
@@ -17,7 +17,7 @@ use crate::{abi, MODULE_NAME};
 
 type Bar<'a> = pci::Bar<'a, { abi::BAR_SIZE }>;
 
-/// BAR 0 of a device, mapped, and the device's configuration space.
+/// A device's mapped BAR 0 and its configuration space.
 pub(crate) struct Registers<'a> {
     bar: Bar<'a>,
     pdev: &'a pci::Device<Bound>,
@@ -33,27 +33,28 @@ impl<'a> Registers<'a> {
         Ok(Self { bar, pdev })
     }
 
-    /// Whether the device answers on its bus, with memory decoding on. This asks the configuration space,
-    /// which no generator can imitate. Does not sleep.
+    /// Whether the device is present, with memory decoding enabled. Reads the configuration space, because a
+    /// generator can return any value for a register. Does not sleep.
     pub(crate) fn are_present(&self) -> bool {
         let config = self.pdev.config_space();
         let ids =
             (u32::from(self.pdev.device_id()) << 16) | u32::from(self.pdev.vendor_id().as_raw());
         let command = config.read16(bindings::PCI_COMMAND as usize);
-        // Where no device answers, the ids read as ones.
+        // Without a device, the ids read as all ones.
         config.read32(bindings::PCI_VENDOR_ID as usize) == ids
             && u32::from(command) & bindings::PCI_COMMAND_MEMORY != 0
     }
 
-    /// The device, which is bound as long as this exists.
+    /// The device, which stays bound while `self` exists.
     pub(crate) fn device(&self) -> &device::Device<Bound> {
         self.pdev.as_ref()
     }
 
-    /// Hands the registers to the kernel, which revokes them when the device is unbound.
+    /// Registers them with devres, which revokes them on unbind.
     pub(crate) fn into_revocable(self) -> Result<RevocableRegisters> {
         let pdev = self.pdev;
-        // SAFETY: `bar` and `pdev` belong to the same device, and both stay valid until it is unbound.
+        // SAFETY: `bar` and `pdev` belong to the same device, for which devres revokes them on unbind, and both are
+        // valid until then.
         unsafe { DevresLt::new(pdev.as_ref(), self) }
     }
 }

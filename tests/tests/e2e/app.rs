@@ -190,7 +190,7 @@ fn a_node_made_by_hand_is_told_from_the_driver_s() {
     let unloaded = section(&said, "unloaded");
     assert!(
         unloaded[0].contains(
-            "no driver is behind it; first remove it (`sudo rm /dev/my_rng_driver`), then: the driver is not loaded"
+            "no driver uses it; first remove it (`sudo rm /dev/my_rng_driver`), then: the driver is not loaded"
         ),
         "{unloaded:#?}"
     );
@@ -199,7 +199,7 @@ fn a_node_made_by_hand_is_told_from_the_driver_s() {
         assert_eq!(said.len(), lines, "{said:#?}");
         for line in said {
             assert!(
-                line.contains(&format!("the number {number}, and the driver's has 10:")),
+                line.contains(&format!("device number {number}, but the driver's is 10:")),
                 "{line}"
             );
             assert!(line.contains("`sudo rm /dev/my_rng_driver`"), "{line}");
@@ -445,7 +445,7 @@ fn bad_arguments() {
         ("read --bytes G", "not a number"),
         ("read --bytes -4", "no sign"),
         ("read --bytes 1.5G", "not a number"),
-        ("read --bytes 1E", "no such unit"),
+        ("read --bytes 1E", "unknown unit"),
         ("read --bytes 1GB", "1024"),
         ("read --bytes 16777216T", "too large"),
         ("read --bytes 4 4", "cannot be used with"),
@@ -454,7 +454,7 @@ fn bad_arguments() {
         ("read --seed 0x100000000", "too large"),
         ("read --seed", "a value is required"),
         ("--seed 1 read", "after `read`"),
-        ("--seed 1 seed 1", "goes with `read`"),
+        ("--seed 1 seed 1", "only with `read`"),
         ("seed", "required"),
         ("info 5", "unexpected argument"),
         ("completions tcsh", "bash, elvish, fish"),
@@ -598,8 +598,7 @@ fn what_fits_on_a_full_disk_is_told() {
     let numbers = taken(
         &said,
         "full",
-        "my-rng: cannot write the output: No space left on device (os error 28); make room or send it \
-         elsewhere; ",
+        "my-rng: cannot write the output: No space left on device (os error 28); make room or redirect it; ",
     );
     assert!((16384..=2 * 16384).contains(&numbers), "{numbers}");
     let message = section(&said, "full").concat();
@@ -619,7 +618,7 @@ fn on_a_terminal_it_shows_how_far_it_has_come_and_leaves_the_terminal_as_it_was(
     console.run("stty -a >/before");
 
     let error = console.run("my-rng read --bytes 8 || test $? = 2");
-    assert!(error.concat().contains("upset the terminal"), "{error:?}");
+    assert!(error.concat().contains("garble the terminal"), "{error:?}");
     assert_eq!(console.run("my-rng read --seed 0x42 1"), ["286129175"]);
 
     // The guest's own terminal is a dumb one, which has no bar.
@@ -702,8 +701,8 @@ fn a_program_with_the_library_has_it_as_its_generator() {
     assert_eq!(libc.text(), "");
     assert!(
         libc.errors().starts_with(
-            "dice: cannot take uniform numbers from /dev/my_rng_driver: bit 31 of what its generator \
-             `libc` gives is always 0; start QEMU with "
+            "dice: cannot take uniform numbers from /dev/my_rng_driver: bit 31 of every number of its \
+             generator `libc` is 0; start QEMU with "
         ),
         "{}",
         libc.report()
