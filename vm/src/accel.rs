@@ -13,16 +13,57 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::str::FromStr;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use crate::Error;
-use crate::machine::{Accel, Event};
-use crate::qemu::{Foreground, Process, option_value};
+use crate::kernel::shows_panic;
+use crate::qemu::{BASICS, Foreground, Process, option_value};
 use crate::signals::Interrupt;
 
 /// How long a guest may take to prove that KVM works; one on a working KVM takes about a second.
 pub const PROBE_LIMIT: Duration = Duration::from_secs(6);
+
+/// Which accelerator is wished for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accel {
+    /// KVM if a guest gets through on it, else TCG.
+    #[default]
+    Auto,
+    /// KVM, come what may.
+    Kvm,
+    /// QEMU's own translation.
+    Tcg,
+}
+
+impl FromStr for Accel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "kvm" => Ok(Self::Kvm),
+            "tcg" => Ok(Self::Tcg),
+            _ => Err(format!("'{text}' is none of auto, kvm and tcg")),
+        }
+    }
+}
+
+impl Accel {
+    /// The wish that the environment variable `ACCEL` states.
+    pub fn from_env() -> Result<Self, Error> {
+        match env::var("ACCEL") {
+            Ok(value) if !value.is_empty() => value
+                .parse()
+                .map_err(|error| Error::Host(format!("ACCEL is wrong: {error}"))),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(Error::Host("ACCEL is none of auto, kvm and tcg".into()))
+            }
+            _ => Ok(Self::Auto),
+        }
+    }
+}
 
 /// The accelerators that QEMU is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +146,7 @@ impl Prober<'_> {
         let console = folder.path().join("console");
         let log = File::create_new(folder.path().join("messages")).map_err(host)?;
 
-        let mut args: Vec<OsString> = crate::machine::BASICS.map(OsString::from).into();
+        let mut args: Vec<OsString> = BASICS.map(OsString::from).into();
         args.extend(Chosen::Kvm.args().map(OsString::from));
         args.extend(["-m", "128M", "-append"].map(OsString::from));
         args.push("console=ttyS0 panic=-1 quiet rdinit=/nonexistent".into());
@@ -115,28 +156,23 @@ impl Prober<'_> {
         args.extend(["-chardev".into(), file]);
         args.extend(["-serial", "chardev:console"].map(OsString::from));
 
-        // The events are the probe's own: what its process does is nothing to the run.
-        let (sender, events) = channel();
-        interrupt.subscribe(sender.clone());
-        let deadline = Instant::now() + self.limit;
-        let mut process = Process::start(self.qemu, &args, &log, Foreground::Launcher, sender)?;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match events.recv_timeout(left) {
-                Ok(Event::QemuGone) => break,
-                Ok(Event::Interrupt(signal)) => return Err(Error::Interrupted(signal)),
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    process.kill();
-                    return Ok(false);
-                }
-            }
+        let mut process = Process::start(self.qemu, &args, &log, Foreground::Launcher)?;
+        let (interrupted, events) = channel();
+        let ended = interrupted.clone();
+        interrupt.subscribe(move |signal| interrupted.send(Some(signal)).is_ok());
+        process.when_ended(move || {
+            let _ = ended.send(None);
+        });
+        match events.recv_timeout(self.limit) {
+            Ok(None) => {}
+            Ok(Some(signal)) => return Err(Error::Interrupted(signal)),
+            Err(_) => return Ok(false),
         }
         // A guest that crashes at once also ends QEMU, so ask for the panic that was meant.
         let ended_well = process
             .wait(self.limit)
             .is_some_and(|status| status.success());
-        Ok(ended_well && crate::console::shows_panic(&crate::console::read(&console)))
+        Ok(ended_well && shows_panic(&fs::read(&console).unwrap_or_default()))
     }
 
     /// What a verdict holds for: this boot of the host, and the QEMU at this path.
@@ -189,7 +225,6 @@ impl Prober<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
 
     struct Place {
         folder: tempfile::TempDir,
@@ -303,13 +338,13 @@ mod tests {
         let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
         let interrupt = Interrupt::default();
         let (run, events) = channel();
-        interrupt.subscribe(run);
+        interrupt.subscribe(move |signal| run.send(signal).is_ok());
         interrupt.raise(2);
         let result = place.choose_with(&qemu, Accel::Auto, LONG, &interrupt);
         assert!(matches!(result, Err(Error::Interrupted(2))));
         assert!(!place.path("cache/my_rng/accel").exists());
         // The run hears of the interrupt too, and of nothing else.
-        assert!(matches!(events.try_recv(), Ok(Event::Interrupt(2))));
+        assert_eq!(events.try_recv(), Ok(2));
         assert!(events.try_recv().is_err());
     }
 }

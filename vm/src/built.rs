@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Where `make` put what it built: the file `build/where`, one `key=value` a line.
+//! Where `make` put what it built. The file `build/where` lists it, one `key=value` a line.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,22 +18,24 @@ pub struct Built {
 }
 
 impl Built {
-    /// The build folder: `MY_RNG_BUILD`, else `build` in the repository.
-    pub fn directory() -> PathBuf {
-        env::var_os("MY_RNG_BUILD")
+    /// What is built in `MY_RNG_BUILD` or, if that is not set, in `build/` of the repository.
+    pub fn here() -> Result<Self, Error> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let usual = || here.parent().unwrap_or(here).join("build");
+        let directory = env::var_os("MY_RNG_BUILD")
             .filter(|value| !value.is_empty())
-            .map_or_else(
-                || {
-                    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-                    here.parent().unwrap_or(here).join("build")
-                },
-                PathBuf::from,
-            )
+            .map_or_else(usual, PathBuf::from);
+        Self::read(&directory)
     }
 
-    /// Reads the build folder's list. A build folder without one gives an empty list: the error
-    /// comes when something is looked up that was not given on the command line.
-    pub fn read(directory: &Path) -> Result<Self, Error> {
+    /// The build directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A build directory without the list gives an empty one: [`Built::file`] then fails, but only
+    /// for files that the command line does not name.
+    fn read(directory: &Path) -> Result<Self, Error> {
         let path = directory.join("where");
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Self::parse(directory, &text)),
@@ -53,7 +55,7 @@ impl Built {
         }
     }
 
-    /// The file that `key` names, which must be there.
+    /// The file listed under `key`, which must exist.
     pub fn file(&self, key: &str) -> Result<PathBuf, Error> {
         let value = self.entries.get(key).ok_or_else(|| {
             Error::NotBuilt(format!(

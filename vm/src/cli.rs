@@ -12,9 +12,11 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use rustix::termios::{isatty, tcgetwinsize};
 
+use crate::accel::Accel;
 use crate::built::Built;
+use crate::initramfs::GuestFile;
 use crate::job::{Terminal, Work};
-use crate::machine::{Accel, GuestFile, Vm};
+use crate::machine::Vm;
 use crate::{Error, qemu};
 
 const AFTER_HELP: &str = "\
@@ -116,7 +118,7 @@ pub struct Common {
 impl Common {
     /// The machine that the options and the build folder describe.
     pub fn vm(&self) -> Result<Vm, Error> {
-        let built = Built::read(&Built::directory())?;
+        let built = Built::here()?;
         let or_built = |given: &Option<PathBuf>, key| match given {
             Some(path) => Ok(path.clone()),
             None => built.file(key),

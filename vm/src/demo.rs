@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::abi;
-use crate::console;
 use crate::job::{MODULE_PATH, Step, Work};
+use crate::kernel;
 use crate::known_answers::{KnownAnswer, LIBC, SELFTEST_SEED};
 
 /// The seed that the classic app uses.
@@ -85,14 +85,14 @@ impl fmt::Display for Verdict {
 
 /// Checks what the guest said on its console.
 pub fn check(console: &[u8]) -> Verdict {
-    let lines = console::lines(console);
+    let lines = kernel::lines(console);
     let mut verdict = Verdict::default();
     let mut sections = Sections::of(&lines);
 
     let boot: Vec<&str> = sections
         .boot
         .iter()
-        .filter_map(|line| kernel_message(line))
+        .filter_map(|line| kernel::message(line))
         .filter(|message| is_selftest_line(message))
         .collect();
     verdict.compare("the self-test", &selftest_lines(), &boot);
@@ -156,7 +156,7 @@ impl<'a> Sections<'a> {
         };
         let mut shown = Shown::default();
         for line in self.commands.remove(index).iter().skip(1) {
-            match kernel_message(line) {
+            match kernel::message(line) {
                 Some(message) => shown.kernel.push(message),
                 None if line.is_empty() => {}
                 None => shown.user.push(line),
@@ -280,14 +280,6 @@ fn is_selftest_line(message: &str) -> bool {
         || message.starts_with("Round ")
         || message.contains("MY-RNG TEST")
         || message.starts_with("ERROR: cannot map")
-}
-
-/// A line of the kernel's log without its time stamp; nothing if it is somebody else's line.
-fn kernel_message(line: &str) -> Option<&str> {
-    let (stamp, message) = line.strip_prefix('[')?.split_once("] ")?;
-    let (seconds, fraction) = stamp.trim_start().split_once('.')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(seconds) && digits(fraction)).then_some(message)
 }
 
 /// Whether text is a PCI slot as lspci writes it, `bus:device.function`.
@@ -495,14 +487,5 @@ Round 1 number 4: 1957747793
             nothing.starts_with("FAIL: 0 of 20 numbers right; "),
             "{nothing}"
         );
-    }
-
-    #[test]
-    fn kernel_lines_are_told_by_their_time_stamp() {
-        assert_eq!(kernel_message("[    0.619510] x] y"), Some("x] y"));
-        assert_eq!(kernel_message("[12345.619510] "), Some(""));
-        for line in ["", "[", "[x.y] z", "[ 1.] z", "[1] z", " [ 1.5] z"] {
-            assert_eq!(kernel_message(line), None, "{line}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 //! What can go wrong, each as one sentence that says how to fix it, and as an exit status.
 
-use crate::console::Tail;
-use crate::protocol::Stream;
+use crate::kernel::Tail;
+use crate::protocol::{Stream, signal_status};
 
 /// Why a run brought no exit status of the command.
 #[derive(Debug, thiserror::Error)]
@@ -98,9 +98,4 @@ impl Error {
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Host(format!("cannot {what} {}: {error}", path.display()))
     }
-}
-
-/// A shell's exit status for a command that a signal ended.
-pub(crate) fn signal_status(signal: i32) -> u8 {
-    u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX)
 }

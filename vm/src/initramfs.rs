@@ -22,14 +22,11 @@ use crate::job::{JOB_PATH, Job, MODULE_PATH, MODULES};
 /// Folders whose mode is not the usual 0755.
 const SPECIAL_MODES: [(&str, u32); 2] = [("root", 0o700), ("tmp", 0o1777)];
 
-/// Places in the guest where init mounts something, so that a file put there would be hidden.
-const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
+/// Init mounts something over the first three, which would hide a file, and has its job in the last.
+const RESERVED: [&str; 4] = ["dev", "proc", "sys", INIT_FOLDER];
 
 /// The folder of [`JOB_PATH`].
 const INIT_FOLDER: &str = "vm";
-
-/// The bits of a mode that tell a folder from a file.
-const FILE_TYPE: u32 = 0o170_000;
 
 /// What libkmod wants beside the modules, or lspci complains: indexes, here of nothing. The format is
 /// libkmod's: magic number, version 2.1 and the root's place, each big-endian.
@@ -45,6 +42,15 @@ const PCI_IDS: [&str; 3] = [
     "/usr/share/hwdata/pci.ids",
     "/usr/share/pci.ids",
 ];
+
+/// A host file that the guest is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestFile {
+    /// Its path on the host.
+    pub host: PathBuf,
+    /// Its absolute path in the guest.
+    pub guest: PathBuf,
+}
 
 /// One file of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,34 +132,54 @@ impl Tree {
         Ok(())
     }
 
-    /// What one run adds to the base archive.
-    pub fn of_run(job: &Job, files: &[(PathBuf, PathBuf)], base: &Base) -> Result<Self, Error> {
+    /// What one run adds to `base`: the host's files, and the job for init.
+    fn of_run(job: Option<&Job>, files: &[GuestFile], base: &Listing) -> Result<Self, Error> {
         let mut tree = Self::default();
-        for (host, guest) in files {
-            let place = guest_path(guest)?;
-            base.takes(&place)
-                .and_then(|()| tree.takes(&place))
-                .map_err(|why| refused(guest, &why))?;
+        for GuestFile { host, guest } in files {
+            let place = tree.place_for(guest, base).map_err(|why| {
+                Error::Host(format!(
+                    "cannot put a file at {} in the guest: {why}",
+                    guest.display()
+                ))
+            })?;
             tree.copy(&place, host)?;
         }
-        let job = job.encode().map_err(Error::Host)?;
-        tree.text(JOB_PATH, job);
+        if let Some(job) = job {
+            tree.text(JOB_PATH, job.encode().map_err(Error::Host)?);
+        }
         Ok(tree)
     }
 
-    /// Whether one more file can be put there, next to those that are there already.
-    fn takes(&self, place: &str) -> Result<(), String> {
-        match self.nodes.get(place) {
-            Some(Node::Directory(_)) => Err("another file is put below it".to_owned()),
-            Some(_) => Err("another file is put there".to_owned()),
-            None => match parents(place).find(|parent| {
-                let node = self.nodes.get(*parent);
-                node.is_some_and(|node| !matches!(node, Node::Directory(_)))
-            }) {
-                Some(parent) => Err(format!("another file is put at /{parent}")),
-                None => Ok(()),
-            },
+    /// The place of a file in this tree, or why the kernel would not put it there.
+    fn place_for(&self, guest: &Path, base: &Listing) -> Result<String, String> {
+        let place = guest
+            .to_str()
+            .filter(|text| text.starts_with('/') && !text.ends_with('/'))
+            .and_then(|_| {
+                let names = guest.components().skip(1);
+                let names: Option<Vec<_>> = names.map(|name| normal(&name)).collect();
+                Some(names?.join("/"))
+            })
+            .filter(|place| !place.is_empty())
+            .ok_or("give an absolute path with the file's name and without '..'")?;
+        let first = place.split('/').next().unwrap_or_default();
+        if RESERVED.contains(&first) {
+            return Err(format!("init needs /{first} for itself"));
         }
+        let is_directory = |path: &str| match self.nodes.get(path) {
+            Some(node) => Some(matches!(node, Node::Directory(_))),
+            None => base.get(path).copied(),
+        };
+        if let Some(parent) = parents(&place).find(|parent| is_directory(parent) == Some(false)) {
+            return Err(format!("/{parent} is not a directory there"));
+        }
+        if is_directory(&place) == Some(true) {
+            return Err("it is a directory there; add the file's name".to_owned());
+        }
+        if self.nodes.contains_key(&place) {
+            return Err("another file is put there".to_owned());
+        }
+        Ok(place)
     }
 
     /// Writes the tree as an archive: the same bytes for the same files, whoever builds it, and
@@ -245,99 +271,38 @@ fn parents(path: &str) -> impl Iterator<Item = &str> {
         .filter_map(|(slash, _)| path.get(..slash))
 }
 
-/// What the base archive holds, as far as it decides where files can be put.
-#[derive(Clone, Debug, Default)]
-pub struct Base {
-    /// The type of each file, by its path in the guest without the leading slash.
-    types: BTreeMap<String, u32>,
-}
+/// Whether each file of an archive is a directory, by its path without the leading slash.
+type Listing = BTreeMap<String, bool>;
 
-impl Base {
-    /// Reads the names in an archive.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|error| Error::file("read", path, &error))?;
-        let damaged = |_: io::Error| no_initramfs(path);
-        let mut rest = BufReader::new(file);
-        let mut types = BTreeMap::new();
-        while !rest.fill_buf().map_err(damaged)?.is_empty() {
-            let entry = Reader::new(rest).map_err(damaged)?;
-            let (name, mode) = (entry.entry().name().to_owned(), entry.entry().mode());
-            if entry.entry().is_trailer() {
-                break;
-            }
-            types.insert(name, mode & FILE_TYPE);
-            rest = entry.finish().map_err(damaged)?;
+/// Reads the names in an archive.
+fn list(path: &Path) -> Result<Listing, Error> {
+    let file = File::open(path).map_err(|error| Error::file("read", path, &error))?;
+    let damaged = |_: io::Error| no_initramfs(path);
+    let mut rest = BufReader::new(file);
+    let mut listing = Listing::new();
+    while !rest.fill_buf().map_err(damaged)?.is_empty() {
+        let reader = Reader::new(rest).map_err(damaged)?;
+        let entry = reader.entry();
+        if entry.is_trailer() {
+            break;
         }
-        Ok(Self { types })
+        let kind = FileType::from_raw_mode(entry.mode());
+        listing.insert(entry.name().to_owned(), kind == FileType::Directory);
+        rest = reader.finish().map_err(damaged)?;
     }
-
-    /// Whether a file can be put there: beside or in place of one of the base's, but the kernel
-    /// leaves a folder that is there, and makes room for a new one at any cost.
-    fn takes(&self, place: &str) -> Result<(), String> {
-        let folder = FileType::Directory.as_raw_mode();
-        if self.types.get(place) == Some(&folder) {
-            return Err("the guest has a folder there; add the file's name".to_owned());
-        }
-        for parent in parents(place) {
-            match self.types.get(parent) {
-                Some(kind) if *kind == FileType::Symlink.as_raw_mode() => {
-                    return Err(format!(
-                        "/{parent} is a symbolic link in the guest; name the folder it leads to"
-                    ));
-                }
-                Some(kind) if *kind != folder => {
-                    return Err(format!("/{parent} is no folder in the guest"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn refused(path: &Path, why: &str) -> Error {
-    Error::Host(format!(
-        "{} cannot be a file's place in the guest: {why}",
-        path.display()
-    ))
+    Ok(listing)
 }
 
 fn no_initramfs(path: &Path) -> Error {
     Error::NotBuilt(format!("{} is cut off or no initramfs", path.display()))
 }
 
-/// A path of `--file`, checked.
-fn guest_path(path: &Path) -> Result<String, Error> {
-    let refused = |why: &str| refused(path, why);
-    let text = path
-        .to_str()
-        .ok_or_else(|| refused("it is not UTF-8 text"))?;
-    if !path.is_absolute() {
-        return Err(refused(
-            "it must be absolute, as in --file tool:/usr/bin/tool",
-        ));
+/// A name in a path; `None` for `..`.
+fn normal(component: &Component<'_>) -> Option<String> {
+    match component {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
     }
-    if text.ends_with('/') || path.file_name().is_none() {
-        return Err(refused("it names a folder; add the file's name"));
-    }
-    let mut names = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => names.push(name.to_string_lossy().into_owned()),
-            Component::RootDir | Component::CurDir => {}
-            _ => return Err(refused("'..' is not allowed in it")),
-        }
-    }
-    if names
-        .first()
-        .is_some_and(|first| MOUNT_POINTS.contains(&first.as_str()))
-    {
-        return Err(refused("something is mounted over that folder"));
-    }
-    if names.first().is_some_and(|first| first == INIT_FOLDER) {
-        return Err(refused("that folder is init's own"));
-    }
-    Ok(names.join("/"))
 }
 
 /// What the base archive is made of.
@@ -551,8 +516,24 @@ pub fn build(inputs: &Inputs, output: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Writes the base archive with the host's files added, and the job for init, to a new file.
+pub fn with_files(
+    base: &Path,
+    files: &[GuestFile],
+    job: Option<&Job>,
+    output: &Path,
+) -> Result<(), Error> {
+    let content = if files.is_empty() {
+        Listing::new()
+    } else {
+        list(base)?
+    };
+    let tree = Tree::of_run(job, files, &content)?;
+    write_run(base, &tree, output)
+}
+
 /// Writes the archive of one run: the base and `tree` behind it.
-pub fn write_run(base: &Path, tree: &Tree, output: &Path) -> Result<(), Error> {
+fn write_run(base: &Path, tree: &Tree, output: &Path) -> Result<(), Error> {
     let mut file =
         File::create_new(output).map_err(|error| Error::file("create", output, &error))?;
     let mut base_file = File::open(base).map_err(|error| Error::file("read", base, &error))?;
@@ -614,17 +595,21 @@ mod tests {
         }
     }
 
+    fn file(host: &Path, guest: &str) -> GuestFile {
+        GuestFile {
+            host: host.to_owned(),
+            guest: guest.into(),
+        }
+    }
+
     #[test]
     fn what_is_written_can_be_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let tool = folder.path().join("tool");
         fs::write(&tool, b"#!/bin/sh\nexit 7\n").unwrap();
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o4751)).unwrap();
-        let files = [
-            (tool.clone(), PathBuf::from("/tmp/deep/er/tool")),
-            (tool, PathBuf::from("/zoo")),
-        ];
-        let tree = Tree::of_run(&job(), &files, &Base::default()).unwrap();
+        let files = [file(&tool, "/tmp/deep/er/tool"), file(&tool, "/zoo")];
+        let tree = Tree::of_run(Some(&job()), &files, &Listing::new()).unwrap();
         let bytes = tree.write(Vec::new(), Path::new("a test")).unwrap();
         assert_eq!(bytes.len() % 4, 0);
         let found = read_back(&bytes);
@@ -693,8 +678,7 @@ mod tests {
         tree.text("b", "odd length");
         fs::write(&base, tree.write(Vec::new(), Path::new("a test")).unwrap()).unwrap();
         let output = folder.path().join("run");
-        let run = Tree::of_run(&job(), &[], &Base::default()).unwrap();
-        write_run(&base, &run, &output).unwrap();
+        with_files(&base, &[], Some(&job()), &output).unwrap();
         let found = read_back(&fs::read(&output).unwrap());
         assert_eq!(found["a"].bytes, b"1");
         assert_eq!(found["b"].bytes, b"odd length");
@@ -706,11 +690,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("base");
         fs::write(&base, b"07070").unwrap();
-        let tree = Tree::default();
-        let error = write_run(&base, &tree, &folder.path().join("run")).unwrap_err();
-        assert!(matches!(error, Error::NotBuilt(_)));
-        let error = Base::read(&base).unwrap_err();
-        assert!(matches!(error, Error::NotBuilt(_)));
+        for files in [&[][..], &[file(&base, "/x")]] {
+            let error = with_files(&base, files, None, &folder.path().join("run")).unwrap_err();
+            assert!(matches!(error, Error::NotBuilt(_)));
+        }
     }
 
     #[test]
@@ -725,73 +708,72 @@ mod tests {
     }
 
     #[test]
-    fn odd_places_and_files_are_refused() {
-        for place in [
-            "relative",
-            "/",
-            "/tmp/",
-            "/tmp/../etc/passwd",
-            "/dev/x",
-            "/proc/x",
-            "/sys/a/b",
-            "/vm",
-            "/vm/job",
-            "/vm/job/x",
-        ] {
-            assert!(guest_path(Path::new(place)).is_err(), "{place}");
-        }
-        assert_eq!(guest_path(Path::new("//a/./b")).unwrap(), "a/b");
-        assert_eq!(guest_path(Path::new("/devices")).unwrap(), "devices");
+    fn places_where_the_kernel_would_put_no_file_are_refused() {
+        let mut base = Tree::default();
+        base.text("etc/passwd", PASSWD);
+        base.insert("usr/lib/modules", Node::Symlink(MODULES.to_owned()));
+        base.insert("bin/ls", Node::Symlink("/bin/busybox".to_owned()));
         let folder = tempfile::tempdir().unwrap();
-        let files = [(folder.path().to_owned(), PathBuf::from("/x"))];
-        let none = Base::default();
-        let error = Tree::of_run(&job(), &files, &none).unwrap_err().to_string();
-        assert!(error.contains("no regular file"), "{error}");
-        let files = [(folder.path().join("no"), PathBuf::from("/x"))];
-        let error = Tree::of_run(&job(), &files, &none).unwrap_err().to_string();
-        assert!(error.contains("No such file"), "{error}");
-
-        let mut tree = Tree::default();
-        tree.text("etc/passwd", PASSWD);
-        tree.insert("usr/lib/modules", Node::Symlink(MODULES.to_owned()));
-        tree.insert("bin/ls", Node::Symlink("/bin/busybox".to_owned()));
         let archive = folder.path().join("base");
-        fs::write(&archive, tree.write(Vec::new(), &archive).unwrap()).unwrap();
-        let base = Base::read(&archive).unwrap();
-        let host = folder.path().join("host");
-        fs::write(&host, "").unwrap();
-        let of_run = |places: &[&str]| {
-            let files: Vec<_> = places
-                .iter()
-                .map(|place| (host.clone(), PathBuf::from(place)))
-                .collect();
-            Tree::of_run(&job(), &files, &base)
+        fs::write(&archive, base.write(Vec::new(), &archive).unwrap()).unwrap();
+        let base = list(&archive).unwrap();
+        let tree = |places: &[&str]| {
+            let files: Vec<_> = places.iter().map(|place| file(&archive, place)).collect();
+            Tree::of_run(Some(&job()), &files, &base)
         };
+        const ABSOLUTE: &str = "give an absolute path";
+        const INITS: &str = "for itself";
         for (places, why) in [
-            (&["/etc"][..], "a folder there"),
-            (&["/usr/lib"], "a folder there"),
+            (&["relative"][..], ABSOLUTE),
+            (&["/"], ABSOLUTE),
+            (&["/tmp/"], ABSOLUTE),
+            (&["/tmp/../etc/passwd"], ABSOLUTE),
+            (&["/dev/x"], INITS),
+            (&["/proc/x"], INITS),
+            (&["/sys/a/b"], INITS),
+            (&["/vm"], INITS),
+            (&["/vm/job"], INITS),
+            (&["/vm/job/x"], INITS),
+            (&["/etc"], "it is a directory there"),
+            (&["/usr/lib"], "it is a directory there"),
             (
                 &["/usr/lib/modules/x"],
-                "/usr/lib/modules is a symbolic link",
+                "/usr/lib/modules is not a directory",
             ),
-            (&["/etc/passwd/x/y"], "/etc/passwd is no folder"),
-            (&["/x", "/x/y"], "another file is put at /x"),
-            (&["/x/y", "/x"], "another file is put below it"),
+            (&["/etc/passwd/x/y"], "/etc/passwd is not a directory"),
+            (&["/x", "/x/y"], "/x is not a directory"),
+            (&["/x/y", "/x"], "it is a directory there"),
             (&["/x", "//x"], "another file is put there"),
         ] {
-            let error = of_run(places).unwrap_err().to_string();
+            let error = tree(places).unwrap_err().to_string();
+            assert!(error.contains(why), "{places:?}: {error}");
+        }
+        let fine = [
+            "/etc/passwd",
+            "/bin/ls",
+            "/usr/lib/modules",
+            "/usr/x",
+            "/x/y",
+            "/devices",
+        ];
+        assert!(tree(&fine).is_ok());
+        assert!(tree(&["//a/./b"]).unwrap().nodes.contains_key("a/b"));
+    }
+
+    #[test]
+    fn only_regular_files_of_the_host_are_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no");
+        for (host, why) in [
+            (folder.path(), "no regular file"),
+            (&missing, "No such file"),
+        ] {
+            let files = [file(host, "/x")];
+            let error = Tree::of_run(None, &files, &Listing::new())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(why), "{error}");
         }
-        assert!(
-            of_run(&[
-                "/etc/passwd",
-                "/bin/ls",
-                "/usr/lib/modules",
-                "/usr/x",
-                "/x/y"
-            ])
-            .is_ok()
-        );
     }
 
     #[test]

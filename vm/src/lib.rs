@@ -8,16 +8,18 @@
 
 pub mod accel;
 pub mod built;
+pub mod capture;
 pub mod cli;
-pub mod console;
 pub mod demo;
 mod error;
 pub mod init;
 pub mod initramfs;
 pub mod job;
+pub mod kernel;
 pub mod machine;
 pub mod protocol;
 pub mod qemu;
+pub mod qmp;
 pub mod signals;
 
 /// The guest-visible contract of the device and its driver.
@@ -27,5 +29,7 @@ pub mod abi;
 #[path = "../../abi/known_answers.rs"]
 pub mod known_answers;
 
+pub use accel::Accel;
 pub use error::Error;
-pub use machine::{Accel, Console, GuestFile, Outcome, Running, Vm};
+pub use initramfs::GuestFile;
+pub use machine::{Console, Outcome, Running, Vm};

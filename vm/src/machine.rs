@@ -11,9 +11,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,13 +22,14 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use rustix::process::geteuid;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
-use crate::accel::{self, Chosen, Prober};
+use crate::accel::{self, Accel, Chosen, Prober};
 use crate::built::Built;
-use crate::console::{self, Tail};
-use crate::initramfs::{self, Base, Tree};
+use crate::capture::Captured;
+use crate::initramfs::{self, GuestFile};
 use crate::job::{Job, Work};
+use crate::kernel::{self, Tail};
 use crate::protocol::{CONTROL_PORT, FromGuest, FromHost, Refusal, Status, Stream};
-use crate::qemu::{Foreground, Process, complaint, find, option_value};
+use crate::qemu::{BASICS, Foreground, Process, complaint, find, option_value};
 use crate::signals::Interrupt;
 use crate::{Error, protocol};
 
@@ -38,64 +38,6 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// A Unix socket's path must fit into this many bytes, its closing NUL included.
 const SOCKET_PATH_MAX: usize = 108;
-
-/// What every QEMU is told: no devices or settings but ours, and an end instead of a reboot.
-pub(crate) const BASICS: [&str; 5] = [
-    "-nodefaults",
-    "-no-user-config",
-    "-no-reboot",
-    "-display",
-    "none",
-];
-
-/// Which accelerator is wished for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Accel {
-    /// KVM if a guest gets through on it, else TCG.
-    #[default]
-    Auto,
-    /// KVM, come what may.
-    Kvm,
-    /// QEMU's own translation.
-    Tcg,
-}
-
-impl FromStr for Accel {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "kvm" => Ok(Self::Kvm),
-            "tcg" => Ok(Self::Tcg),
-            _ => Err(format!("'{text}' is none of auto, kvm and tcg")),
-        }
-    }
-}
-
-impl Accel {
-    /// The wish that the environment variable `ACCEL` states.
-    pub fn from_env() -> Result<Self, Error> {
-        match env::var("ACCEL") {
-            Ok(value) if !value.is_empty() => value
-                .parse()
-                .map_err(|error| Error::Host(format!("ACCEL is wrong: {error}"))),
-            Err(env::VarError::NotUnicode(_)) => {
-                Err(Error::Host("ACCEL is none of auto, kvm and tcg".into()))
-            }
-            _ => Ok(Self::Auto),
-        }
-    }
-}
-
-/// A host file that the guest is to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GuestFile {
-    /// Its path on the host.
-    pub host: PathBuf,
-    /// Its absolute path in the guest.
-    pub guest: PathBuf,
-}
 
 /// A virtual machine to be started, any number of times.
 ///
@@ -194,7 +136,7 @@ impl Outcome {
 
     /// The console's lines.
     pub fn console_lines(&self) -> Vec<String> {
-        console::lines(&self.console)
+        kernel::lines(&self.console)
     }
 }
 
@@ -225,7 +167,7 @@ impl Vm {
     /// A machine out of what `make` has built. `ACCEL` says which accelerator, `MY_RNG_BUILD`
     /// where to look.
     pub fn from_build() -> Result<Self, Error> {
-        let built = Built::read(&Built::directory())?;
+        let built = Built::here()?;
         let vm = Self::new(
             built.file("qemu")?,
             built.file("kernel")?,
@@ -290,7 +232,9 @@ impl Vm {
     pub fn start(&self, work: Work, console: Console) -> Result<Running, Error> {
         let deadline = self.timeout.map(|limit| Instant::now() + limit);
         let (sender, events) = channel();
-        self.interrupt.subscribe(sender.clone());
+        let interrupted = sender.clone();
+        self.interrupt
+            .subscribe(move |signal| interrupted.send(Event::Interrupt(signal)).is_ok());
 
         let qemu = find(&self.qemu)?;
         readable(&self.kernel)?;
@@ -314,17 +258,9 @@ impl Vm {
             load_module: self.module,
             work,
         };
-        let files: Vec<_> = self
-            .files
-            .iter()
-            .map(|file| (file.host.clone(), file.guest.clone()))
-            .collect();
-        let base = if files.is_empty() {
-            Base::default()
-        } else {
-            Base::read(&self.initramfs)?
-        };
-        let tree = Tree::of_run(&job, &files, &base)?;
+        let folder = run_folder()?;
+        let initrd = folder.path().join("initrd");
+        initramfs::with_files(&self.initramfs, &self.files, Some(&job), &initrd)?;
 
         let chosen = Prober {
             qemu: &qemu,
@@ -335,9 +271,6 @@ impl Vm {
         }
         .choose(self.accel, &self.interrupt)?;
 
-        let folder = run_folder()?;
-        let initrd = folder.path().join("initrd");
-        initramfs::write_run(&self.initramfs, &tree, &initrd)?;
         let log = create(&folder.path().join("messages"))?;
         let console_path = match &self.keep_log {
             // QEMU is told an absolute path, and we find out here if it cannot be written.
@@ -360,7 +293,11 @@ impl Vm {
             Console::Terminal => (Foreground::Qemu, SavedTerminal::save()),
             _ => (Foreground::Launcher, None),
         };
-        let process = Process::start(&qemu, &args, &log, foreground, sender.clone())?;
+        let process = Process::start(&qemu, &args, &log, foreground)?;
+        let ended = sender.clone();
+        process.when_ended(move || {
+            let _ = ended.send(Event::QemuGone);
+        });
         let (readers, live) = sockets.serve(&process.pidfd(), console, &sender);
 
         Ok(Running {
@@ -467,11 +404,7 @@ impl Vm {
     }
 
     fn kernel_command_line(&self, console: &Console) -> String {
-        // A panic reboots at once, which ends QEMU. The timer is checked by counting its ticks during
-        // a delay loop, which fails now and then when the host is busy, and ends in a panic. Linux 7.3
-        // watches the TSC from one processor for another, and while the clock is not up yet that wait
-        // can be for ever, with the other one waiting for the first.
-        let mut line = String::from("console=ttyS0 panic=-1 no_timer_check tsc=reliable");
+        let mut line = String::from(kernel::ARGUMENTS);
         if !self.selftest {
             line.push_str(" my_rng_selftest=0");
         }
@@ -637,38 +570,6 @@ fn remove_left_behind(parent: &Path) {
     }
 }
 
-/// Bytes captured by another thread.
-#[derive(Clone, Debug, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn contains(&self, text: &str) -> bool {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !text.is_empty()
-            && bytes
-                .windows(text.len())
-                .any(|window| window == text.as_bytes())
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What a port carries.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -756,7 +657,7 @@ impl Sockets {
             readers += 1;
             let (pidfd, events) = (Arc::clone(pidfd), events.clone());
             thread::spawn(move || {
-                if let Ok(Some(socket)) = crate::qemu::accept(&listener, &pidfd) {
+                if let Ok(Some(socket)) = crate::qemu::accept(&listener, &pidfd, None) {
                     reader.read(socket, &events);
                 }
                 let _ = events.send(Event::ReaderEnded);
@@ -1132,15 +1033,15 @@ impl Running {
                 message,
             });
         }
-        if self.interactive && self.up && !console::shows_panic(&self.console_bytes()) {
+        if self.interactive && self.up && !kernel::shows_panic(&self.console_bytes()) {
             // Ctrl-A X, or a command that switches off: whoever did it knows.
             return Ok(Status::Exited(0));
         }
         let console = self.console_bytes();
-        if !self.up && console::shows_failed_unpacking(&console) {
+        if !self.up && kernel::shows_failed_unpacking(&console) {
             return Err(Error::TooLittleMemory(Tail::of(&console)));
         }
-        if console::shows_panic(&console) {
+        if kernel::shows_panic(&console) {
             return Err(Error::GuestPanicked(Tail::of_panic(&console)));
         }
         if console.is_empty() && !self.up {

@@ -75,9 +75,14 @@ impl Status {
     pub fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Killed(signal) => crate::error::signal_status(signal),
+            Self::Killed(signal) => signal_status(signal),
         }
     }
+}
+
+/// A shell's exit status for a command that a signal ended.
+pub(crate) fn signal_status(signal: i32) -> u8 {
+    u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX)
 }
 
 /// Why a command could not be started.

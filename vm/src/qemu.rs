@@ -8,19 +8,29 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
 use crate::Error;
-use crate::machine::Event;
+
+/// The arguments that every QEMU gets: only our devices and settings, no window, and an end instead
+/// of a reboot.
+pub const BASICS: [&str; 5] = [
+    "-nodefaults",
+    "-no-user-config",
+    "-no-reboot",
+    "-display",
+    "none",
+];
 
 /// How long a killed process may take to be gone. One that the kernel cannot end (an accelerator's
 /// fault) is then left to the kernel.
@@ -88,13 +98,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts QEMU, with what it says going to `log`; [`Event::QemuGone`] tells when it has ended.
-    pub(crate) fn start(
+    /// Starts QEMU. What it prints goes to `log`.
+    pub fn start(
         qemu: &Path,
         args: &[OsString],
         log: &File,
         foreground: Foreground,
-        events: Sender<Event>,
     ) -> Result<Self, Error> {
         let log = |what: &str| {
             log.try_clone()
@@ -131,12 +140,6 @@ impl Process {
                 )));
             }
         };
-        let watched = Arc::clone(&pidfd);
-        thread::spawn(move || {
-            if wait_readable(&watched, None) {
-                let _ = events.send(Event::QemuGone);
-            }
-        });
         Ok(Self {
             child,
             pid,
@@ -146,8 +149,18 @@ impl Process {
     }
 
     /// A descriptor that becomes readable when QEMU has ended.
-    pub(crate) fn pidfd(&self) -> Arc<OwnedFd> {
+    pub fn pidfd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.pidfd)
+    }
+
+    /// Calls `then`, in a thread of its own, when QEMU has ended.
+    pub fn when_ended(&self, then: impl FnOnce() + Send + 'static) {
+        let pidfd = self.pidfd();
+        thread::spawn(move || {
+            if wait_readable(&pidfd, None) {
+                then();
+            }
+        });
     }
 
     /// Ends QEMU at once.
@@ -181,41 +194,39 @@ impl Drop for Process {
 
 /// Waits until `fd` is readable; `false` if `limit` passes first.
 fn wait_readable(fd: &OwnedFd, limit: Option<Duration>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    wait_for_any(&mut fds, limit).is_ok_and(|ready| ready)
+}
+
+/// Waits until one of `fds` is ready; `false` if `limit` passes first.
+fn wait_for_any(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<bool> {
     let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
     loop {
-        let mut fds = [PollFd::new(fd, PollFlags::IN)];
-        match poll(&mut fds, limit.as_ref()) {
-            Ok(0) => return false,
-            Ok(_) => return true,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+        match poll(fds, limit.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Accepts one connection, unless the process behind `pidfd` ends without having made it.
-pub(crate) fn accept(
-    listener: &std::os::unix::net::UnixListener,
+/// Accepts one connection. `None` if the process behind `pidfd` ends without having connected, or if
+/// `limit` passes first.
+pub fn accept(
+    listener: &UnixListener,
     pidfd: &OwnedFd,
-) -> io::Result<Option<std::os::unix::net::UnixStream>> {
-    loop {
-        let mut fds = [
-            PollFd::new(listener, PollFlags::IN),
-            PollFd::new(pidfd, PollFlags::IN),
-        ];
-        match poll(&mut fds, None) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let [listening, process] = &fds;
-        if listening.revents().contains(PollFlags::IN) {
-            return listener.accept().map(|(stream, _)| Some(stream));
-        }
-        if !process.revents().is_empty() {
-            return Ok(None);
-        }
+    limit: Option<Duration>,
+) -> io::Result<Option<UnixStream>> {
+    let mut fds = [
+        PollFd::new(listener, PollFlags::IN),
+        PollFd::new(pidfd, PollFlags::IN),
+    ];
+    wait_for_any(&mut fds, limit)?;
+    let [listening, _] = &fds;
+    if listening.revents().contains(PollFlags::IN) {
+        return listener.accept().map(|(stream, _)| Some(stream));
     }
+    Ok(None)
 }
 
 /// What QEMU said, in short: its own lines without its name, or how it ended if it said nothing.

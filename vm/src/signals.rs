@@ -2,8 +2,8 @@
 
 //! Signals that ask us to stop, and how to obey them.
 
+use std::fmt;
 use std::fs;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,16 +12,25 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::Error;
-use crate::machine::Event;
+use crate::protocol::signal_status;
 
-/// A request to stop, which a run notices wherever it stands.
-#[derive(Clone, Debug, Default)]
+/// A request to stop, which a run obeys at any point.
+#[derive(Clone, Default)]
 pub struct Interrupt(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+/// Takes the signal's number. Returns `false` if it needs no further calls.
+type Listener = Box<dyn Fn(i32) -> bool + Send>;
+
+#[derive(Default)]
 struct State {
     raised: Option<i32>,
-    listeners: Vec<Sender<Event>>,
+    listeners: Vec<Listener>,
+}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interrupt")
+    }
 }
 
 impl Interrupt {
@@ -29,18 +38,14 @@ impl Interrupt {
     pub fn raise(&self, signal: i32) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.raised.get_or_insert(signal);
-        // A run that is over hears nothing more.
-        state
-            .listeners
-            .retain(|listener| listener.send(Event::Interrupt(signal)).is_ok());
+        state.listeners.retain(|listener| listener(signal));
     }
 
-    /// Sends the request to `listener` too, even if it was made before.
-    pub(crate) fn subscribe(&self, listener: Sender<Event>) {
+    /// Calls `listener` for each request, also for one that was made before.
+    pub(crate) fn subscribe(&self, listener: impl Fn(i32) -> bool + Send + 'static) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.raised {
-            Some(signal) => drop(listener.send(Event::Interrupt(signal))),
-            None => state.listeners.push(listener),
+        if state.raised.is_none_or(&listener) {
+            state.listeners.push(Box::new(listener));
         }
     }
 
@@ -77,7 +82,7 @@ fn repeated(first: &mut Option<Instant>, now: Instant) -> bool {
 /// Ends the process as the signal would have done, so that a shell or `make` sees why.
 pub fn die_of(signal: i32) -> ! {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
-    std::process::exit(i32::from(crate::error::signal_status(signal)))
+    std::process::exit(i32::from(signal_status(signal)))
 }
 
 /// The signals that were ignored when the process started, as a bit mask.
@@ -102,16 +107,17 @@ mod tests {
     #[test]
     fn every_run_hears_it_and_so_does_a_later_one() {
         let interrupt = Interrupt::default();
-        let (one, heard_by_one) = channel();
-        interrupt.subscribe(one);
-        let (gone, heard_by_gone) = channel();
-        interrupt.subscribe(gone);
-        drop(heard_by_gone);
+        let subscribe = || {
+            let (sender, heard) = channel();
+            interrupt.subscribe(move |signal| sender.send(signal).is_ok());
+            heard
+        };
+        let before = subscribe();
+        drop(subscribe());
         interrupt.clone().raise(SIGTERM);
-        let (later, heard_by_later) = channel();
-        interrupt.subscribe(later);
-        for heard in [heard_by_one, heard_by_later] {
-            assert!(matches!(heard.try_recv(), Ok(Event::Interrupt(SIGTERM))));
+        let after = subscribe();
+        for heard in [before, after] {
+            assert_eq!(heard.try_recv(), Ok(SIGTERM));
         }
     }
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the guest said on its serial console.
+//! The guest's kernel: the arguments it needs, and what it logs to the serial console.
 
 use std::fmt;
-use std::path::Path;
+
+/// The arguments that the kernel always gets. A panic reboots at once, which ends QEMU. The other two
+/// keep it from checking its clocks: on a busy host, counting the timer's ticks fails now and then
+/// (and panics), and Linux 7.3's watch over the TSC can wait forever for a second processor that waits
+/// for the first.
+pub const ARGUMENTS: &str = "console=ttyS0 panic=-1 no_timer_check tsc=reliable";
 
 /// How many lines of the console an error shows.
 const TAIL_LINES: usize = 20;
@@ -13,6 +18,25 @@ const PANIC: &str = "Kernel panic - not syncing";
 
 /// What a kernel says when the initramfs does not fit into the memory.
 const UNPACKING_FAILED: &str = "Initramfs unpacking failed";
+
+/// What a kernel says that has found a fault in itself.
+const COMPLAINTS: [&str; 15] = [
+    "WARNING:",
+    "BUG:",
+    "Oops",
+    "Call Trace",
+    "panicked at",
+    "refcount_t:",
+    "KASAN:",
+    "UBSAN:",
+    "ODEBUG:",
+    "INFO: possible",
+    "INFO: task",
+    "INFO: lockdep is turned off",
+    "self-detected stall",
+    "sleeping function called",
+    "suspected memory leaks",
+];
 
 /// The last lines of a console, fit for a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,9 +105,36 @@ pub fn shows_panic(console: &[u8]) -> bool {
         .any(|window| window == PANIC.as_bytes())
 }
 
-/// What a console's file holds; nothing if it cannot be read, as it only serves error messages.
-pub fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_default()
+/// The text of a line of the kernel's log, without the time stamp `[    1.234567] `. `None` if the
+/// line has no time stamp, so that something else wrote it.
+pub fn message(line: &str) -> Option<&str> {
+    let line = line.trim_end_matches('\r');
+    let (stamp, message) = line.strip_prefix('[')?.split_once("] ")?;
+    let (seconds, fraction) = stamp.trim_start().split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(seconds) && digits(fraction)).then_some(message)
+}
+
+/// The lines in which the kernel reports a fault of its own.
+pub fn complaints(console: &str) -> Vec<&str> {
+    // An allocation that fails, which a test may want, prints a trace a few lines further down.
+    const TRACE_AFTER: u32 = 6;
+    let mut excused = 0;
+    console
+        .lines()
+        .filter(|line| {
+            excused = if line.contains("vmalloc error: size") {
+                TRACE_AFTER
+            } else {
+                excused.saturating_sub(1)
+            };
+            if line.contains("Call Trace") && excused > 0 {
+                excused = 0;
+                return false;
+            }
+            COMPLAINTS.iter().any(|sign| line.contains(sign))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -138,5 +189,42 @@ mod tests {
             b"[    1.0] Kernel panic - not syncing: No working init found.\r\n"
         ));
         assert!(!shows_panic(b"[    1.0] all is well\r\n"));
+    }
+
+    #[test]
+    fn kernel_messages_are_told_by_their_time_stamp() {
+        assert_eq!(
+            message("[    0.512345] Round 0 number 0: 1\r"),
+            Some("Round 0 number 0: 1")
+        );
+        assert_eq!(message("[    0.619510] x] y"), Some("x] y"));
+        assert_eq!(message("[12345.678901] [a] b"), Some("[a] b"));
+        assert_eq!(message("[12345.619510] "), Some(""));
+        for line in [
+            "",
+            "[",
+            "[x.y] z",
+            "[ 1.] z",
+            "[1] z",
+            " [ 1.5] z",
+            "SeaBIOS (version 1.16)",
+            "[core] text",
+        ] {
+            assert_eq!(message(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn complaints_are_told_from_allocations_that_failed() {
+        let fine = "[ 1.0] vmalloc error: size 4\n[ 1.0] CPU: 1\n[ 1.0] Call Trace:\nmy_rng: fine";
+        assert!(complaints(fine).is_empty());
+        let lines =
+            "vmalloc error: size 4\nCall Trace:\nWARNING: lib/debugobjects.c:672\nCall Trace:";
+        assert_eq!(
+            complaints(lines),
+            ["WARNING: lib/debugobjects.c:672", "Call Trace:"]
+        );
+        let far = format!("vmalloc error: size 4\n{}Call Trace:", "fine\n".repeat(6));
+        assert_eq!(complaints(&far), ["Call Trace:"]);
     }
 }
