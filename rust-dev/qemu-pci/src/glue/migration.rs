@@ -67,8 +67,11 @@ impl<D: Hooks> DeviceRef<D> {
                 .unwrap_or_else(|| Err("the device is not realized".to_owned()))
         });
         if let Err(text) = loaded {
-            let text = format_args!("the state that arrived is refused: {text}");
-            error::report(D::NAME, self.path(), &text);
+            error::report(
+                D::NAME,
+                self.path(),
+                &format_args!("the state that arrived is refused: {text}"),
+            );
             return INVALID;
         }
         for (index, deadline) in deadlines.into_iter().enumerate() {
