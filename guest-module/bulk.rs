@@ -17,22 +17,23 @@ use kernel::{
     sync::barrier::{dma_mb, Read},
 };
 
-/// The size in bytes of a transfer through a kernel buffer. It fits into a processor's caches, and it bounds how long
-/// a reader waits before it sees a signal.
+/// The size in bytes of a transfer through a kernel buffer. It fits into a processor's caches, and it
+/// bounds how long a reader waits before it sees a signal.
 pub(crate) const READ_SIZE: usize = 64 << 10;
 
-/// The read size in bytes from which the caller's own memory is filled, without a copy. Below it, pinning costs more
-/// than the copy. Measured under TCG.
+/// The read size in bytes from which the caller's own memory is filled, without a copy. Below it, pinning
+/// costs more than the copy. Measured under TCG.
 pub(crate) const DIRECT_FROM: usize = 32 << 10;
 
-/// How many descriptors a device has, each a page. The device executes one at a time; with the others, callers can
-/// prepare the next transfers meanwhile.
+/// How many descriptors a device has, each a page. The device executes one at a time; with the others,
+/// callers can prepare the next transfers meanwhile.
 const DESCRIPTORS: usize = 8;
 
 /// The size of a descriptor in 64-bit words.
 const WORDS: usize = abi::BULK_PAGE / size_of::<u64>();
 
-/// The fields of a descriptor as word indices. The field at the lower address is the lower half of its word.
+/// The fields of a descriptor as word indices. The field at the lower address is the lower half of its
+/// word.
 const STATUS_AND_COUNT: usize = abi::BULK_STATUS / size_of::<u64>();
 const DONE: usize = abi::BULK_DONE / size_of::<u64>();
 const SEGMENTS: usize = abi::BULK_SEGMENTS / size_of::<u64>();
@@ -61,8 +62,8 @@ impl Descriptor {
         Ok(Self(page))
     }
 
-    /// Executes a transfer to `segments`. `ring` writes to DOORBELL, `flush` reads from the device. Returns the
-    /// device's status, or 0 if it did not answer, and how many bytes it has filled.
+    /// Executes a transfer to `segments`. `ring` writes to DOORBELL, `flush` reads from the device. Returns
+    /// the device's status, or 0 if it did not answer, and how many bytes it has filled.
     pub(crate) fn execute(
         &self,
         segments: &mut Segments<'_>,
@@ -124,8 +125,8 @@ impl Engine {
             }),
             GFP_KERNEL,
         )?;
-        // If a later step of probe fails, the engine is dropped without `stop`. No transfer can be running then:
-        // only open files start transfers, and the node is registered last.
+        // If a later step of probe fails, the engine is dropped without `stop`. No transfer can be running
+        // then: only open files start transfers, and the node is registered last.
         pdev.set_master();
         Ok(engine)
     }

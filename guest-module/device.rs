@@ -65,10 +65,11 @@ const _: () = {
 
 /// A device, shared by its node, the open files and hw_random.
 ///
-/// Open files can keep it alive after unbind. Then the registers are revoked, and every use fails with `ENODEV`.
+/// Open files can keep it alive after unbind. Then the registers are revoked, and every use fails with
+/// `ENODEV`.
 ///
-/// It needs no lock: a number, or a bulk transfer, is one access to one register, and the device handles accesses one
-/// after the other. So concurrent callers never get the same number or parts of one.
+/// It needs no lock: a number, or a bulk transfer, is one access to one register, and the device handles
+/// accesses one after the other. So concurrent callers never get the same number or parts of one.
 pub(crate) struct Device {
     registers: RevocableRegisters,
     address: CString,
@@ -115,7 +116,8 @@ impl Counters {
 }
 
 impl Device {
-    /// Creates it for an enabled device that is being probed. If `masks` is an error, there are no bulk transfers.
+    /// Creates it for an enabled device that is being probed. If `masks` is an error, there are no bulk
+    /// transfers.
     pub(crate) fn new(pdev: &pci::Device<Core<'_>>, masks: Result<DmaMasks>) -> Result<Self> {
         let registers = Registers::new(pdev)?;
         if !registers.are_present() {
@@ -192,12 +194,12 @@ impl Device {
         Ok(u32::from_le_bytes(word))
     }
 
-    /// Fills `buffer` from the registers with the next numbers of the stream, as little-endian bytes. If its length
-    /// is not a multiple of 4, the rest of the last number is lost. Fails with `EIO` if the host had no entropy for
-    /// one of the numbers.
+    /// Fills `buffer` from the registers with the next numbers of the stream, as little-endian bytes. If
+    /// its length is not a multiple of 4, the rest of the last number is lost. Fails with `EIO` if the host
+    /// had no entropy for one of the numbers.
     ///
-    /// Keep the buffer small: this runs in an RCU read-side critical section and may keep other tasks off this
-    /// processor.
+    /// Keep the buffer small: this runs in an RCU read-side critical section and may keep other tasks off
+    /// this processor.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result {
         // The guard of `try_access` holds an RCU read lock: do not sleep until the function returns.
         let registers = self.registers.try_access().ok_or(ENODEV)?;
@@ -236,24 +238,26 @@ impl Device {
         self.engine()?.check()
     }
 
-    /// Fills a part of `buffer` with the next numbers of the stream, as little-endian bytes. The length must be a
-    /// multiple of 4. Fails with `EIO` if the host ran out of entropy; numbers already written are lost.
+    /// Fills a part of `buffer` with the next numbers of the stream, as little-endian bytes. The length
+    /// must be a multiple of 4. Fails with `EIO` if the host ran out of entropy; numbers already written
+    /// are lost.
     pub(crate) fn fill_memory(&self, buffer: &Buffer, part: Range<usize>) -> Result {
         let length = part.len();
         let filled = self.fill_some(buffer, part)?;
         (filled == length).then_some(()).ok_or(EIO)
     }
 
-    /// Like [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of entropy.
+    /// Like [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of
+    /// entropy.
     fn fill_some(&self, buffer: &Buffer, part: Range<usize>) -> Result<usize> {
         let limits = self.engine()?.limits();
         let length = part.len();
         self.transfer(length, buffer.table(part, limits.max_segment)?)
     }
 
-    /// Lets the device fill the `length` bytes of `table`. Returns how many bytes it has filled: all, unless the host
-    /// ran out of entropy. On error nothing was filled. Waits for a descriptor, and fails with `ERESTARTSYS` if a
-    /// signal arrives during the wait.
+    /// Lets the device fill the `length` bytes of `table`. Returns how many bytes it has filled: all,
+    /// unless the host ran out of entropy. On error nothing was filled. Waits for a descriptor, and fails
+    /// with `ERESTARTSYS` if a signal arrives during the wait.
     fn transfer(&self, length: usize, mut table: Table<'_>) -> Result<usize> {
         let result = self.engine()?.with_descriptor(|descriptor| {
             // RCU read lock, as in `fill`: do not sleep.
@@ -282,8 +286,8 @@ impl Device {
         result
     }
 
-    /// Lets the device write directly to the caller's memory at the position of `to`. Returns `None`, leaving `to`
-    /// unchanged, if fewer than [`DIRECT_FROM`] bytes can be pinned there.
+    /// Lets the device write directly to the caller's memory at the position of `to`. Returns `None`,
+    /// leaving `to` unchanged, if fewer than [`DIRECT_FROM`] bytes can be pinned there.
     pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Result<Option<Piece>> {
         let limits = self.engine()?.limits();
         let unit = limits.alignment.max(abi::REG_SIZE);
@@ -300,8 +304,9 @@ impl Device {
         }))
     }
 
-    /// Reads up to [`READ_SIZE`] bytes of whole numbers through a kernel buffer and copies them to `to`. Takes the
-    /// buffer from `spare` if it is large enough, and leaves it there, wiped. Numbers that cannot be stored are lost.
+    /// Reads up to [`READ_SIZE`] bytes of whole numbers through a kernel buffer and copies them to `to`.
+    /// Takes the buffer from `spare` if it is large enough, and leaves it there, wiped. Numbers that cannot
+    /// be stored are lost.
     pub(crate) fn read_bulk(
         &self,
         to: &mut IovIterDest<'_>,
@@ -324,7 +329,8 @@ impl Device {
             Piece { stored, end }
         });
         buffer.wipe(length);
-        // Another reader of the same file may have left a buffer. Freeing it can sleep, so drop it without the lock.
+        // Another reader of the same file may have left a buffer. Freeing it can sleep, so drop it without
+        // the lock.
         let surplus = spare.lock().replace(buffer);
         drop(surplus);
         piece
@@ -348,7 +354,8 @@ impl Device {
     /// Fails with `ENODEV` if the device was removed without notice (surprise removal).
     fn check(&self, registers: &Registers<'_>) -> Result {
         let is_present = match self.identity.info() {
-            // An empty bus never returns a valid INFO, and reading it is cheaper than the configuration space.
+            // An empty bus never returns a valid INFO, and reading it is cheaper than the configuration
+            // space.
             Some(info) => u32::from(registers.read(regs::INFO)) == info,
             None => registers.are_present(),
         };

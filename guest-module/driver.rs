@@ -73,7 +73,8 @@ impl pci::Driver for MyRngDriver {
                     })
                     .inspect_err(|error| dev_warn!(pdev, "not offered to hw_random: {error:?}\n"))
                     .unwrap_or_default(),
-                // The last step that can fail: once the node exists, open files rely on `unbind` being called.
+                // The last step that can fail: once the node exists, open files rely on `unbind` being
+                // called.
                 node <- Node::register(name.as_cstr(), device.clone()),
                 device,
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },

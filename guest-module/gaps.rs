@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Safe interfaces for what Linux 7.3's Rust abstractions lack. The only `unsafe` code of the module. Remove each once
-//! the kernel provides it.
+//! Safe interfaces for what Linux 7.3's Rust abstractions lack. The only `unsafe` code of the module.
+//! Remove each once the kernel provides it.
 //!
 //! - `buffer`: memory for DMA that programs can map
 //! - `pinned`: a caller's pinned memory, for DMA
@@ -33,7 +33,8 @@ pub(crate) use pinned::Pinned;
 pub(crate) use registers::{Registers, RevocableRegisters};
 pub(crate) use table::{Segments, Table};
 
-/// The device's PCI vendor. `pci::Vendor` has constants only for the vendors of `pci_ids.h`, and no constructor.
+/// The device's PCI vendor. `pci::Vendor` has constants only for the vendors of `pci_ids.h`, and no
+/// constructor.
 pub(crate) const VENDOR: pci::Vendor =
     // SAFETY: `pci::Vendor` is a transparent wrapper of the `u16` vendor id, and every `u16` is valid.
     unsafe { transmute::<u16, pci::Vendor>(abi::PCI_VENDOR_ID) };
@@ -64,7 +65,8 @@ impl Enabled {
 
 impl Drop for Enabled {
     fn drop(&mut self) {
-        // SAFETY: The reference keeps the `struct pci_dev` valid. `new` enabled it once, and this undoes it once.
+        // SAFETY: The reference keeps the `struct pci_dev` valid. `new` enabled it once, and this undoes it
+        // once.
         unsafe { bindings::pci_disable_device(raw_pdev(&self.0)) };
     }
 }
@@ -79,13 +81,15 @@ pub(crate) fn clear_master(pdev: &pci::Device<Core<'_>>) {
 pub(crate) struct DmaMasks(());
 
 impl DmaMasks {
-    /// Sets the masks: 64 bits for segments, and 44 for descriptors, because DOORBELL takes a 32-bit page number.
+    /// Sets the masks: 64 bits for segments, and 44 for descriptors, because DOORBELL takes a 32-bit page
+    /// number.
     ///
     /// # Safety
     ///
     /// The device must be in probe, and no memory may have been mapped or allocated for its DMA.
     pub(crate) unsafe fn set(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
-        // SAFETY: By this function's requirement no DMA allocation or mapping of the device runs concurrently.
+        // SAFETY: By this function's requirement no DMA allocation or mapping of the device runs
+        // concurrently.
         unsafe {
             pdev.dma_set_max_seg_size(abi::BULK_MAX_BYTES as u32);
             pdev.dma_set_mask(DmaMask::new::<64>())?;
@@ -100,8 +104,8 @@ impl DmaMasks {
 pub(crate) struct DmaLimits {
     /// The longest segment, in bytes; at least a page.
     pub(crate) max_segment: u32,
-    /// The alignment of address and length of a caller's memory, in bytes; a power of two. More than 1 only if DMA is
-    /// not coherent with the processor's caches.
+    /// The alignment of address and length of a caller's memory, in bytes; a power of two. More than 1 only
+    /// if DMA is not coherent with the processor's caches.
     pub(crate) alignment: usize,
 }
 
@@ -109,7 +113,8 @@ impl DmaLimits {
     /// Fails with `EIO` if not even a page can be mapped in one piece.
     pub(crate) fn new(device: &device::Device<Bound>) -> Result<Self> {
         let raw = raw_device(device);
-        // SAFETY: `raw` points to a valid `struct device`, and it is bound, so its DMA operations are set up.
+        // SAFETY: `raw` points to a valid `struct device`, and it is bound, so its DMA operations are set
+        // up.
         let (max_segment, alignment) = unsafe {
             (
                 bindings::dma_max_mapping_size(raw),

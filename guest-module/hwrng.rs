@@ -2,8 +2,8 @@
 
 //! Registers the device with the kernel's `hw_random` (`/dev/hwrng`).
 //!
-//! Linux 7.3 has no Rust abstraction of `hw_random`; `linux-patches/` adds one. On a kernel without it no device is
-//! registered, and the rest of the driver works the same.
+//! Linux 7.3 has no Rust abstraction of `hw_random`; `linux-patches/` adds one. On a kernel without it no
+//! device is registered, and the rest of the driver works the same.
 
 use crate::{device::Device, module_parameters};
 

@@ -68,16 +68,17 @@ impl Identity {
         may_draw_on_host && self.0.is_some_and(|info| info & abi::INFO_FAILURES != 0)
     }
 
-    /// Returns the quality for hw_random, in bits of entropy per 1024 bits; `None` if the device must not be
-    /// registered.
+    /// Returns the quality for hw_random, in bits of entropy per 1024 bits; `None` if the device must not
+    /// be registered.
     ///
-    /// hw_random reads from its best generator on its own and credits the kernel's entropy pool by its quality. So a
-    /// seeded stream is registered only if the administrator set `seeded`. Never registered are `libc` (bit 31 is
-    /// always 0), `xoshiro256pp` (its numbers reveal the rest of the stream), unknown generators, and `host` if the
-    /// device cannot report failures.
+    /// hw_random reads from its best generator on its own and credits the kernel's entropy pool by its
+    /// quality. So a seeded stream is registered only if the administrator set `seeded`. Never registered
+    /// are `libc` (bit 31 is always 0), `xoshiro256pp` (its numbers reveal the rest of the stream), unknown
+    /// generators, and `host` if the device cannot report failures.
     pub(crate) fn quality(self, seeded: bool) -> Option<u16> {
         match self.generator() {
-            // The maximum: the host's generator is suitable for keys. virtio-rng, with the same source, uses it too.
+            // The maximum: the host's generator is suitable for keys. virtio-rng, with the same source,
+            // uses it too.
             Generator::Host if self.can_fail() => Some(1024),
             Generator::ChaCha20 | Generator::ChaCha8 if seeded => Some(SEEDED_QUALITY),
             _ => None,
@@ -85,8 +86,8 @@ impl Identity {
     }
 }
 
-/// Whether a number may come from an empty bus instead of the device: such a read returns all ones on a PC, and zero
-/// in QEMU. A generator can return both values too.
+/// Whether a number may come from an empty bus instead of the device: such a read returns all ones on a PC,
+/// and zero in QEMU. A generator can return both values too.
 pub(crate) fn is_suspicious(number: u32) -> bool {
     number == u32::MAX || number == 0
 }

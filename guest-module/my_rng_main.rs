@@ -36,7 +36,7 @@ module! {
     params: {
         seeded_hwrng: bool {
             default: false,
-            description: "Also register devices with a seeded generator (chacha20, chacha8) with hw_random, which \
+            description: "Also register seeded generators (chacha20, chacha8) with hw_random, which \
 then reads from their streams and credits some entropy for it: for tests only",
         },
     },

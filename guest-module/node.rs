@@ -29,8 +29,8 @@ use kernel::{
 
 /// The maximum number of devices with a node.
 ///
-/// It is bounded because a misc device's name must live as long as the module. 64 is the width of [`TAKEN`], and about
-/// twice what fits on the root bus of a PC.
+/// It is bounded because a misc device's name must live as long as the module. 64 is the width of
+/// [`TAKEN`], and about twice what fits on the root bus of a PC.
 pub(crate) const MAX_NODES: usize = u64::BITS as usize;
 
 /// The size of a name with two digits and the terminating NUL.
@@ -115,8 +115,8 @@ const _: () = {
 /// How many bytes are read from the registers before the reader checks for signals.
 const PIECE: usize = 256;
 
-/// The size in bytes from which a read uses a bulk transfer. Below it, reading the registers is faster. Measured under
-/// TCG, where a transfer takes as long as 8 register reads.
+/// The size in bytes from which a read uses a bulk transfer. Below it, reading the registers is faster.
+/// Measured under TCG, where a transfer takes as long as 8 register reads.
 const BULK_FROM: usize = 32;
 
 // Only the last piece of a read may end inside a number.
@@ -131,8 +131,8 @@ pub(crate) struct OpenFile {
     /// Held while `memory` is set, so that a concurrent caller finds it complete.
     #[pin]
     storing: Mutex<()>,
-    /// A zeroed buffer for the next read. It is per file: a reader whose copy to user space stalls does not block
-    /// readers of other files.
+    /// A zeroed buffer for the next read. It is per file: a reader whose copy to user space stalls does not
+    /// block readers of other files.
     #[pin]
     spare: SpinLock<Option<Buffer>>,
 }
@@ -177,7 +177,8 @@ impl OpenFile {
         buffer: &mut [u8; PIECE],
         ways: &mut Ways,
     ) -> Piece {
-        // Do not retry a path that failed. The registers may still work, and reading them detects a missing device.
+        // Do not retry a path that failed. The registers may still work, and reading them detects a missing
+        // device.
         if ways.direct && to.len() >= DIRECT_FROM {
             if let Some(piece) = outcome(self.device.read_direct(to)) {
                 return piece;
@@ -265,7 +266,8 @@ impl NodeFile for OpenFile {
             bulk: true,
         };
         let mut done = 0;
-        // Once something is stored, return its length instead of an error: those numbers are gone from the stream.
+        // Once something is stored, return its length instead of an error: those numbers are gone from the
+        // stream.
         let result = loop {
             if to.is_empty() || done > 0 && current!().signal_pending() {
                 break Ok(done);

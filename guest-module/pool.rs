@@ -10,8 +10,8 @@ use kernel::{
 
 /// Items that callers use for a short time. A caller waits while all are in use.
 ///
-/// The pool is fair: a returned item is promised to a waiting caller, so a caller that arrives later cannot take it.
-/// Waiting callers are woken in FIFO order.
+/// The pool is fair: a returned item is promised to a waiting caller, so a caller that arrives later cannot
+/// take it. Waiting callers are woken in FIFO order.
 #[pin_data]
 pub(crate) struct Pool<T> {
     #[pin]
@@ -75,8 +75,8 @@ impl<T> Pool<T> {
         })
     }
 
-    /// Calls `f` with an item, and sleeps before that while all are in use. Fails with `ERESTARTSYS` if a signal
-    /// arrives during the sleep, and with `ENODEV` if the pool is closed.
+    /// Calls `f` with an item, and sleeps before that while all are in use. Fails with `ERESTARTSYS` if a
+    /// signal arrives during the sleep, and with `ENODEV` if the pool is closed.
     ///
     /// `f` must not sleep, because [`Self::close`] and other callers wait for it.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
@@ -101,8 +101,8 @@ impl<T> Pool<T> {
             if state.is_closed {
                 return Err(ENODEV);
             }
-            // Check this even after a signal: a promise wakes only one caller, and it may have been this one. If it
-            // was another, that one finds no promise and waits again.
+            // Check this even after a signal: a promise wakes only one caller, and it may have been this
+            // one. If it was another, that one finds no promise and waits again.
             if let Some(item) = state.take_promised() {
                 return Ok(item);
             }
@@ -125,7 +125,8 @@ impl<T> Pool<T> {
         (!self.state.lock().is_closed).then_some(()).ok_or(ENODEV)
     }
 
-    /// Closes the pool: waiting and later callers get `ENODEV`. Sleeps until no item is in use, then returns all items.
+    /// Closes the pool: waiting and later callers get `ENODEV`. Sleeps until no item is in use, then
+    /// returns all items.
     pub(crate) fn close(&self) -> KVec<T> {
         let mut state = self.state.lock();
         state.is_closed = true;

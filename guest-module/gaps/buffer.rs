@@ -16,12 +16,13 @@ use super::Table;
 
 /// Pages for a device to write to.
 ///
-/// Programs may have them mapped and write to them at any time, so no Rust reference to the bytes may exist.
+/// Programs may have them mapped and write to them at any time, so no Rust reference to the bytes may
+/// exist.
 ///
 /// # Invariants
 ///
-/// `pages` are the pages of `memory`, in order. `memory` has a capacity of at least `size` bytes, all initialized; it
-/// is accessed only through its address, and is never reallocated.
+/// `pages` are the pages of `memory`, in order. `memory` has a capacity of at least `size` bytes, all
+/// initialized; it is accessed only through its address, and is never reallocated.
 pub(crate) struct Buffer {
     memory: VVec<u8>,
     pages: KVec<*mut bindings::page>,
@@ -31,8 +32,8 @@ pub(crate) struct Buffer {
 // SAFETY: The pointers refer to pages that `memory` owns, and a `VVec<u8>` may be sent to another task.
 unsafe impl Send for Buffer {}
 
-// SAFETY: A shared reference only allows to copy bytes through the kernel and to map pages, which any task may do at
-// the same time.
+// SAFETY: A shared reference only allows to copy bytes through the kernel and to map pages, which any task
+// may do at the same time.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
@@ -65,32 +66,33 @@ impl Buffer {
             return Err(EINVAL);
         }
         let pages = self.pages.get(part.start / PAGE_SIZE..).ok_or(EINVAL)?;
-        // SAFETY: `self` owns the pages, and the table borrows `self`. The part is not empty and ends within `size`,
-        // so the pages contain it.
+        // SAFETY: `self` owns the pages, and the table borrows `self`. The part is not empty and ends
+        // within `size`, so the pages contain it.
         unsafe { Table::new(pages, part.start % PAGE_SIZE, part.len(), max_segment) }
     }
 
     /// Copies the first `length` bytes to `to`. Returns how many bytes could be stored.
     pub(crate) fn copy_to(&self, length: usize, to: &mut IovIterDest<'_>) -> usize {
         let length = length.min(self.size);
-        // SAFETY: By the type's invariant `memory` has `length` initialized bytes, and `to` is a valid destination.
-        // A program or the device may write to the bytes at the same time; the copy is made in C, so that is no data
-        // race in Rust, and it yields the old or the new bytes.
+        // SAFETY: By the type's invariant `memory` has `length` initialized bytes, and `to` is a valid
+        // destination. A program or the device may write to the bytes at the same time; the copy is made in
+        // C, so that is no data race in Rust, and it yields the old or the new bytes.
         unsafe { bindings::_copy_to_iter(self.memory.as_ptr().cast(), length, to.as_raw()) }
     }
 
     /// Zeroes the first `length` bytes, so that no secrets stay in kernel memory.
     pub(crate) fn wipe(&mut self, length: usize) {
         let length = length.min(self.size);
-        // SAFETY: By the type's invariant `memory` has `length` bytes. As in `copy_to`, concurrent writes are no data
-        // race in Rust.
+        // SAFETY: By the type's invariant `memory` has `length` bytes. As in `copy_to`, concurrent writes
+        // are no data race in Rust.
         unsafe { super::c::my_rng_memzero_explicit(self.memory.as_mut_ptr().cast(), length) };
     }
 
-    /// Maps it into a program's memory: from its first byte to the end of `vma`. Only shared mappings are allowed.
+    /// Maps it into a program's memory: from its first byte to the end of `vma`. Only shared mappings are
+    /// allowed.
     pub(crate) fn map(&self, vma: &VmaNew) -> Result {
-        // SAFETY: `vma` points to a valid `vm_area_struct`. It is not yet part of the address space, so nothing else
-        // changes it.
+        // SAFETY: `vma` points to a valid `vm_area_struct`. It is not yet part of the address space, so
+        // nothing else changes it.
         let first = unsafe { (*vma.as_ptr()).vm_pgoff };
         let count = (vma.end() - vma.start()) / PAGE_SIZE;
         // Not VM_SHARED, which the kernel clears if the file was opened read-only.
@@ -103,8 +105,8 @@ impl Buffer {
         vma.try_clear_mayexec()?;
         let mapping = vma.set_mixedmap();
         for (index, page) in self.pages.iter().take(count).enumerate() {
-            // SAFETY: By the type's invariant this is a valid page that `memory` owns for the duration of the borrow.
-            // (The mapping takes its own reference.)
+            // SAFETY: By the type's invariant this is a valid page that `memory` owns for the duration of
+            // the borrow. (The mapping takes its own reference.)
             let page = unsafe { BorrowedPage::from_raw(NonNull::new(*page).ok_or(EFAULT)?) };
             mapping.vm_insert_page(vma.start() + index * PAGE_SIZE, &page)?;
         }

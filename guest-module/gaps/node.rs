@@ -38,12 +38,12 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
 
 /// A node under `/dev` with private data, from `register` to drop.
 ///
-/// `MiscDevice::open` gets only the registration, which has no private data. So the registration is a field of the
-/// struct that has the data, and `open` finds the struct with `container_of!`.
+/// `MiscDevice::open` gets only the registration, which has no private data. So the registration is a field
+/// of the struct that has the data, and `open` finds the struct with `container_of!`.
 #[pin_data]
 pub(crate) struct Node<F: NodeFile> {
-    // `open` uses `target` while `misc` is registered. So `misc` must be dropped before `target` (fields drop in this
-    // order) and initialized after it (the order in `register`).
+    // `open` uses `target` while `misc` is registered. So `misc` must be dropped before `target` (fields
+    // drop in this order) and initialized after it (the order in `register`).
     #[pin]
     misc: MiscDeviceRegistration<OpenNode<F>>,
     target: Arc<F::Target>,
@@ -66,8 +66,9 @@ impl<F: NodeFile> Node<F> {
 ///
 /// # Invariants
 ///
-/// A `MiscDeviceRegistration<OpenNode<F>>` is always the field `misc` of a `Node<F>`, and is registered only while the
-/// field `target` is initialized: this type is private to this file, and only [`Node::register`] registers it.
+/// A `MiscDeviceRegistration<OpenNode<F>>` is always the field `misc` of a `Node<F>`, and is registered
+/// only while the field `target` is initialized: this type is private to this file, and only
+/// [`Node::register`] registers it.
 struct OpenNode<F>(PhantomData<F>);
 
 #[vtable]
@@ -76,11 +77,11 @@ impl<F: NodeFile> MiscDevice for OpenNode<F> {
 
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
         let misc = core::ptr::from_ref(misc).cast_mut();
-        // SAFETY: By the invariant of `OpenNode`, `misc` is the field `misc` of a `Node<F>`, so the result is in the
-        // same allocation.
+        // SAFETY: By the invariant of `OpenNode`, `misc` is the field `misc` of a `Node<F>`, so the result
+        // is in the same allocation.
         let node = unsafe { container_of!(misc, Node<F>, misc) };
-        // SAFETY: By the invariant of `OpenNode`, `target` is initialized. It is not dropped during this call:
-        // `misc` is dropped first, and its `misc_deregister` waits for running `open`s.
+        // SAFETY: By the invariant of `OpenNode`, `target` is initialized. It is not dropped during this
+        // call: `misc` is dropped first, and its `misc_deregister` waits for running `open`s.
         let target = unsafe { &(*node).target };
         KBox::pin_init(F::open(target.clone()), GFP_KERNEL_ACCOUNT)
     }

@@ -12,8 +12,9 @@ use super::Table;
 ///
 /// # Invariants
 ///
-/// `iov_iter_extract_pages` pinned `pages` for writing; each entry holds one pin. They contain the `length` bytes from
-/// `offset` in the first page. `length` is not 0, except while `take` drops a value that it does not return.
+/// `iov_iter_extract_pages` pinned `pages` for writing; each entry holds one pin. They contain the `length`
+/// bytes from `offset` in the first page. `length` is not 0, except while `take` drops a value that it does
+/// not return.
 pub(crate) struct Pinned {
     pages: KVec<*mut bindings::page>,
     offset: usize,
@@ -21,8 +22,8 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    /// Pins the next contiguous memory in `to`, at most `most` bytes. Address and length are multiples of `unit`. Does
-    /// not advance `to`. Returns `None` if fewer than `least` bytes, or none, can be pinned.
+    /// Pins the next contiguous memory in `to`, at most `most` bytes. Address and length are multiples of
+    /// `unit`. Does not advance `to`. Returns `None` if fewer than `least` bytes, or none, can be pinned.
     ///
     /// Sleeps to fault in pages, also for a long time if another program controls them (userfaultfd).
     pub(crate) fn take(
@@ -43,18 +44,19 @@ impl Pinned {
             KVec::<*mut bindings::page>::with_capacity(room, GFP_KERNEL_ACCOUNT).ok()?;
         let mut array = pages.as_mut_ptr();
         let mut offset = 0;
-        // SAFETY: `iter` is valid, and `array` has room for `room` pages, so the function does not allocate one.
+        // SAFETY: `iter` is valid, and `array` has room for `room` pages, so the function does not allocate
+        // one.
         let got = unsafe {
             bindings::iov_iter_extract_pages(iter, &mut array, most, room as c_uint, 0, &mut offset)
         };
         let got = usize::try_from(got).ok().filter(|got| *got > 0)?;
         // SAFETY: The function has just advanced `to` by `got` bytes.
         unsafe { to.revert(got) };
-        // SAFETY: The function has stored exactly the pages that contain the `got` bytes from `offset`, which are at
-        // most `room`.
+        // SAFETY: The function has stored exactly the pages that contain the `got` bytes from `offset`,
+        // which are at most `room`.
         unsafe { pages.inc_len((offset + got).div_ceil(PAGE_SIZE)) };
-        // INVARIANT: The pages contain `got` bytes from `offset`, and `length` is at most `got`. If it is 0, the value
-        // is dropped below.
+        // INVARIANT: The pages contain `got` bytes from `offset`, and `length` is at most `got`. If it is
+        // 0, the value is dropped below.
         let pinned = Self {
             pages,
             offset,
@@ -70,8 +72,8 @@ impl Pinned {
 
     /// Returns a scatter-gather table of it, with segments of at most `max_segment` bytes.
     pub(crate) fn table(&self, max_segment: u32) -> Result<Table<'_>> {
-        // SAFETY: By the type's invariant the pages stay pinned while `self` is borrowed, and contain these bytes, at
-        // least one.
+        // SAFETY: By the type's invariant the pages stay pinned while `self` is borrowed, and contain these
+        // bytes, at least one.
         unsafe { Table::new(&self.pages, self.offset, self.length, max_segment) }
     }
 }

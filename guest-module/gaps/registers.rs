@@ -33,8 +33,8 @@ impl<'a> Registers<'a> {
         Ok(Self { bar, pdev })
     }
 
-    /// Whether the device is present, with memory decoding enabled. Reads the configuration space, because a
-    /// generator can return any value for a register. Does not sleep.
+    /// Whether the device is present, with memory decoding enabled. Reads the configuration space, because
+    /// a generator can return any value for a register. Does not sleep.
     pub(crate) fn are_present(&self) -> bool {
         let config = self.pdev.config_space();
         let ids =
@@ -53,8 +53,8 @@ impl<'a> Registers<'a> {
     /// Registers them with devres, which revokes them on unbind.
     pub(crate) fn into_revocable(self) -> Result<RevocableRegisters> {
         let pdev = self.pdev;
-        // SAFETY: `bar` and `pdev` belong to the same device, for which devres revokes them on unbind, and both are
-        // valid until then.
+        // SAFETY: `bar` and `pdev` belong to the same device, for which devres revokes them on unbind, and
+        // both are valid until then.
         unsafe { DevresLt::new(pdev.as_ref(), self) }
     }
 }

@@ -22,19 +22,21 @@ pub(crate) type Segments<'a> = dyn Iterator<Item = (DmaAddress, u32)> + 'a;
 ///
 /// # Invariants
 ///
-/// `0` is a valid `struct sg_table` of pages that stay valid for `'a`. It is mapped for DMA only inside `with_device`.
+/// `0` is a valid `struct sg_table` of pages that stay valid for `'a`. It is mapped for DMA only inside
+/// `with_device`.
 pub(crate) struct Table<'a>(bindings::sg_table, PhantomData<&'a ()>);
 
 // SAFETY: `self` owns the table and its list, and neither is bound to a task.
 unsafe impl Send for Table<'_> {}
 
 impl Table<'_> {
-    /// Creates a table of the `length` bytes from `offset` in the first page, with segments of at most `max_segment`
-    /// bytes.
+    /// Creates a table of the `length` bytes from `offset` in the first page, with segments of at most
+    /// `max_segment` bytes.
     ///
     /// # Safety
     ///
-    /// The pages must stay valid as long as the result, and must contain these bytes. `length` must not be 0.
+    /// The pages must stay valid as long as the result, and must contain these bytes. `length` must not be
+    /// 0.
     pub(super) unsafe fn new(
         pages: &[*mut bindings::page],
         offset: usize,
@@ -44,8 +46,8 @@ impl Table<'_> {
         // Leave out pages behind the last byte, which would become an empty segment.
         let count = (offset + length).div_ceil(PAGE_SIZE);
         let mut table = MaybeUninit::<bindings::sg_table>::zeroed();
-        // SAFETY: `table` is valid for writes. The caller guarantees the pages and that they contain the bytes, so
-        // `pages` has at least `count` entries, which the function only reads.
+        // SAFETY: `table` is valid for writes. The caller guarantees the pages and that they contain the
+        // bytes, so `pages` has at least `count` entries, which the function only reads.
         to_result(unsafe {
             bindings::sg_alloc_table_from_pages_segment(
                 table.as_mut_ptr(),
@@ -62,7 +64,8 @@ impl Table<'_> {
         Ok(Self(unsafe { table.assume_init() }, PhantomData))
     }
 
-    /// Maps the table for DMA, calls `f`, which lets the device write to it, and unmaps it. Sleeps only if `f` does.
+    /// Maps the table for DMA, calls `f`, which lets the device write to it, and unmaps it. Sleeps only if
+    /// `f` does.
     pub(crate) fn with_device<R>(
         &mut self,
         device: &device::Device<Bound>,
@@ -71,7 +74,8 @@ impl Table<'_> {
         let (device, table) = (super::raw_device(device), &raw mut self.0);
         // SAFETY: By the type's invariant the table is valid and not mapped. The device is bound.
         to_result(unsafe { bindings::dma_map_sgtable(device, table, FROM_DEVICE, 0) })?;
-        // SAFETY: The table is valid and stays unchanged while `entries` is used, because `self` is borrowed mutably.
+        // SAFETY: The table is valid and stays unchanged while `entries` is used, because `self` is
+        // borrowed mutably.
         let entries = unsafe { SGTable::from_raw(table) };
         let mut segments = entries
             .iter()
