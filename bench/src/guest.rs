@@ -106,10 +106,10 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
     // What the listener says comes first: it may be why the machine was ended.
     let results = heard?;
     let ended = ended?;
-    if ended.status.code() != 0 {
+    if ended.code() != 0 {
         return Err(format!(
             "the guest's program ended with {}: {}",
-            ended.status.code(),
+            ended.code(),
             errors.text().trim()
         )
         .into());

@@ -2,7 +2,6 @@
 
 //! The launcher's command line.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,14 +9,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use rustix::termios::{isatty, tcgetwinsize};
+use rustix::termios::isatty;
 
-use crate::accel::Accel;
+use crate::accel::{Accel, Chosen, Prober};
 use crate::built::Built;
 use crate::initramfs::GuestFile;
-use crate::job::{Terminal, Work};
+use crate::job::Work;
 use crate::machine::Vm;
-use crate::{Error, qemu};
+use crate::signals::Interrupt;
+use crate::{Error, qemu, terminal};
 
 const AFTER_HELP: &str = "\
 The command runs as root, in /root, with no standard input. What it writes to stdout and stderr
@@ -87,11 +87,20 @@ pub struct Options {
     /// One more argument for QEMU itself; repeatable
     #[arg(long = "qemu-arg", value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_args: Vec<OsString>,
+    /// Let the guest wait for gdb before its first instruction, and print the command that attaches gdb
+    #[arg(long)]
+    pub gdb: bool,
+    /// Print QEMU's command line, quoted for a shell, and do not start the guest
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print QEMU's arguments for the accelerator: for run-ubuntu.sh
+    #[arg(long, hide = true)]
+    pub print_accel: bool,
     /// Give an interactive shell on the serial console instead of running a command
     #[arg(long, conflicts_with = "command")]
     pub shell: bool,
     /// The command to run, and its arguments
-    #[arg(last = true, value_name = "COMMAND", required_unless_present = "shell")]
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["shell", "print_accel"])]
     pub command: Vec<OsString>,
 }
 
@@ -110,31 +119,44 @@ pub struct Common {
     /// Keep what the guest says on its serial console
     #[arg(long, value_name = "FILE")]
     pub keep_log: Option<PathBuf>,
-    /// Give up after so many seconds [default: 120; none for --shell on a terminal]
+    /// Give up after so many seconds [default: 120; none for --gdb, and for --shell on a terminal]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub timeout: Option<u64>,
 }
 
 impl Common {
-    /// The machine that the options and the build folder describe.
+    /// The machine that the options and the build directory describe.
     pub fn vm(&self) -> Result<Vm, Error> {
         let built = Built::here()?;
-        let or_built = |given: &Option<PathBuf>, key| match given {
-            Some(path) => Ok(path.clone()),
-            None => built.file(key),
+        let kernel = match &self.kernel {
+            Some(path) => path.clone(),
+            None => built.file("kernel")?,
         };
-        let qemu = or_built(&self.qemu, "qemu")?;
-        let kernel = or_built(&self.kernel, "kernel")?;
-        let mut vm = Vm::new(qemu::find(&qemu)?, kernel, built.file("initramfs")?);
-        vm.accel = match self.accel {
-            Some(accel) => accel,
-            None => Accel::from_env()?,
-        };
+        let mut vm = Vm::new(self.qemu(&built)?, kernel, built.file("initramfs")?);
+        vm.accel = self.accel()?;
         vm.keep_log.clone_from(&self.keep_log);
         if let Some(seconds) = self.timeout {
             vm.timeout = Some(Duration::from_secs(seconds));
         }
         Ok(vm)
+    }
+
+    /// The accelerator that QEMU would get, found with the kernel if there is one.
+    pub fn chosen(&self, interrupt: &Interrupt) -> Result<Chosen, Error> {
+        let built = Built::here()?;
+        let kernel = self.kernel.clone().or_else(|| built.file("kernel").ok());
+        Prober::new(&self.qemu(&built)?, kernel.as_deref()).choose(self.accel()?, interrupt)
+    }
+
+    fn qemu(&self, built: &Built) -> Result<PathBuf, Error> {
+        match &self.qemu {
+            Some(path) => qemu::find(path),
+            None => qemu::find(&built.file("qemu")?),
+        }
+    }
+
+    fn accel(&self) -> Result<Accel, Error> {
+        self.accel.map_or_else(Accel::from_env, Ok)
     }
 }
 
@@ -154,28 +176,20 @@ impl Options {
         vm.selftest = self.selftest;
         vm.append = self.append;
         vm.qmp = self.qmp;
+        vm.gdb = self.gdb;
         vm.qemu_args = self.qemu_args;
+        // A user at a terminal or in gdb takes their time. Input from a file or a pipe may be at its
+        // end, which the guest's shell would not see.
+        let interactive = self.gdb || self.shell && isatty(io::stdin());
+        if interactive && self.common.timeout.is_none() {
+            vm.timeout = None;
+        }
         let work = if self.shell {
-            // Somebody at a terminal ends it when it suits them; input from a file or a pipe may be
-            // at its end without the guest knowing.
-            if self.common.timeout.is_none() && isatty(io::stdin()) {
-                vm.timeout = None;
-            }
-            Work::Shell(this_terminal())
+            Work::Shell(terminal::describe())
         } else {
             Work::Run(self.command)
         };
         Ok((vm, work))
-    }
-}
-
-/// The terminal that we are used from.
-fn this_terminal() -> Terminal {
-    let size = tcgetwinsize(io::stdout()).ok();
-    Terminal {
-        name: env::var_os("TERM").unwrap_or_default(),
-        rows: size.map_or(0, |size| size.ws_row),
-        columns: size.map_or(0, |size| size.ws_col),
     }
 }
 

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::env::set_current_dir;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -181,10 +181,10 @@ impl Launcher {
         );
         thread::spawn(move || {
             loop {
-                match next_answer(&mut lines) {
-                    Some(FromHost::Go) => drop(sender.send(FromHost::Go)),
-                    // The end of the port is the launcher's: it was killed, and nobody needs us.
-                    Some(FromHost::Bye) | None => power_off(),
+                match protocol::receive(&mut lines) {
+                    Ok(Some(FromHost::Go)) => drop(sender.send(FromHost::Go)),
+                    // At the end of the port, the launcher is gone.
+                    Ok(Some(FromHost::Bye) | None) | Err(_) => power_off(),
                 }
             }
         });
@@ -198,7 +198,7 @@ impl Launcher {
 
     fn say(&self, message: &FromGuest) {
         // One that cannot be told is gone, which the thread above sees.
-        let _ = (&self.control).write_all(message.line().as_bytes());
+        let _ = protocol::send(&self.control, message);
     }
 
     /// Says how it went, and waits to be dismissed.
@@ -217,12 +217,6 @@ impl Launcher {
             let _ = self.answers.recv();
         }
     }
-}
-
-fn next_answer(lines: &mut impl BufRead) -> Option<FromHost> {
-    protocol::read_line(lines)
-        .ok()?
-        .and_then(|line| FromHost::parse(&line))
 }
 
 /// Opens a virtio-serial port by its name and says the opening line on it, which waits until the
@@ -293,7 +287,7 @@ fn start(argv: &[OsString], stdio: impl FnOnce(&mut Command)) -> Result<Pid, Fro
     let Some((program, arguments)) = argv.split_first() else {
         return Err(FromGuest::Failed("there is no command to run".to_owned()));
     };
-    let name = protocol::shortened(&program.to_string_lossy(), 200);
+    let name = protocol::shortened(&program.to_string_lossy());
     let Some(path) = look_up(program, PATH) else {
         return Err(FromGuest::Refused(Refusal::NotFound, name));
     };
@@ -397,8 +391,7 @@ fn run(argv: &[OsString], launcher: &Launcher) -> Result<FromGuest, String> {
         };
         Ok(FromGuest::Ended {
             status,
-            stdout: written(stdout)?,
-            stderr: written(stderr)?,
+            written: [written(stdout)?, written(stderr)?],
         })
     })
 }
@@ -475,8 +468,7 @@ fn run_on_console(steps: &[Step], launcher: &Launcher) -> Result<FromGuest, Stri
     set_console_level("7");
     Ok(FromGuest::Ended {
         status: result,
-        stdout: 0,
-        stderr: 0,
+        written: [0, 0],
     })
 }
 
@@ -540,8 +532,7 @@ fn shell(terminal: &Terminal) -> Result<FromGuest, String> {
     let _ = tcdrain(tty.as_fd());
     Ok(FromGuest::Ended {
         status,
-        stdout: 0,
-        stderr: 0,
+        written: [0, 0],
     })
 }
 

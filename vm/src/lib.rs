@@ -3,24 +3,28 @@
 //! The virtual machine as a tool: boots the built QEMU, kernel and initramfs, runs a command in
 //! the guest, and brings back what it printed and its exit status.
 //!
-//! [`Vm`] is the door: [`Vm::from_build`], then [`Vm::run`] (captures the output) or
-//! [`Vm::start`] (streams it). How guest and launcher talk is told in `vm/README.md`.
+//! Start with [`Vm::from_build`] and [`Vm::start`]. `vm/README.md` tells how guest and launcher talk.
 
 pub mod accel;
+mod arguments;
 pub mod built;
 pub mod capture;
 pub mod cli;
 pub mod demo;
 mod error;
+mod files;
 pub mod init;
 pub mod initramfs;
 pub mod job;
 pub mod kernel;
 pub mod machine;
+mod ports;
 pub mod protocol;
 pub mod qemu;
 pub mod qmp;
+pub mod run;
 pub mod signals;
+mod terminal;
 
 /// The guest-visible contract of the device and its driver.
 #[path = "../../abi/my_rng_abi.rs"]
@@ -32,4 +36,5 @@ pub mod known_answers;
 pub use accel::Accel;
 pub use error::Error;
 pub use initramfs::GuestFile;
-pub use machine::{Console, Outcome, Running, Vm};
+pub use machine::{Console, Vm};
+pub use run::Running;

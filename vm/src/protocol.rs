@@ -1,34 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What launcher and guest say to each other over the virtio-serial ports.
+//! What launcher and init send each other over virtio-serial ports: one JSON message a line on the
+//! control port, the command's raw bytes on the other two.
 //!
-//! Three ports: the command's stdout, its stderr, and control. The first two carry, after one
-//! opening line, the command's bytes and nothing else; control carries lines of text. As a
-//! virtio-serial port has no end of file that the host could see, the guest states in the end how
-//! many bytes went out on each, and stays up until the launcher has them all.
+//! The host cannot see the end of what the guest writes to such a port. So init says in the end how
+//! many bytes went to each, and keeps the guest up until the launcher has them all.
 
 use std::fmt;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// The name of the control port.
 pub const CONTROL_PORT: &str = "my-rng-vm.control";
 
-/// The first line on every port. Writing it waits until the host's side is connected.
-pub const OPENING: &str = "my-rng-vm 2\n";
+/// The first line on every port, with the version of the protocol. Writing it waits until the host's
+/// side is connected.
+pub const OPENING: &str = "my-rng-vm 3\n";
 
-/// The longest control line that is read.
+/// The longest line on the control port.
 const LINE_LIMIT: u64 = 64 * 1024;
 
-/// The longest text in a message, in characters; a command's name may be far longer than a line.
-const TEXT_LIMIT: usize = 2000;
-
-/// The text, or its beginning with the sign that there is more.
-pub(crate) fn shortened(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
+/// How much of a name or a bad line is shown, in characters.
+const SHOWN: usize = 200;
 
 /// One of the command's output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +35,6 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Both streams.
-    pub const ALL: [Self; 2] = [Self::Stdout, Self::Stderr];
-
     /// The name of the stream's port.
     pub fn port(self) -> &'static str {
         match self {
@@ -62,16 +54,16 @@ impl fmt::Display for Stream {
 }
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// By itself, with this status.
+    /// It exited with this status.
     Exited(u8),
-    /// By this signal.
+    /// This signal killed it.
     Killed(i32),
 }
 
 impl Status {
-    /// The status as a shell tells it: 128 + n for signal n.
+    /// The status as a shell gives it: 128 + n for signal n.
     pub fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
@@ -86,40 +78,38 @@ pub(crate) fn signal_status(signal: i32) -> u8 {
 }
 
 /// Why a command could not be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// There is no such file.
     NotFound,
-    /// The file is there, what should run it (dynamic loader, script interpreter) is not.
+    /// The file exists, its dynamic loader or script interpreter does not.
     NoInterpreter,
-    /// The file is there but not executable.
+    /// The file exists but is not executable.
     NotExecutable,
 }
 
-/// What the guest says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What init says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromGuest {
     /// Init is running, and about to do its job.
     Up,
-    /// Everything logged so far is on the console once this text is: answer then.
+    /// Answer when this text is on the console: then all that was logged before it is, too.
     Mark(String),
-    /// The command has ended, after so many bytes on stdout and stderr.
+    /// The command has ended.
     Ended {
         /// How.
         status: Status,
-        /// Bytes written to stdout.
-        stdout: u64,
-        /// Bytes written to stderr.
-        stderr: u64,
+        /// How many bytes it wrote to stdout and to stderr.
+        written: [u64; 2],
     },
-    /// The command could not be started.
+    /// The command of this name could not be started.
     Refused(Refusal, String),
     /// Init could not do its job.
     Failed(String),
 }
 
 /// What the launcher says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromHost {
     /// The mark has been seen.
     Go,
@@ -127,103 +117,36 @@ pub enum FromHost {
     Bye,
 }
 
-impl FromGuest {
-    /// The message as a line.
-    pub fn line(&self) -> String {
-        // A line break inside a text would end the message.
-        let flat = |text: &str| shortened(&text.replace(['\n', '\r'], " "), TEXT_LIMIT);
-        match self {
-            Self::Up => "up\n".to_owned(),
-            Self::Mark(text) => format!("mark {}\n", flat(text)),
-            Self::Ended {
-                status,
-                stdout,
-                stderr,
-            } => {
-                let (word, number) = match status {
-                    Status::Exited(code) => ("exited", i32::from(*code)),
-                    Status::Killed(signal) => ("killed", *signal),
-                };
-                format!("{word} {number} {stdout} {stderr}\n")
-            }
-            Self::Refused(why, text) => {
-                let why = match why {
-                    Refusal::NotFound => "not-found",
-                    Refusal::NoInterpreter => "no-interpreter",
-                    Refusal::NotExecutable => "not-executable",
-                };
-                format!("{why} {}\n", flat(text))
-            }
-            Self::Failed(text) => format!("failed {}\n", flat(text)),
-        }
-    }
-
-    /// Reads a line, without its line break.
-    pub fn parse(line: &str) -> Option<Self> {
-        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let ended = |status| {
-            let mut numbers = rest.split(' ').skip(1).map(|number| number.parse().ok());
-            let message = Self::Ended {
-                status,
-                stdout: numbers.next()??,
-                stderr: numbers.next()??,
-            };
-            numbers.next().is_none().then_some(message)
-        };
-        let first = rest.split(' ').next().unwrap_or_default();
-        let refused = |why| Some(Self::Refused(why, rest.to_owned()));
-        match word {
-            "up" => Some(Self::Up),
-            "mark" => Some(Self::Mark(rest.to_owned())),
-            "exited" => ended(Status::Exited(first.parse().ok()?)),
-            "killed" => ended(Status::Killed(first.parse().ok()?)),
-            "not-found" => refused(Refusal::NotFound),
-            "no-interpreter" => refused(Refusal::NoInterpreter),
-            "not-executable" => refused(Refusal::NotExecutable),
-            "failed" => Some(Self::Failed(rest.to_owned())),
-            _ => None,
-        }
-    }
+/// Writes a message to a control port.
+pub fn send(mut port: impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    port.write_all(&line)
 }
 
-impl FromHost {
-    /// The message as a line.
-    pub fn line(self) -> &'static str {
-        match self {
-            Self::Go => "go\n",
-            Self::Bye => "bye\n",
-        }
-    }
-
-    /// Reads a line, without its line break.
-    pub fn parse(line: &str) -> Option<Self> {
-        match line {
-            "go" => Some(Self::Go),
-            "bye" => Some(Self::Bye),
-            _ => None,
-        }
-    }
-}
-
-/// The next line of a control port; nothing at its end. A line that is too long is an error.
-pub fn read_line(port: &mut impl BufRead) -> io::Result<Option<String>> {
+/// Reads the next message of a control port; `None` at its end. What is no message, or too long for
+/// one, is [`io::ErrorKind::InvalidData`].
+pub fn receive<T: DeserializeOwned>(port: &mut impl BufRead) -> io::Result<Option<T>> {
     let mut line = Vec::new();
     port.take(LINE_LIMIT).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
-    if line.pop() != Some(b'\n') {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a control line was cut off",
-        ));
+    let invalid = |what: &str| {
+        let line = String::from_utf8_lossy(&line);
+        let text = format!("{what}: {}", shortened(line.trim_end()));
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    };
+    if !line.ends_with(b"\n") {
+        return Err(invalid("a control line was cut off or is too long"));
     }
-    String::from_utf8(line)
-        .map(Some)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a control line is no text"))
+    match serde_json::from_slice(&line) {
+        Ok(message) => Ok(Some(message)),
+        Err(_) => Err(invalid("a control line is no message")),
+    }
 }
 
-/// Takes the opening line off a port. `false` if the port ended before it.
+/// Reads the opening line of a port. `false` if the port ended before it.
 pub fn read_opening(port: &mut impl Read) -> io::Result<bool> {
     let mut opening = [0; OPENING.len()];
     match port.read_exact(&mut opening) {
@@ -237,87 +160,84 @@ pub fn read_opening(port: &mut impl Read) -> io::Result<bool> {
     }
 }
 
+/// The text, or its beginning and "...".
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn messages_survive() {
-        for message in [
+    fn messages_arrive_as_they_were_sent() {
+        let ended = |status| FromGuest::Ended {
+            status,
+            written: [u64::MAX, 0],
+        };
+        let messages = [
             FromGuest::Up,
             FromGuest::Mark("boot is over".into()),
-            FromGuest::Ended {
-                status: Status::Exited(255),
-                stdout: u64::MAX,
-                stderr: 0,
-            },
-            FromGuest::Ended {
-                status: Status::Killed(11),
-                stdout: 3,
-                stderr: 4,
-            },
+            ended(Status::Exited(255)),
+            ended(Status::Killed(11)),
             FromGuest::Refused(Refusal::NotFound, "a b".into()),
-            FromGuest::Refused(Refusal::NoInterpreter, "x".into()),
+            FromGuest::Refused(Refusal::NoInterpreter, "\n\r".into()),
             FromGuest::Refused(Refusal::NotExecutable, "".into()),
-            FromGuest::Failed("cannot load".into()),
-        ] {
-            let line = message.line();
-            let line = line.strip_suffix('\n').unwrap();
-            assert_eq!(FromGuest::parse(line), Some(message));
+            FromGuest::Failed("cannot load\nit".into()),
+        ];
+        let mut port = Vec::new();
+        for message in &messages {
+            send(&mut port, message).unwrap();
         }
+        assert_eq!(port.iter().filter(|byte| **byte == b'\n').count(), 8);
+        let mut port = io::Cursor::new(port);
+        for message in messages {
+            assert_eq!(receive(&mut port).unwrap(), Some(message));
+        }
+        assert_eq!(receive::<FromGuest>(&mut port).unwrap(), None);
         for message in [FromHost::Go, FromHost::Bye] {
-            let line = message.line().strip_suffix('\n').unwrap();
-            assert_eq!(FromHost::parse(line), Some(message));
+            let mut port = Vec::new();
+            send(&mut port, &message).unwrap();
+            assert_eq!(receive(&mut &port[..]).unwrap(), Some(message));
         }
     }
 
     #[test]
-    fn a_line_break_inside_does_not_make_two_messages() {
-        let line = FromGuest::Failed("one\ntwo\rthree".into()).line();
-        assert_eq!(line, "failed one two three\n");
-    }
-
-    #[test]
-    fn a_long_text_still_fits_into_a_line() {
-        let name = "\u{fffd}".repeat(100_000);
-        let line = FromGuest::Refused(Refusal::NotFound, name).line();
-        let read = read_line(&mut io::Cursor::new(line)).unwrap().unwrap();
-        let message = FromGuest::parse(&read);
-        assert!(matches!(message, Some(FromGuest::Refused(_, text)) if text.ends_with("...")));
-        assert_eq!(shortened("abc", 3), "abc");
-        assert_eq!(shortened("abcd", 3), "abc...");
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
+    fn what_is_no_message_is_refused() {
+        let refused = |line: &[u8]| {
+            let error = receive::<FromGuest>(&mut &line[..]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            error.to_string()
+        };
         for line in [
-            "",
-            "upp",
-            "exited",
-            "exited 0",
-            "exited 0 1",
-            "exited 256 0 0",
-            "exited 0 1 2 3",
-            "exited 0 -1 0",
-            "killed x 0 0",
-            "go",
-            "exited 0 99999999999999999999 0",
+            "\n",
+            "down\n",
+            "\"Down\"\n",
+            "\"Go\"\n",
+            "\"Up\" \"Up\"\n",
+            "{\"Mark\": 1}\n",
+            "{\"Ended\": {\"status\": {\"Exited\": 0}}}\n",
+            "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [1]}}\n",
+            "{\"Ended\": {\"status\": {\"Exited\": 256}, \"written\": [0, 0]}}\n",
+            "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, -1]}}\n",
+            "{\"Ended\": {\"status\": {\"Killed\": \"x\"}, \"written\": [0, 0]}}\n",
+            "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, 99999999999999999999]}}\n",
         ] {
-            assert_eq!(FromGuest::parse(line), None, "{line}");
+            let expected = format!("a control line is no message: {}", shortened(line.trim()));
+            assert_eq!(refused(line.as_bytes()), expected);
         }
-        assert_eq!(FromHost::parse("stay"), None);
-    }
-
-    #[test]
-    fn lines_are_bounded_and_must_be_whole() {
-        let mut port = io::Cursor::new(b"one\ntwo\n".to_vec());
-        assert_eq!(read_line(&mut port).unwrap().as_deref(), Some("one"));
-        assert_eq!(read_line(&mut port).unwrap().as_deref(), Some("two"));
-        assert_eq!(read_line(&mut port).unwrap(), None);
-        assert!(read_line(&mut io::Cursor::new(b"cut".to_vec())).is_err());
-        assert!(read_line(&mut io::Cursor::new(b"\xff\n".to_vec())).is_err());
-        let endless = io::repeat(b'x');
-        assert!(read_line(&mut io::BufReader::new(endless)).is_err());
+        assert!(refused(b"\xff\n").contains("no message"));
+        assert!(refused(b"\"Up\"").contains("cut off"));
+        let mut endless = io::BufReader::new(io::repeat(b'x'));
+        let error = receive::<FromGuest>(&mut endless).unwrap_err().to_string();
+        assert!(
+            error.contains("too long: xxx") && error.len() < 300,
+            "{error}"
+        );
+        assert!(receive::<FromHost>(&mut &b"\"Stay\"\n"[..]).is_err());
     }
 
     #[test]
@@ -327,8 +247,9 @@ mod tests {
         let mut rest = String::new();
         port.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "data");
-        assert!(!read_opening(&mut io::Cursor::new(b"my-rng".to_vec())).unwrap());
-        assert!(read_opening(&mut io::Cursor::new(b"something else entirely".to_vec())).is_err());
+        assert!(!read_opening(&mut &b"my-rng"[..]).unwrap());
+        let error = read_opening(&mut &b"my-rng-vm 2\n"[..]).unwrap_err();
+        assert!(error.to_string().contains("another protocol"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -67,7 +68,6 @@ pub fn find(name: &Path) -> Result<PathBuf, Error> {
 
 /// A value for an option of the form `key=value,...`, in which QEMU wants commas doubled.
 pub fn option_value(value: &OsStr) -> OsString {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let mut doubled = Vec::with_capacity(value.len());
     for byte in value.as_bytes() {
         doubled.push(*byte);
@@ -76,6 +76,24 @@ pub fn option_value(value: &OsStr) -> OsString {
         }
     }
     OsString::from_vec(doubled)
+}
+
+/// The word in a shell's syntax.
+pub(crate) fn shell_quoted(word: &OsStr) -> OsString {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(byte);
+    let bytes = word.as_bytes();
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return word.to_owned();
+    }
+    let mut quoted = vec![b'\''];
+    for byte in bytes {
+        match byte {
+            b'\'' => quoted.extend(b"'\\''"),
+            _ => quoted.push(*byte),
+        }
+    }
+    quoted.push(b'\'');
+    OsString::from_vec(quoted)
 }
 
 /// Who has the terminal while QEMU runs.

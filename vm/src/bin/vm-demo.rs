@@ -78,11 +78,10 @@ fn run(options: &Options) -> Result<Verdict, Error> {
     let running = vm.start(work(), Console::Live(Box::new(shown.clone())))?;
     let ended = running.wait()?;
     let mut verdict = check(&shown.bytes());
-    if ended.status.code() != 0 {
-        verdict.differences.push(format!(
-            "a command ended with status {}",
-            ended.status.code()
-        ));
+    if ended.code() != 0 {
+        verdict
+            .differences
+            .push(format!("a command ended with status {}", ended.code()));
     }
     Ok(verdict)
 }

@@ -2,15 +2,19 @@
 
 //! Runs a command in the guest.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use clap::Parser;
 use my_rng_vm::cli::Options;
 use my_rng_vm::job::Work;
-use my_rng_vm::{Console, Error, signals};
+use my_rng_vm::protocol::{Status, Stream};
+use my_rng_vm::signals::{self, Interrupt};
+use my_rng_vm::{Console, Error};
 
 /// The status for errors of our own, wrong usage among them: a command's own 2 stays its own.
 const OWN_ERROR: u8 = 125;
@@ -37,8 +41,17 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<u8, Error> {
-    let (vm, work) = options.vm()?;
-    vm.interrupt.on_signals()?;
+    let interrupt = Interrupt::default();
+    interrupt.on_signals()?;
+    if options.print_accel {
+        return print(options.common.chosen(&interrupt)?.args().join(" "));
+    }
+    let dry_run = options.dry_run;
+    let (mut vm, work) = options.vm()?;
+    vm.interrupt = interrupt;
+    if dry_run {
+        return print(vm.command_line(matches!(work, Work::Shell(_)))?);
+    }
     let console = match &work {
         Work::Shell(_) => Console::Terminal,
         _ => Console::Streams {
@@ -46,9 +59,17 @@ fn run(options: Options) -> Result<u8, Error> {
             stderr: Box::new(unbuffered(io::stderr())?),
         },
     };
-    vm.start(work, console)?
-        .wait()
-        .map(|finished| finished.status.code())
+    vm.start(work, console)?.wait().map(Status::code)
+}
+
+/// Prints a line.
+fn print(line: impl Into<OsString>) -> Result<u8, Error> {
+    let mut line = line.into().into_vec();
+    line.push(b'\n');
+    match io::stdout().write_all(&line) {
+        Ok(()) => Ok(0),
+        Err(error) => Err(Error::Write(Stream::Stdout, error)),
+    }
 }
 
 /// A stream that passes bytes on as they come, not line by line.
