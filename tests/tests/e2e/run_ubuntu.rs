@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `vm/run-ubuntu.sh`: with which options it starts QEMU, for which a script stands in here.
+//! `vm/run-ubuntu.sh`: the options with which it starts QEMU. A script stands in for QEMU.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use my_rng_e2e::{root, write_program};
+use my_rng_e2e::{build_folder, root, write_program};
 use tempfile::TempDir;
 
 /// A QEMU, a disk and a KVM to start with.
@@ -20,9 +21,12 @@ impl Place {
             "#!/bin/sh\ncase \"$*\" in *-nodefaults*) {probed} ;; esac\nprintf '%s\\n' \"$@\"\n"
         );
         write_program(Path::new(&place.path("qemu")), &script);
-        // As a disk with a file system on it.
+        // The beginning of a raw disk.
         place.write("disk", &[0; 4096]);
         place.write("kvm", b"");
+        fs::create_dir(place.path("bin")).expect("a folder");
+        let vm_run = build_folder().join("bin/vm-run");
+        symlink(vm_run, place.path("bin/vm-run")).expect("a link");
         place
     }
 
@@ -41,6 +45,7 @@ impl Place {
             .env("MY_RNG_IMAGE", self.path("disk"))
             .env("MY_RNG_KVM", self.path("kvm"))
             .env("MY_RNG_BUILD", self.0.path())
+            .env("XDG_CACHE_HOME", self.0.path())
             .env_remove("ACCEL")
             .env_remove("MY_RNG_FORMAT")
             .env_remove("MY_RNG_KERNEL")
@@ -82,7 +87,38 @@ fn a_kvm_that_works_is_used() {
     assert_eq!(value(&options, "-device"), "my_rng");
 }
 
-/// There are hosts where QEMU starts on KVM, but for the processor that the guest is to have.
+/// With a built kernel, that is what has to run on KVM, and the verdict is kept for `vm/run`, too.
+#[test]
+fn kernel_that_make_has_built_proves_that_kvm_works() {
+    const PANICS: &str = "for word in \"$@\"; do case $word in
+        file,id=console,path=*) echo 'Kernel panic - not syncing: x' >\"${word#*path=}\" ;;
+        esac; done; exit 0";
+    for (probed, accel) in [(PANICS, "kvm"), (WORKS, "tcg")] {
+        let place = Place::new(probed);
+        place.write("bzImage", b"");
+        place.write("where", b"kernel=bzImage\n");
+        assert_eq!(value(&place.options(&[]), "-accel"), accel);
+        assert!(Path::new(&place.path("my_rng/accel")).exists());
+    }
+}
+
+#[test]
+fn cargo_builds_what_make_has_not() {
+    let place = Place::new(WORKS);
+    let vm_run = build_folder().join("bin/vm-run");
+    fs::remove_dir_all(place.path("bin")).expect("the folder");
+    fs::create_dir(place.path("cargo-bin")).expect("a folder");
+    let cargo = format!(
+        "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done; shift\nexec {} \"$@\"\n",
+        vm_run.display()
+    );
+    write_program(Path::new(&place.path("cargo-bin/cargo")), &cargo);
+    let path = std::env::var("PATH").expect("a PATH");
+    let path = format!("{}:{path}", place.path("cargo-bin"));
+    assert_eq!(value(&place.options(&[("PATH", &path)]), "-accel"), "kvm");
+}
+
+/// On some hosts QEMU starts on KVM, but not with the host's processor.
 #[test]
 fn a_kvm_that_crashes_is_left_alone_without_a_word() {
     for probed in [
@@ -130,14 +166,14 @@ fn the_format_of_the_disk_is_told() {
 #[test]
 fn what_is_missing_is_named() {
     let place = Place::new(WORKS);
-    for (name, mend) in [
-        ("QEMU_BIN", "QEMU_BIN= with yours"),
-        ("MY_RNG_IMAGE", "MY_RNG_IMAGE= with yours"),
-        ("MY_RNG_KERNEL", "MY_RNG_KERNEL= with yours"),
+    for (name, fix) in [
+        ("QEMU_BIN", "QEMU_BIN= to yours"),
+        ("MY_RNG_IMAGE", "MY_RNG_IMAGE= to yours"),
+        ("MY_RNG_KERNEL", "MY_RNG_KERNEL= to yours"),
     ] {
         let error = place.error(&[(name, "/nonexistent")]);
         assert!(
-            error.contains("/nonexistent") && error.contains(mend),
+            error.contains("/nonexistent") && error.contains(fix),
             "{error}"
         );
     }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `vm/run` itself: what it promises whoever scripts it.
+//! `vm/run` itself: what a script that calls it relies on.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use my_rng_e2e::{Finished, Guest, write_program};
+use my_rng_e2e::{Finished, Guest, built, write_program};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The exit status of `vm/run` that says it is no command's.
@@ -154,6 +155,105 @@ fn a_shell_with_the_usual_tools() {
         "{rest}"
     );
     assert_eq!(run.wait().expect("vm/run ends").code(), Some(7));
+}
+
+#[test]
+fn dry_run_prints_the_command_line_and_starts_nothing() {
+    let guest = Guest::new();
+    let folder = guest.folder().display().to_string();
+    let run = guest
+        .option("--accel", "tcg")
+        .option("--append", "it's=here")
+        .option("--qemu-arg", "two words")
+        .switch("--dry-run")
+        .run(&["true"])
+        .expect_code(0);
+    assert!(run.stderr.is_empty() && run.console.is_empty());
+    let qemu = built("qemu");
+    let kernel = built("kernel");
+    let run_folder = std::env::temp_dir().join("my-rng-vm-XXXXXX");
+    let [here, qemu, kernel] = [&run_folder, &qemu, &kernel].map(|path| path.display());
+    let ports: String = ["stdout", "stderr", "control"]
+        .map(|name| {
+            format!(
+                "-chardev socket,id={name},path={here}/{name}.socket -device \
+                 virtserialport,bus=my-rng-vm.0,chardev={name},name=my-rng-vm.{name} "
+            )
+        })
+        .concat();
+    let expected = format!(
+        "{qemu} -nodefaults -no-user-config -no-reboot -display none \
+         -accel tcg -cpu max,erms=off,fsrm=off,fsrs=off -machine pc -smp 2 -m 256M \
+         -kernel {kernel} -initrd {here}/initrd -append 'console=ttyS0 panic=-1 no_timer_check \
+         tsc=reliable my_rng_selftest=0 it'\\''s=here' \
+         -chardev file,id=console,path={folder}/console.log -serial chardev:console \
+         -global PIIX4_PM.acpi-root-pci-hotplug=off -device virtio-serial-pci,id=my-rng-vm,addr=1e \
+         {ports}-device my_rng 'two words'\n"
+    );
+    assert_eq!(run.text(), expected);
+}
+
+/// gdb's side of its remote protocol.
+struct Gdb(UnixStream);
+
+impl Gdb {
+    /// The socket is in the command that `vm/run` prints for the user.
+    fn attach(command: &str) -> Self {
+        let socket = command
+            .strip_prefix("gdb -ex 'target remote ")
+            .and_then(|rest| rest.split('\'').next())
+            .unwrap_or_else(|| panic!("no socket in {command}"));
+        Self(UnixStream::connect(socket).expect("QEMU listens for gdb"))
+    }
+
+    /// Sends a packet, and returns the content of the answer.
+    fn ask(&mut self, packet: &str) -> String {
+        let sum = packet.bytes().fold(0_u8, u8::wrapping_add);
+        write!(self.0, "${packet}#{sum:02x}").expect("QEMU takes packets");
+        let mut answer = Vec::new();
+        while answer.len() < 3 || answer[answer.len() - 3] != b'#' {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("QEMU answers");
+            answer.extend(byte);
+        }
+        self.0.write_all(b"+").expect("QEMU takes packets");
+        let answer = String::from_utf8(answer).expect("text");
+        let (_, content) = answer.split_once('$').expect("a packet");
+        content.split('#').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// Two at a time, so that their sockets must differ.
+#[test]
+fn gdb_attaches_before_the_first_instruction() {
+    let guests = [(); 2].map(|()| Guest::new().switch("--gdb"));
+    let mut runs = guests.each_ref().map(|guest| {
+        let mut run = guest
+            .command(&["cat", "/proc/cmdline"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("vm/run is there and can be run");
+        let mut said = BufReader::new(run.stderr.take().expect("stderr")).lines();
+        let mut line = || said.next().expect("a line").expect("text");
+        assert_eq!(line(), "vm/run: the guest waits for gdb; attach it with");
+        let command = line();
+        assert!(command.ends_with("/vmlinux"), "{command}");
+        (run, Gdb::attach(&command))
+    });
+    for (_, gdb) in &mut runs {
+        assert!(gdb.ask("?").starts_with('T'));
+        // The registers in gdb's order, of which rip is number 16: where a processor starts.
+        let registers = gdb.ask("g");
+        assert_eq!(&registers[16 * 16..16 * 17], "f0ff000000000000");
+    }
+    for (run, mut gdb) in runs {
+        assert_eq!(gdb.ask("D"), "OK");
+        let run = run.wait_with_output().expect("vm/run ends");
+        assert!(run.status.success(), "{run:?}");
+        let arguments = String::from_utf8(run.stdout).expect("text");
+        assert!(arguments.contains(" nokaslr"), "{arguments}");
+    }
 }
 
 #[test]
