@@ -8,10 +8,11 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
 
-# Only what the virtual machine uses, and pictures of its screen: this halves the time of the build.
+# Only what the virtual machine uses, and pictures of its screen: this halves the time of the build. -g1 is source
+# lines for gdb (make debug), without the rest of what -g takes time and space for.
 options=(--prefix="$QEMU_PREFIX" --target-list=x86_64-softmmu --without-default-features
     --enable-system --enable-tcg --enable-kvm --enable-pixman --enable-png --enable-slirp
-    --with-devices-x86_64=all-in-rust --disable-docs --disable-debug-info "${@:2}")
+    --with-devices-x86_64=all-in-rust --disable-docs --disable-debug-info --extra-cflags=-g1 "${@:2}")
 # The distribution's Python, which has the venv module and which the packages are for.
 [[ -x /usr/bin/python3 ]] && options+=(--python=/usr/bin/python3)
 

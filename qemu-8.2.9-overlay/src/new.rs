@@ -157,6 +157,8 @@ panic = "abort"
 [profile.release]
 panic = "abort"
 codegen-units = 1
+# Source lines for gdb on QEMU.
+debug = "line-tables-only"
 
 [workspace]
 "#

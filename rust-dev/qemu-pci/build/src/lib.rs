@@ -126,6 +126,8 @@ impl Qemu {
     pub fn compile(&self, library: &str, files: &[PathBuf]) -> Result<()> {
         let mut build = cc::Build::new();
         build.compiler(&self.compiler).warnings(false);
+        // cc would add one for the sake of gdb.
+        build.force_frame_pointer(false);
         for flag in self.flags.iter().chain(&self.code_generation) {
             build.flag(flag);
         }
