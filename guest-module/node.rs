@@ -286,20 +286,12 @@ impl NodeFile for OpenFile {
 
     fn show_fdinfo(&self, to: &SeqFile) {
         let device = &*self.device;
-        let offered = if device.is_offered() { "yes" } else { "no" };
+        let identity = device.identity();
+        let yes_or_no = |yes| if yes { "yes" } else { "no" };
         seq_print!(to, "my_rng-device:\t{}\n", device.address());
-        seq_print!(
-            to,
-            "my_rng-generator:\t{}\n",
-            device.identity().generator().name()
-        );
-        let bulk = if device.identity().has_bulk() {
-            "yes"
-        } else {
-            "no"
-        };
-        seq_print!(to, "my_rng-bulk:\t{bulk}\n");
-        seq_print!(to, "my_rng-hwrng:\t{offered}\n");
+        seq_print!(to, "my_rng-generator:\t{}\n", identity.generator().name());
+        seq_print!(to, "my_rng-bulk:\t{}\n", yes_or_no(identity.has_bulk()));
+        seq_print!(to, "my_rng-hwrng:\t{}\n", yes_or_no(device.is_offered()));
         seq_print!(to, "my_rng-words:\t{}\n", device.counters().words());
         seq_print!(to, "my_rng-seeds:\t{}\n", device.counters().seeds());
     }

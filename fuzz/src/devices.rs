@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The target `devices`: any device of the kit, in a machine whose guest does anything. There is no oracle. A device
-//! must not panic, and must ask for no more than the kit allows. A device that loaded its state must behave as the one
-//! that saved it.
+//! The target `devices`: any device of the kit, in a machine with a random guest. There is no oracle. A device must not
+//! panic and must respect the kit's limits. A device that has loaded a state must behave like the one that saved it.
 
 use arbitrary::Arbitrary;
 use my_rng_dev::devices::{
@@ -25,11 +24,11 @@ const DEVICES: &[fn(&Life)] = &[
     live::<RustTestdev>,
 ];
 
-/// What happens to a device.
+/// The input: what happens to a device.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Life {
     device: u8,
-    /// For the properties, in turn.
+    /// The properties' values, in order.
     properties: [Setting; 4],
     /// Four kinds of pages, two bits each.
     pages: u32,
@@ -53,7 +52,7 @@ enum Step {
     Write(Location, Operand),
     /// The guest writes to its memory.
     Store(u16, Operand),
-    /// So many nanoseconds pass.
+    /// The time in nanoseconds advances.
     Advance(u16),
     /// Time passes until the next timer is due.
     Due,
@@ -62,9 +61,9 @@ enum Step {
     Deliver(bool),
     /// The device is saved, and a twin loads its state.
     Travel,
-    /// A state arrives: the device's own, but for some bytes.
+    /// The device's own state is loaded, with some bytes changed.
     Edited(Vec<(u8, u8)>),
-    /// A state of any bytes arrives.
+    /// Random bytes are loaded as a state.
     Arrive(Vec<u8>),
 }
 
@@ -108,7 +107,7 @@ impl Operand {
 }
 
 impl Location {
-    /// Where it is in the BARs of a device that has any.
+    /// The access's place in the device's BARs; `None` if it has no BARs.
     fn of<D: PciDevice>(self) -> Option<(u8, u64, u32)> {
         let bar = D::BARS.get(usize::from(self.bar).checked_rem(D::BARS.len())?)?;
         let offset = match self.offset {
@@ -117,7 +116,7 @@ impl Location {
             Offset::Any(offset) => offset.into(),
         };
         let size = 1 << (self.size % 4);
-        // QEMU lets no access through that goes beyond the BAR.
+        // QEMU does not pass on accesses that extend beyond the BAR.
         let starts = bar.size.saturating_sub(size - 1);
         Some((bar.index, offset.checked_rem(starts)?, size as u32))
     }
@@ -150,11 +149,11 @@ impl Setting {
     }
 }
 
-/// How many steps there may be, and how much of the virtual time. More take longer and find little else.
+/// The maximum number of steps, and of virtual time. More take longer and find little more.
 const STEPS: usize = 100;
 const LONGEST_STEP: u64 = 1_000_000_000;
 
-/// Makes the device, and takes it through all steps.
+/// Creates the device and executes all steps.
 pub fn run(life: &Life) {
     let index = usize::from(life.device) % DEVICES.len();
     if let Some(live) = DEVICES.get(index) {
@@ -274,7 +273,7 @@ impl<D: PciDevice> Machines<D> {
     }
 
     fn advance(&mut self, nanoseconds: u64) {
-        // One that is due already, and one for each of the shortest delays.
+        // One that is already due, and one per shortest delay.
         let most = D::TIMERS as u64 * (nanoseconds / SHORTEST_DELAY + 2);
         self.both(|machine| {
             let before = machine.world.timer_runs;
@@ -303,7 +302,7 @@ impl<D: PciDevice> Machines<D> {
         self.twin = Some(twin);
     }
 
-    /// A state arrives. If it is refused, nothing has changed.
+    /// Loads a state. If it is refused, nothing may have changed.
     fn arrive(&mut self, state: &[u8]) {
         let before = self.one.save();
         match self.one.load(state) {
@@ -428,7 +427,7 @@ mod tests {
     const FORGETS: usize = 0;
     /// Its load changes it, and refuses the state then.
     const CHANGES: usize = 1;
-    /// A count above 2 is an error that no terminal should see.
+    /// A count above 2 is an error with control characters.
     const WRITES_ESCAPES: usize = 2;
     const NONE: usize = 3;
 
@@ -509,19 +508,19 @@ mod tests {
 
     #[test]
     #[should_panic = "two states are the same up to byte 3 only"]
-    fn a_device_that_forgets_is_found() {
+    fn device_that_forgets_state_is_detected() {
         live::<Faulty<FORGETS>>(&life(vec![write()]));
     }
 
     #[test]
     #[should_panic = "two states are the same up to byte 3 only"]
-    fn a_refused_load_that_changes_the_device_is_found() {
+    fn refused_load_that_changes_the_device_is_detected() {
         live::<Faulty<CHANGES>>(&life(vec![Step::Edited(vec![(0, 1)])]));
     }
 
     #[test]
     #[should_panic = "is not a text for a terminal"]
-    fn an_error_that_a_terminal_obeys_is_found() {
+    fn error_with_control_characters_is_detected() {
         live::<Faulty<WRITES_ESCAPES>>(&life(vec![write(), write(), write()]));
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The state of a `my_rng` as `docs/my-rng.rst` has it, and its bytes.
+//! The state of a `my_rng` as `docs/my-rng.rst` specifies it, and its bytes.
 
-/// How long the table of the default generator is.
+/// The length of the default generator's table.
 pub const TABLE: usize = 31;
 
 /// The fields of a state, in their order.
@@ -24,7 +24,7 @@ pub struct Fields {
     pub failures: u32,
 }
 
-/// Gives out bytes, and 0 when they are all given.
+/// Returns the bytes in order, then zeros.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -41,7 +41,7 @@ impl Reader<'_> {
 }
 
 impl Fields {
-    /// The fields that the bytes are: one after the other, big-endian.
+    /// Parses the fields: in order, big-endian.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut reader = Reader(bytes);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Fuzzing the device models: what comes from outside (a guest's accesses, a state that arrives in a
-//! migration, the user's properties). `my_rng` is held against a second model, written from the specification
-//! alone, and every device against what the kit promises of all devices.
+//! Fuzzing of the device models with untrusted input: a guest's accesses, a migration's state, the user's properties.
+//! `my_rng` is compared with a second model, which was written only from the specification. Every device is checked
+//! against the kit's guarantees.
 //!
-//! - [`oracle`]: the second model. It is naive on purpose, and shares nothing with the device but the
-//!   specification.
+//! - [`oracle`]: the second model. It is naive on purpose and shares no code with the device.
 //! - [`fields`]: the state of a `my_rng`, for the oracle.
 //! - [`pair`]: a device and its oracle, driven together and compared at every step.
-//! - [`mmio`], [`vmstate`], [`properties`], [`devices`]: the targets. `fuzz_targets/` gives them to libFuzzer, and
-//!   `cargo test` gives them the committed corpora.
+//! - [`mmio`], [`vmstate`], [`properties`], [`devices`]: the targets. `fuzz_targets/` runs them with libFuzzer,
+//!   `cargo test` with the committed corpora.
 //!
 //! The machine around a device is the kit's, `qemu_pci::testing`. A finding is a panic.
 
@@ -24,13 +23,13 @@ pub mod pair;
 pub mod properties;
 pub mod vmstate;
 
-/// Whether a letter controls a terminal, or makes a text look like another one.
+/// Whether a character controls a terminal or disguises text.
 fn unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Fails if an error cannot be shown on a terminal.
+/// Fails if an error is not safe to print on a terminal.
 fn check_text(text: &str) {
     assert!(
         !text.is_empty() && !text.contains(unprintable),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The target `mmio`: what a guest does, with resets, migrations and snapshots in between.
+//! The target `mmio`: a guest's accesses, mixed with resets, migrations and snapshots.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,7 +9,7 @@ use arbitrary::Arbitrary;
 use crate::oracle::Kind;
 use crate::pair::{PAGE, PAGES, Pair, START, memory, properties};
 
-/// A guest's whole life.
+/// The input: everything that a guest does.
 #[derive(Arbitrary, Clone, Debug, Hash)]
 pub struct Script {
     generator: Kind,
@@ -53,7 +53,7 @@ enum Step {
     Travel,
     /// A snapshot is taken.
     Keep,
-    /// The snapshot is loaded into the device as it is now.
+    /// The snapshot is loaded.
     Restore,
     /// A mostly correct descriptor is written, and the doorbell rung. The number is how often the last
     /// segment is repeated.
@@ -68,7 +68,7 @@ enum Step {
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 struct Segment(u16, Length);
 
-/// The device refuses most lengths that are just any number of bytes, or takes long over them.
+/// The device refuses most random lengths, and others take long.
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 enum Length {
     Words(u8),
@@ -80,8 +80,8 @@ enum Length {
 #[derive(Arbitrary, Clone, Copy, Debug, Hash)]
 struct Damage(u8, u32);
 
-/// How many steps a script may have, and how many numbers they may take in all. More steps or numbers take
-/// longer and find little else.
+/// The maximum number of steps in a script, and of numbers that they take together. More take longer and find little
+/// more.
 const STEPS: usize = 300;
 const NUMBERS: u64 = 3000;
 
@@ -108,7 +108,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// Whether it may still take so many; if so, they are counted.
+    /// Returns whether the guest may take this many numbers more, and counts them.
     fn may_take(&mut self, numbers: u64) -> bool {
         let rest = self.left.checked_sub(numbers);
         self.left = rest.unwrap_or(self.left);
@@ -188,7 +188,7 @@ impl Size {
 /// Runs a script.
 pub fn run(script: &Script) {
     let kind = script.generator;
-    // Of the host's only one seed is allowed; that the others are not is another target's.
+    // `host` accepts only the default seed; the target `properties` checks the others.
     let seed = if kind == Kind::Host { 1 } else { script.seed };
     let properties = properties(kind, seed, script.bulk);
     let memory = memory(script.pages, script.scattered);
@@ -235,7 +235,7 @@ pub fn run(script: &Script) {
         }
         guest.pair.check();
     }
-    // Differences that the state does not show would show here.
+    // Find differences that the state does not show.
     guest.pair.take(40);
     guest.pair.read(8, 4);
     guest.pair.check();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_one_takes_nothing() {
+    fn transfer_above_the_maximum_takes_nothing() {
         let mut guest = guest(Kind::Libc, false);
         let segments = [
             Segment(1024, Length::Words(1)),

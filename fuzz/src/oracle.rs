@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device again, from `docs/my-rng.rst`, RFC 8439 and the paper on xoshiro: slow, naive, and by other
-//! means than the device's. The numbers of the contract are written out, so that a wrong constant is found too.
+//! A second model of the device, written from `docs/my-rng.rst`, RFC 8439 and the paper on xoshiro: slow, naive, and with
+//! other methods than the device. Constants are written out, so that a wrong constant is found too.
 #![expect(
     clippy::indexing_slicing,
     clippy::needless_range_loop,
@@ -15,7 +15,7 @@ use qemu_pci::testing::{Memory, Page};
 
 use crate::fields::{Fields, TABLE};
 
-/// The longest way that a place of ChaCha or xoshiro256++ may be from the start, in words; beyond it no state leads.
+/// Positions of ChaCha and xoshiro256++ in a state, in words, are below this.
 const FARTHEST: u64 = 0x7fff_ffff_ffff_ffff;
 
 /// The generators of the specification.
@@ -43,7 +43,7 @@ impl Kind {
         Self::Xoshiro256pp,
     ];
 
-    /// The generator that a user calls by this name.
+    /// The generator with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
@@ -56,7 +56,7 @@ impl Kind {
         }
     }
 
-    /// The name by which a user calls it.
+    /// The name in the property.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// Its number in a state, and in INFO.
+    /// Its id in a state and in INFO.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -81,34 +81,34 @@ impl Kind {
     }
 }
 
-/// A stream, somewhere in its course.
+/// A stream at some position.
 #[derive(Clone, Debug)]
 pub enum Stream {
-    /// The list `r` of the specification, as far as the next numbers need it.
+    /// The part of the specification's list `r` that the next numbers need.
     Libc {
         /// Its last entries, the oldest first.
         r: [u32; TABLE],
-        /// How many were before them, modulo the table's length.
+        /// The number of entries before them, modulo the table's length.
         first: usize,
     },
-    /// So many words of the key stream were given.
+    /// A position in the key stream.
     ChaCha {
         /// How often the rounds are repeated, two at a time.
         double_rounds: u32,
-        /// Of which the key is made.
+        /// The seed in the key.
         seed: u32,
         /// How many.
         position: u64,
         /// The block that the next word is in.
         block: [u32; 16],
     },
-    /// So many words were given, two for each number.
+    /// A position in words, two per number.
     Xoshiro {
-        /// From which it started.
+        /// The seed that it started from.
         seed: u32,
         /// How many.
         position: u64,
-        /// The state that gives the number of which the next word is a half.
+        /// The state of the number that contains the next word.
         state: [u64; 4],
     },
     /// Nothing to remember.
@@ -149,7 +149,7 @@ impl Stream {
         }
     }
 
-    /// That of a seed after so many words, for the kinds that are known by these two.
+    /// The stream of a seed after that many words, for the generators with such a state.
     fn at(kind: Kind, seed: u32, position: u64) -> Self {
         if kind == Kind::Xoshiro256pp {
             return Self::Xoshiro {
@@ -236,13 +236,13 @@ fn xoshiro_step(mut s: [u64; 4]) -> [u64; 4] {
     s
 }
 
-/// A linear map of states: what it makes of each of the 256 bits.
+/// A linear map of states: the image of each of the 256 bits.
 type Map = Vec<[u64; 4]>;
 
 fn map(by: &Map, s: [u64; 4]) -> [u64; 4] {
     let mut sum = [0; 4];
     for bit in 0..256 {
-        // All bits, or none. A branch here is one that no processor can predict.
+        // All bits or none. A branch here would be unpredictable.
         let mask = (s[bit / 64] >> (bit % 64) & 1).wrapping_neg();
         for i in 0..4 {
             sum[i] ^= by[bit][i] & mask;
@@ -251,7 +251,7 @@ fn map(by: &Map, s: [u64; 4]) -> [u64; 4] {
     sum
 }
 
-/// So many steps. The step is linear, and so are two of it, four, eight ...
+/// Makes many steps at once: a step is a linear map, and so are two steps, four, eight ...
 fn xoshiro_far(mut s: [u64; 4], steps: u64) -> [u64; 4] {
     static POWERS: OnceLock<Vec<Map>> = OnceLock::new();
     let powers = POWERS.get_or_init(|| {
@@ -277,8 +277,8 @@ fn xoshiro_far(mut s: [u64; 4], steps: u64) -> [u64; 4] {
     s
 }
 
-/// A block of ChaCha's key stream (RFC 8439, section 2.3, where the double rounds are 10) under the key
-/// that the specification makes of a seed. The RFC's counter has 32 bits; the original's, which this is, goes on into the next word.
+/// A block of ChaCha's key stream (RFC 8439, section 2.3, with 10 double rounds) under the specification's key of a seed.
+/// The RFC's counter has 32 bits; the original's, which is used here, extends into the next word.
 #[must_use]
 pub fn chacha_block(double_rounds: u32, seed: u32, counter: u64) -> [u32; 16] {
     let mut initial = [0; 16];
@@ -323,11 +323,10 @@ fn quarter_round(state: &mut [u32; 16], a: usize, b: usize, c: usize, d: usize) 
     state[b] = (state[b] ^ state[c]).rotate_left(7);
 }
 
-/// What is wrong with most bad segments.
+/// The most frequent error of a segment.
 const SHAPE: &str = "its address or length is no multiple of 4, or it has no bytes or no end";
 
-/// The pieces of memory that a descriptor names, each with its address and length; or what its status
-/// says, and why.
+/// The segments of a descriptor, by address and length; or the error status and its message.
 fn pieces(descriptor: u64, memory: &Memory) -> Result<Vec<(u64, u64)>, (u32, String)> {
     let page = memory.load(descriptor, 4096);
     let u32_at = |at: usize| {
@@ -387,7 +386,7 @@ fn pieces(descriptor: u64, memory: &Memory) -> Result<Vec<(u64, u64)>, (u32, Str
 pub enum Traced {
     /// It was seeded.
     Seed(u32),
-    /// A transfer was over: its descriptor, its status, the bytes written.
+    /// A transfer: its descriptor, its status, the bytes written.
     Transfer(u64, u32, u32),
 }
 
@@ -398,18 +397,18 @@ pub struct Model {
     initial_seed: u32,
     bulk: bool,
     stream: Stream,
-    /// Reads of RNG for which the host had no entropy. It wraps; a reset leaves it, and it travels.
+    /// Reads of RNG for which the host had no entropy. It wraps, and is migrated; a reset does not change it.
     failures: u32,
     /// Numbers taken.
     pub reads: u64,
     /// Seeds written.
     pub seeds: u64,
-    /// What `trace` was told since somebody looked.
+    /// The trace events since the last check.
     pub traced: Vec<Traced>,
 }
 
 impl Model {
-    /// A device with these properties, unless they are none.
+    /// A device with these properties, if they are valid.
     #[must_use]
     pub fn new(generator: &str, seed: u32, bulk: bool) -> Option<Self> {
         let kind = Kind::named(generator)?;
@@ -434,7 +433,7 @@ impl Model {
         self.kind
     }
 
-    /// A reset. It leaves the counters.
+    /// A reset, which does not change the counters.
     pub fn reset(&mut self) {
         self.stream = Stream::new(self.kind, self.initial_seed);
     }
@@ -534,7 +533,7 @@ impl Model {
         pieces.iter().map(|(_, length)| length / 4).sum()
     }
 
-    /// A transfer. `entropy` gives so many words of the host's, or has none left.
+    /// A transfer. `entropy` returns words of the host, or `None`.
     fn transfer(
         &mut self,
         descriptor: u64,
@@ -572,7 +571,7 @@ impl Model {
         for (start, length) in pieces {
             let mut at = 0;
             while at < *length {
-                // How much the host is asked for at a time is the device's own business.
+                // The specification does not say how much is requested from the host at a time.
                 let bytes = (length - at).min(512);
                 let mut words = Vec::new();
                 if self.kind == Kind::Host {
@@ -592,7 +591,7 @@ impl Model {
         done
     }
 
-    /// What travels.
+    /// The state.
     #[must_use]
     pub fn save(&self) -> Fields {
         let mut fields = Fields {
@@ -621,7 +620,7 @@ impl Model {
         fields
     }
 
-    /// Goes on from what arrived, if it is of such a device and possible.
+    /// Loads a state, if it is valid for this device.
     pub fn load(&mut self, fields: &Fields) -> bool {
         let no_table = fields.table == [0; TABLE];
         let stream = match self.kind {
@@ -692,9 +691,9 @@ mod tests {
         }
     }
 
-    /// What the authors' C code gives for the state 1, 2, 3, 4, and for the seed 0.
+    /// From the authors' C code, for the state 1, 2, 3, 4, and for seed 0.
     #[test]
-    fn xoshiro_is_its_authors() {
+    fn xoshiro_matches_its_authors_code() {
         let mut numbers = Stream::Xoshiro {
             seed: 0,
             position: 0,
@@ -708,7 +707,7 @@ mod tests {
     }
 
     #[test]
-    fn far_is_so_many_steps() {
+    fn jump_equals_that_many_steps() {
         let mut s = splitmix64(7);
         for steps in 0..300 {
             assert_eq!(xoshiro_far(splitmix64(7), steps), s);
@@ -742,7 +741,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_where_the_stream_goes_on() {
+    fn stream_continues_from_its_state() {
         for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
             for taken in [0, 1, 27, 28, 30, 31, 32, 1000] {
                 let mut source = Model::new(generator, 0x42, true).unwrap();
@@ -764,7 +763,7 @@ mod tests {
     }
 
     #[test]
-    fn info_is_as_the_specification_has_it() {
+    fn info_matches_the_specification() {
         for (generator, expected) in [
             ("libc", 0x524e_0200),
             ("chacha20", 0x524e_0201),
@@ -781,7 +780,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_is_so_many_reads() {
+    fn transfer_equals_that_many_reads() {
         for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
             let memory = memory(0b111, false);
             memory.store(START + 4, &2_u32.to_le_bytes());
@@ -812,7 +811,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_properties_and_states_are_refused() {
         assert!(Model::new("Libc", 1, true).is_none());
         assert!(Model::new("host", 2, true).is_none());
         let mut model = Model::new("libc", 1, true).unwrap();

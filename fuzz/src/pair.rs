@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A device and its oracle, driven together. Whatever differs is a panic.
+//! A device and its oracle, driven together. A difference is a panic.
 
 use my_rng_dev::devices::my_rng::{MyRng, MyRngEvent, MyRngProperties, MyRngState};
 use my_rng_dev::generator;
@@ -13,13 +13,13 @@ use crate::oracle::{Kind, Model, Traced};
 
 /// The size of a page, in bytes.
 pub const PAGE: u64 = 4096;
-/// How many pages of memory there can be. Few, so that a script can clear, copy and compare all of them: a
-/// longer transfer names them more than once.
+/// The maximum number of memory pages. It is small, so that clearing, copying and comparing is fast; a longer transfer
+/// uses pages more than once.
 pub const PAGES: u64 = 16;
 /// The address of the first.
 pub const START: u64 = 0x10_0000;
 
-/// A memory of which bit n of `pages` tells whether the n-th page is there.
+/// Creates a memory in which page n exists if bit n of `pages` is set.
 #[must_use]
 pub fn memory(pages: u16, scattered: bool) -> Memory {
     let count = u16::BITS - pages.leading_zeros();
@@ -35,7 +35,7 @@ pub fn memory(pages: u16, scattered: bool) -> Memory {
     }
 }
 
-/// The device's properties for a generator of the oracle's.
+/// The device's properties for one of the oracle's generators.
 #[must_use]
 pub fn properties(kind: Kind, seed: u32, bulk: bool) -> MyRngProperties {
     let generator = match kind {
@@ -52,7 +52,7 @@ pub fn properties(kind: Kind, seed: u32, bulk: bool) -> MyRngProperties {
     }
 }
 
-/// What the n-th request for entropy, of so many words, is answered with.
+/// The answer to the n-th request for entropy.
 fn entropy(available: u64, n: u32, words: usize) -> Option<Vec<u32>> {
     if available >> (n % 64) & 1 == 0 {
         return None;
@@ -66,12 +66,12 @@ fn entropy(available: u64, n: u32, words: usize) -> Option<Vec<u32>> {
     Some(bytes.chunks(4).map(word).collect())
 }
 
-/// The pieces in which an access reaches the device: where each begins, and its size.
+/// The pieces in which an access reaches the device: offset and size.
 fn pieces(size: u32) -> impl Iterator<Item = (u64, u32)> {
     (0..size).step_by(4).map(move |at| (at.into(), size.min(4)))
 }
 
-/// Both.
+/// A device and its oracle.
 #[derive(Clone)]
 pub struct Pair {
     properties: MyRngProperties,
@@ -81,12 +81,12 @@ pub struct Pair {
     asked: u32,
     /// The model's own.
     memory: Memory,
-    /// What the model says that the guest did wrong.
+    /// The guest errors according to the model.
     errors: Vec<String>,
 }
 
 impl Pair {
-    /// A device with these properties, or none where both say that there can be none.
+    /// Creates both with these properties. Returns `None` if both refuse them.
     #[must_use]
     pub fn new(properties: &MyRngProperties, available: u64, memory: Memory) -> Option<Self> {
         let machine = Machine::new(properties.clone());
@@ -112,7 +112,7 @@ impl Pair {
         Some(pair)
     }
 
-    /// Holds the one against the other.
+    /// Compares device and oracle.
     pub fn check(&mut self) {
         let Machine { device, world } = &mut self.machine;
         assert_eq!(Fields::from(device.save()), self.model.save());
@@ -143,12 +143,12 @@ impl Pair {
         self.errors.clear();
     }
 
-    /// Holds the memory of the one against that of the other.
+    /// Compares the memories of both.
     fn check_memory(&self) {
         assert!(self.machine.world.memory.is_like(&self.memory), "memory");
     }
 
-    /// Another machine, in which all is the same.
+    /// Creates an equal machine.
     #[must_use]
     pub fn twin(&self) -> Self {
         let mut twin = self.clone();
@@ -157,7 +157,7 @@ impl Pair {
         twin
     }
 
-    /// The guest's processor writes, within a page. Where there is no memory, nothing happens.
+    /// The guest's processor writes within a page. Without memory there is no effect.
     pub fn store(&mut self, address: u64, bytes: &[u8]) {
         let length = bytes.len() as u64;
         if self.memory.piece(address, length, Page::is_writable) == length {
@@ -207,7 +207,7 @@ impl Pair {
         }
         let reads = self.machine.world.memory_reads;
         self.machine.write(0, offset, size, value);
-        // What is read twice may have been changed by the guest in between.
+        // The guest may change memory between two reads.
         assert!(
             self.machine.world.memory_reads <= reads + 1,
             "memory is read twice"
@@ -230,13 +230,13 @@ impl Pair {
         self.model.reset();
     }
 
-    /// What travels, as bytes.
+    /// Saves the state.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
         self.machine.save()
     }
 
-    /// A state arrives. Whether it was accepted; if not, all is as it was.
+    /// Loads a state. Returns whether it was accepted; if not, nothing has changed.
     pub fn load(&mut self, bytes: &[u8]) -> bool {
         let untouched = self.machine.device.clone();
         let accepted = self.model.load(&Fields::from_bytes(bytes));
@@ -252,13 +252,13 @@ impl Pair {
         accepted
     }
 
-    /// The machine moves to another host: a new device, made with the same properties, goes on. Whether
-    /// it could; if not, it is new.
+    /// Migrates: a new device with the same properties loads the state. Returns whether it was accepted; if not, the
+    /// device is new.
     pub fn travel(&mut self) -> bool {
         let state = self.save();
         let mut new = Self::new(&self.properties, 0, Memory::default())
             .expect("these properties were good before");
-        // The counters do not travel.
+        // The counters are not migrated.
         core::mem::swap(&mut self.model, &mut new.model);
         core::mem::swap(&mut self.machine.device, &mut new.machine.device);
         self.check();

@@ -33,7 +33,7 @@ pub enum Seed {
 /// `generator=`
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Generator<'a> {
-    /// One that there is.
+    /// A valid name.
     Known(Kind),
     /// The name of one, and more.
     Longer(Kind, &'a [u8]),
@@ -41,10 +41,10 @@ pub enum Generator<'a> {
     Any(&'a [u8]),
 }
 
-/// Makes a device with these properties, if there can be one.
+/// Creates a device with these properties, if they are valid.
 pub fn run(asked: &Asked<'_>) {
     match asked {
-        // QEMU takes such options apart, so only what comes of good ones is the device's.
+        // QEMU parses the options itself, so only valid ones reach the device.
         Asked::Options(options) => {
             match testing::parse::<MyRngProperties>(&String::from_utf8_lossy(options)) {
                 Ok(properties) => use_device(&properties),
@@ -79,7 +79,7 @@ pub fn run(asked: &Asked<'_>) {
     }
 }
 
-/// If a device can have these properties, so can the oracle, and both do the same.
+/// Device and oracle must accept the same properties, and then behave the same.
 fn use_device(properties: &MyRngProperties) {
     match MyRng::new(properties.clone()) {
         Ok(_) => {
@@ -116,7 +116,7 @@ fn check_sentence(error: &str, parts: &[&str]) {
     check_text(error);
     let mut rest = error;
     for part in parts {
-        // The value itself, which stands first, may hold any of these words.
+        // Skip the value, which comes first and may contain any of these words.
         let Some(at) = rest.rfind(part) else {
             panic!("{error:?} does not say {part:?}");
         };

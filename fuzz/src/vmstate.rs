@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The target `vmstate`: a state of any bytes arrives.
+//! The target `vmstate`: random bytes are loaded as a state.
 
 use arbitrary::Arbitrary;
 
@@ -8,13 +8,13 @@ use crate::fields::Fields;
 use crate::oracle::Kind;
 use crate::pair::{Pair, memory, properties};
 
-/// A device, and what arrives for it.
+/// A device and the state to load.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Arrival<'a> {
     device: Device,
     /// What happened to the device before.
     before: u8,
-    /// What is taken after.
+    /// The numbers taken afterwards.
     after: u8,
     /// Whether the device has a bulk engine.
     bulk: bool,
@@ -23,15 +23,15 @@ pub struct Arrival<'a> {
 
 #[derive(Arbitrary, Clone, Debug)]
 enum State<'a> {
-    /// The fields, one after the other, big-endian; what is missing is 0.
+    /// The fields in order, big-endian; missing bytes are 0.
     Bytes(&'a [u8]),
-    /// The device's own, with some bytes changed: nearly right, which random bytes seldom are.
+    /// The device's own state with some bytes changed: nearly valid, which random bytes rarely are.
     Edited(Vec<(u8, u8)>),
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Device {
-    /// One with the properties that the state names, as far as there can be one.
+    /// A device with the state's properties, as far as they are valid.
     AsTheState,
     Libc(u32),
     ChaCha20(u32),
@@ -80,19 +80,19 @@ pub fn run(arrival: &Arrival<'_>) {
         // Any byte but 0 is true.
         assert_eq!(pair.save(), Fields::from_bytes(&state).to_bytes());
     }
-    // Accepted or not: the numbers are as the oracle says ...
+    // Accepted or not: the numbers match the oracle's ...
     let mut twin = pair.twin();
     pair.read(8, 4);
     pair.take(arrival.after.into());
     pair.check();
-    // ... a reset leads to the initial seed ...
+    // ... a reset restores the initial seed ...
     pair.reset();
     pair.check();
     pair.take(2);
     pair.check();
-    // ... the same state can arrive once more, as for a snapshot that is loaded twice ...
+    // ... the same state can be loaded again, like a snapshot that is loaded twice ...
     assert_eq!(pair.load(&state), accepted);
-    // ... and the device can travel on.
+    // ... and the device can be migrated again.
     assert!(
         twin.travel(),
         "a state that had arrived was refused elsewhere"

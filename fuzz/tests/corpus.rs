@@ -7,7 +7,7 @@ use std::path::Path;
 use arbitrary::{Arbitrary, Unstructured};
 use my_rng_fuzz::{devices, mmio, properties, vmstate};
 
-/// Every file of a corpus, read as libFuzzer's side reads it.
+/// Every file of a corpus, decoded like in libFuzzer's targets.
 fn replay(target: &str, run: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")

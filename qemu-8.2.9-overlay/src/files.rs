@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The files to lay on a tree: as links, or as copies for a tree that has to work where the repository is not.
+//! The files to add to a tree: links, or copies for a tree that must work without the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,16 +13,16 @@ use toml_edit::{Array, DocumentMut, Item, Table};
 use crate::repository::Repository;
 use crate::tree::read;
 
-/// The kit's folder in the tree.
+/// The kit's directory in the tree.
 const KIT: &str = "hw/misc/qemu-pci";
 
-/// The root of the device repository in the tree. In a copy, the crates have the same places in it.
+/// The root of the device repository in the tree. In a copy, the crates have the same paths below it.
 pub const ROOT: &str = "hw/misc/qemu-pci-devices";
 
-/// A file to lay.
+/// A file to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum File {
-    /// A link that leads here.
+    /// A link to this path.
     Link(PathBuf),
     /// A copy.
     Copy { text: Vec<u8>, executable: bool },
@@ -41,7 +41,7 @@ impl File {
     }
 }
 
-/// What is laid as links. Folders are linked whole.
+/// Returns the files as links. Whole directories are linked.
 pub fn links(repository: &Repository) -> Result<Files> {
     let mut links = vec![
         (KIT.to_owned(), repository.kit.join(KIT)),
@@ -52,7 +52,7 @@ pub fn links(repository: &Repository) -> Result<Files> {
     Ok(links.into_iter().map(link).collect())
 }
 
-/// What is laid as copies.
+/// Returns the files as copies.
 pub fn copies(repository: &Repository) -> Result<Files> {
     let mut files = Files::new();
     collect(&repository.kit.join(KIT), KIT, &mut files)?;
@@ -61,7 +61,7 @@ pub fn copies(repository: &Repository) -> Result<Files> {
     }
     let in_tree = |path: &Path| {
         let path = Path::new(ROOT).join(path);
-        // Joining nothing adds a slash, which goes here.
+        // Joining an empty path adds a slash, which `components` removes.
         path.components().collect::<PathBuf>().display().to_string()
     };
     for folder in &repository.sources {
@@ -84,7 +84,7 @@ pub fn copies(repository: &Repository) -> Result<Files> {
     Ok(files)
 }
 
-/// What the devices have in the tree, and where it is.
+/// Returns the devices' files for the tree, and their paths.
 fn of_devices(repository: &Repository) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     for device in &repository.devices {
@@ -112,7 +112,7 @@ fn of_devices(repository: &Repository) -> Result<Vec<(String, PathBuf)>> {
     Ok(files)
 }
 
-/// Whether editors, patch or cargo leave files of this name.
+/// Whether this is the name of a leftover of an editor, patch or cargo.
 fn is_leftover(name: &str) -> bool {
     name == "target"
         || name.starts_with('.')
@@ -168,8 +168,8 @@ fn workspace(manifest: &DocumentMut, krate: &Path) -> String {
     manifest.to_string()
 }
 
-/// A lock file with no package but this one and what that needs. With others, `cargo --locked` would want to
-/// update it.
+/// Returns a lock file with only this package and its dependencies. With others, `cargo --locked` would fail because it
+/// wants to update the file.
 fn reduced_lock(mut lock: DocumentMut, package: &str) -> String {
     let Some(packages) = lock
         .get_mut("package")
@@ -181,7 +181,7 @@ fn reduced_lock(mut lock: DocumentMut, package: &str) -> String {
         let value = package.get(key).and_then(Item::as_str);
         value.unwrap_or_default().to_owned()
     };
-    // A dependency is a name, or where there are several of that name, a name and a version, or these and a source.
+    // A dependency is a name; if the name is ambiguous, a name and a version, or these and a source.
     let names = |package: &Table| {
         let (name, version) = (value(package, "name"), value(package, "version"));
         let full = format!("{name} {version}");
@@ -277,7 +277,7 @@ panic = \"abort\"
             package("b", "1.0.0", ""),
             package("b", "2.0.0", ""),
         );
-        // Needs what needs it, as dev-dependencies may.
+        // A cycle, which dev-dependencies can form.
         let c = package("c", "1.0.0", "\n \"a\",\n");
         let lock = [
             head,

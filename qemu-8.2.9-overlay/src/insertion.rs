@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Lines for files that QEMU has.
+//! Lines to insert into QEMU's files.
 
 use std::fmt;
 use std::iter;
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Lines for a file of QEMU's: marked by comments, and with an empty line after them.
+/// Lines to insert into one of QEMU's files, between marker comments and followed by an empty line.
 pub struct Insertion {
     pub file: &'static str,
     pub anchor: Anchor,
     pub lines: String,
 }
 
-/// Where lines are inserted. A line that is named must be in the file once.
+/// Where lines are inserted. The anchor line must be in the file exactly once.
 #[derive(Clone, Copy, Debug)]
 pub enum Anchor {
     Top,
@@ -25,13 +25,13 @@ pub enum Anchor {
 /// The comments around inserted lines.
 const BEGIN: &str = "# qemu-pci: begin (laid on by qemu-overlay)\n";
 const END: &str = "# qemu-pci: end\n";
-/// By these, lines of another version of the overlay are found too.
+/// The markers' beginnings, which also match lines of other versions of the overlay.
 const MARKS: [&str; 2] = ["qemu-pci: begin", "qemu-pci: end"];
 
 /// All insertions, for a device crate at this path in its repository.
 pub fn all(krate: &str) -> [Insertion; 4] {
     let krate = Path::new("qemu-pci-devices").join(krate);
-    // Joining nothing adds a slash, which goes here.
+    // Joining an empty path adds a slash, which `components` removes.
     let krate: PathBuf = krate.components().collect();
     let krate = krate.display();
     let insertion = |file, anchor, lines| Insertion {
@@ -58,13 +58,13 @@ endforeach
         ),
         insertion(
             "meson.build",
-            // Which makes code of all events that it is told of by then.
+            // `trace/` generates code for all events that were added before it.
             Anchor::Before("subdir('trace')"),
             format!("qemu_pci_crate = '{krate}'\nsubdir('hw/misc/qemu-pci/devices')\n"),
         ),
         insertion(
             "tests/qtest/meson.build",
-            // One list is made of the other there.
+            // There `qtests_x86_64` copies this list.
             Anchor::Before("qtests_x86_64 = qtests_i386"),
             "\
 foreach device : qemu_pci_enabled
@@ -79,13 +79,13 @@ endforeach
 }
 
 impl Insertion {
-    /// The file's text with the lines, which it does not have.
+    /// Returns the file's text with the lines inserted. It must not have them yet.
     pub fn laid_on(&self, at: &Path, text: &[u8]) -> Result<Vec<u8>> {
         let (before, after) = self.place(at, text)?;
         Ok([before, self.lines.as_bytes(), after].concat())
     }
 
-    /// What is before the lines in the file's text, which does not have them, and what is after them.
+    /// Splits a text without the lines at the place where they belong.
     pub fn place<'a>(&self, at: &Path, text: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
         let fitting: Vec<_> = cuts(text)
             .filter(|(before, after)| self.anchor.is_between(before, after))
@@ -102,7 +102,7 @@ impl Insertion {
         }
     }
 
-    /// The file's text without the lines, if it has them.
+    /// Returns the file's text without the lines, if it has them.
     pub fn taken_off(&self, at: &Path, text: &[u8]) -> Result<Option<Vec<u8>>> {
         let rest = cuts(text).find_map(|(before, from)| {
             let after = from.strip_prefix(self.lines.as_bytes())?;
@@ -117,12 +117,12 @@ impl Insertion {
     }
 }
 
-/// An error if a file's text has lines that nothing is known of.
+/// Fails if a file has lines of an overlay that are not in the record.
 pub fn check_unmarked(at: &Path, text: &[u8]) -> Result<()> {
     if is_marked(text) {
         let [begin, end] = MARKS;
         bail!(
-            "the overlay's lines in {} are not where they were laid, or not as they were; take them out by hand \
+            "the overlay's lines in {} were moved or edited; delete them by hand \
              (from `{begin}` to the empty line after `{end}`) and try again",
             at.display()
         );
@@ -149,7 +149,7 @@ impl fmt::Display for Anchor {
     }
 }
 
-/// The text, cut in two before each of its lines, and at its end.
+/// Splits the text at the start of each line, and at its end.
 fn cuts(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let ends = (0..).zip(text).filter(|(_, byte)| is_newline(byte));
     iter::once(0)
@@ -161,7 +161,7 @@ fn is_newline(byte: &u8) -> bool {
     *byte == b'\n'
 }
 
-/// Whether lines of an overlay begin or end in the text.
+/// Whether the text has a marker of an overlay.
 fn is_marked(text: &[u8]) -> bool {
     MARKS
         .iter()

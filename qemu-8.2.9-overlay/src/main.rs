@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `qemu-overlay`: lays PCI devices in Rust on a QEMU source tree, takes them off again, and makes new ones.
+//! `qemu-overlay`: adds PCI devices in Rust to a QEMU source tree, removes them, and creates new ones.
 
 mod files;
 mod insertion;
@@ -23,11 +23,11 @@ use overlay::{Manner, State};
 use repository::Repository;
 use tree::Tree;
 
-/// Lays PCI devices in Rust on a QEMU source tree, takes them off again, and makes new ones.
+/// Adds PCI devices in Rust to a QEMU source tree, removes them, and creates new ones.
 ///
-/// New files are laid as links into the devices' repository, so that an edit on either side is the same
-/// edit; QEMU's own files get lines and lose just those again. After the repository was moved, apply
-/// the overlay again. A tree that has to build where the repository is not gets copies (--copy), or the
+/// New files are symbolic links into the devices' repository, so you can edit them on either side. A few
+/// lines are inserted into QEMU's own files; `remove` deletes only these. If you move the repository,
+/// apply the overlay again. If the tree must build without the repository, use copies (--copy) or the
 /// patch.
 #[derive(Parser)]
 #[command(
@@ -39,8 +39,8 @@ Example:
   ./configure --prefix=$PWD/prefix --target-list=x86_64-softmmu
   make -j4 install
 
-QEMU's make has cargo build the devices from crates that `apply` gets from crates.io: after it, the build
-needs no network."
+QEMU's make runs cargo to build the devices. `apply` downloads the crates that they need from crates.io,
+so the build needs no network."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -49,7 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lay the devices on the tree; laying them on twice changes nothing
+    /// Add the devices to the tree; has no effect if they are already there
     Apply {
         #[command(flatten)]
         devices: DevicesArgument,
@@ -61,11 +61,11 @@ enum Command {
         #[arg(long, env = "MY_RNG_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
         force: bool,
 
-        /// Lay copies instead of links, with copies of the crates that they build
+        /// Use copies instead of links, and copy the crates to build too
         #[arg(long)]
         copy: bool,
     },
-    /// Print a patch that lays the same copies on a tree like this one, which stays as it is
+    /// Print a patch that adds the same copies to a tree like this one; this tree is not changed
     Patch {
         #[command(flatten)]
         devices: DevicesArgument,
@@ -73,18 +73,18 @@ enum Command {
         #[command(flatten)]
         tree: TreeArgument,
     },
-    /// Take the devices off, which leaves the tree as it was, byte for byte; a copy that you have changed
-    /// is not deleted
+    /// Remove the devices, which restores the tree byte for byte; a copy that you have changed is not
+    /// deleted
     Remove {
         #[command(flatten)]
         tree: TreeArgument,
     },
-    /// Say whether devices are on the tree (exit status 0) or not (1)
+    /// Show whether the tree has devices (exit status 0) or not (1)
     Status {
         #[command(flatten)]
         tree: TreeArgument,
     },
-    /// Make a new device, which counts how often its one register is read, to start from
+    /// Create a new device to start from; it has one register, which counts how often it is read
     New {
         /// Its name: lower-case letters, digits and `_`
         name: String,
@@ -92,8 +92,8 @@ enum Command {
         #[command(flatten)]
         devices: DevicesArgument,
 
-        /// Where a new repository gets the kit from: a git URL, or the folder of a clone [default: this
-        /// repository]
+        /// The kit's source for a new repository: a git URL, or the directory of a clone [default:
+        /// this repository]
         #[arg(long)]
         kit: Option<String>,
     },
@@ -107,7 +107,7 @@ struct TreeArgument {
 
 #[derive(clap::Args)]
 struct DevicesArgument {
-    /// The folder of the crate with the devices [default: that of this repository]
+    /// The directory of the crate with the devices [default: the crate of this repository]
     #[arg(long)]
     devices: Option<PathBuf>,
 }
@@ -133,7 +133,7 @@ fn own_repository() -> Result<PathBuf> {
     match own.canonicalize() {
         Ok(own) => Ok(own.parent().unwrap_or(&own).to_owned()),
         Err(_) => bail!(
-            "the repository is not at {} any more; build qemu-overlay again where it is now",
+            "the repository was moved away from {}; build qemu-overlay again at its new place",
             own.display()
         ),
     }
@@ -155,9 +155,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             let manner = if *copy { Manner::Copies } else { Manner::Links };
             let changed = overlay::apply(&tree, &repository, manner)?;
             tree.report(if changed {
-                "the overlay is laid on"
+                "the overlay is applied"
             } else {
-                "the overlay was on already; nothing changed"
+                "the overlay was already applied; nothing changed"
             });
             fetch_crates(&tree, &repository);
         }
@@ -173,23 +173,23 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             let devices = tree.path(files::ROOT);
             if devices.exists() {
                 println!(
-                    "{} stays: there are files in it that qemu-overlay did not lay",
+                    "{} is not removed: it has files that qemu-overlay did not create",
                     devices.display()
                 );
             }
             tree.report(if changed {
-                "the overlay is taken off"
+                "the overlay is removed"
             } else {
-                "the overlay was not on; nothing changed"
+                "the overlay was not applied; nothing changed"
             });
         }
         Command::Status { tree } => {
             let tree = tree.open()?;
             let (what, code) = match overlay::state(&tree)? {
-                State::On => ("the overlay is on", ExitCode::SUCCESS),
-                State::Off => ("the overlay is not on", ExitCode::FAILURE),
+                State::On => ("the overlay is applied", ExitCode::SUCCESS),
+                State::Off => ("the overlay is not applied", ExitCode::FAILURE),
                 State::Partly => (
-                    "the overlay is on in part: `apply` completes it, `remove` takes it off",
+                    "the overlay is applied in part: run `apply` to complete it or `remove` to remove it",
                     ExitCode::FAILURE,
                 ),
             };
@@ -215,11 +215,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Has cargo get the crates that QEMU's build will want of it, as long as there is a network.
+/// Downloads the crates that QEMU's build needs, while there is a network.
 fn fetch_crates(tree: &Tree, repository: &Repository) {
     let root = tree.path(files::ROOT);
     let folder = root.join(&repository.krate);
-    // Where a link leads, as QEMU's build has it: cargo looks for the workspace from there.
+    // Resolve links, like QEMU's build: cargo searches the workspace from there.
     let folder = folder.canonicalize().unwrap_or(folder);
     let cargo = || {
         let mut cargo = Process::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -230,11 +230,11 @@ fn fetch_crates(tree: &Tree, repository: &Repository) {
     let about = cargo().arg("-vV").output().map(|output| output.stdout);
     let about = String::from_utf8(about.unwrap_or_default()).unwrap_or_default();
     let host = about.lines().find_map(|line| line.strip_prefix("host: "));
-    // Not those for other systems.
+    // Only the crates for this system.
     let fetched = host.is_some_and(|host| {
         let mut fetch = cargo();
         fetch.args(["fetch", "--quiet", "--target", host]);
-        // Or else it is made now, with the newest versions.
+        // Without a lock file, cargo creates one with the newest versions.
         if root.join("Cargo.lock").exists() {
             fetch.arg("--locked");
         }
@@ -242,8 +242,8 @@ fn fetch_crates(tree: &Tree, repository: &Repository) {
     });
     if !fetched {
         eprintln!(
-            "qemu-overlay: the crates that QEMU's make needs could not all be fetched: make cargo and the \
-             network available to make, or apply the overlay again."
+            "qemu-overlay: not all crates that QEMU's build needs could be downloaded: apply the overlay \
+             again with a network, or run make with a network."
         );
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Makes a new device from the kit's example of one, and where there is no crate of devices, that too.
+//! Creates a new device from the kit's example, and the crate for it if there is none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,17 @@ use anyhow::{Context, Result, bail};
 use crate::repository::{LIST, Repository, devices};
 use crate::tree::read;
 
-/// The device to make others from, which is an example of the kit's.
+/// The example that new devices are copied from.
 const MODEL: &str = include_str!("../../rust-dev/qemu-pci/examples/one_register.rs");
 const TRACE_EVENTS: &str =
     include_str!("../../rust-dev/qemu-pci/examples/one_register/trace-events");
-/// Its names.
+/// The example's names.
 const MODEL_NAMES: [&str; 2] = ["one_register", "OneRegister"];
-/// Where the model has its trace events.
+/// The path of the example's trace events.
 const MODEL_TRACE_EVENTS: &str = "examples/one_register/trace-events";
 
-/// Makes the device `name` in the crate in `dir`. If the crate has to be made too, it gets the kit from `kit`, a
-/// git URL or the folder of a clone. Returns the files that were made or changed. Nothing is written if anything is
-/// wrong.
+/// Creates the device `name` in the crate in `dir`. If there is no crate, creates it with the kit from `kit`, a git URL or
+/// the directory of a clone. Returns the files that were created or changed. After an error nothing is written.
 pub fn make(name: &str, dir: &Path, kit: &str) -> Result<Vec<PathBuf>> {
     check_name(name)?;
     let mut files = Vec::new();
@@ -37,7 +36,7 @@ pub fn make(name: &str, dir: &Path, kit: &str) -> Result<Vec<PathBuf>> {
     };
     if devices(&list).any(|device| device == name) {
         bail!(
-            "{} lists {name} already: choose another name",
+            "{} already lists {name}: choose another name",
             krate.join(LIST).display()
         );
     }
@@ -64,7 +63,7 @@ pub fn make(name: &str, dir: &Path, kit: &str) -> Result<Vec<PathBuf>> {
     for path in files.iter().map(|(path, _)| path).chain(&folders) {
         if path.exists() {
             bail!(
-                "{} exists already: choose another name, or move it away",
+                "{} already exists: choose another name, or move it away",
                 path.display()
             );
         }
@@ -85,29 +84,29 @@ fn write(path: &Path, text: &str) -> Result<()> {
     Ok(fs::write(path, text)?)
 }
 
-/// An error if no device can have this name.
+/// Fails if a device cannot have this name.
 fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(allowed) {
         bail!(
-            "`{name}` is no name for a device: use lower-case letters, digits and `_`, with a letter first"
+            "`{name}` is not a valid device name: use lower-case letters, digits and `_`, with a letter first"
         );
     }
     if KEYWORDS.split(' ').any(|word| word == name) {
         bail!("`{name}` is a keyword of Rust or a macro of C: choose another name");
     }
     if ["qemu_pci", "qemu_pci_devices"].contains(&name) {
-        bail!("`{name}` is the name of the kit's folder in QEMU's tree: choose another name");
+        bail!("`{name}` is the name of the kit's directory in QEMU's tree: choose another name");
     }
     Ok(())
 }
 
-/// The keywords of Rust, which no module can have for a name, and two macros of C.
+/// Rust's keywords, which cannot be module names, and two C macros.
 const KEYWORDS: &str = "abstract as async await become box break const continue crate do dyn else enum extern false \
     final fn for gen if impl in let linux loop macro match mod move mut override priv pub ref return self static \
     struct super trait true try type typeof unix unsafe unsized use virtual where while yield";
 
-/// The files of a new crate, but for its list and its devices.
+/// The files of a new crate, except its list and its devices.
 fn crate_files(krate: &Path, kit: &str) -> Result<Vec<(PathBuf, String)>> {
     let (crate_of_kit, build_of_kit) = if kit.contains("://") {
         let git = format!("git = {}", quoted(kit));
@@ -115,7 +114,7 @@ fn crate_files(krate: &Path, kit: &str) -> Result<Vec<(PathBuf, String)>> {
     } else {
         let folder = Path::new(kit).join("rust-dev/qemu-pci");
         let folder = folder.canonicalize().with_context(|| {
-            format!("{kit} is no clone of the kit's repository: give its git URL or a clone's folder with --kit")
+            format!("{kit} is not a clone of the kit's repository: set --kit to its git URL or to a clone's directory")
         })?;
         let path = |folder: &Path| format!("path = {}", quoted(&folder.display().to_string()));
         (path(&folder), path(&folder.join("build")))
@@ -172,7 +171,7 @@ debug = "line-tables-only"
         (".gitignore", "/target\n"),
     ] {
         let path = krate.join(path);
-        // A folder may be a new git repository already.
+        // The directory may already be a new git repository.
         if !(path.ends_with(".gitignore") && path.exists()) {
             files.push((path, text.to_owned()));
         }
@@ -215,12 +214,12 @@ const KCONFIG: &str = "\
 #     depends on PCI
 ";
 
-/// A text as TOML has it.
+/// Returns the text as a TOML string.
 fn quoted(text: &str) -> String {
     toml_edit::value(text).to_string()
 }
 
-/// A text of the model's, with the names of the device `name`.
+/// Returns a text of the example with the names of the device `name`.
 fn renamed(text: &str, name: &str) -> String {
     let mut camel = String::new();
     for word in name.split('_') {
@@ -327,7 +326,7 @@ mod tests {
         let mut manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
         manifest.push_str("\n[package.metadata.qemu-pci]\noverlay = \"../for-qemu\"\n");
         fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-        // A list whose last line is not ended.
+        // A list without a final newline.
         fs::write(dir.join("src/devices.rs"), "pub mod one;").unwrap();
         make("two", &dir, KIT).unwrap();
         assert_eq!(
@@ -344,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_made_leaves_everything_as_it_is() {
+    fn failed_new_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         make("one", folder.path(), KIT).unwrap();
         fs::create_dir(folder.path().join("src/devices/folder")).unwrap();
@@ -361,10 +360,10 @@ mod tests {
             ("box", "is a keyword"),
             ("yield", "is a keyword"),
             ("linux", "a macro of C"),
-            ("qemu_pci", "the kit's folder"),
-            ("one", "lists one already"),
-            ("folder", "src/devices/folder exists already"),
-            ("shim", "hw/misc/shim.c exists already"),
+            ("qemu_pci", "the kit's directory"),
+            ("one", "already lists one"),
+            ("folder", "src/devices/folder already exists"),
+            ("shim", "hw/misc/shim.c already exists"),
         ] {
             let error = make(name, folder.path(), KIT).unwrap_err().to_string();
             assert!(error.contains(why), "{name}: {error}");
@@ -373,7 +372,9 @@ mod tests {
         let dir = folder.path().join("new");
         let error = make("two", &dir, "/nowhere").unwrap_err().to_string();
         assert!(
-            error.contains("/nowhere is no clone of the kit's repository: give its git URL"),
+            error.contains(
+                "/nowhere is not a clone of the kit's repository: set --kit to its git URL"
+            ),
             "{error}"
         );
         assert!(!dir.exists());

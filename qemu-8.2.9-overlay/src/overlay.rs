@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Lays the overlay on a tree, and takes it off again.
+//! Applies the overlay to a tree, and removes it.
 //!
-//! The record of what was laid is written before the files and goes after them, so that what was interrupted can be
-//! completed or taken off.
+//! The record is written before the files and removed after them, so an interrupted run can be completed or undone.
 
 mod changes;
 #[cfg(test)]
@@ -33,17 +32,17 @@ pub enum State {
     Partly,
 }
 
-/// How files are laid on a tree.
+/// How files are added to a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     /// As links into the repository.
     Links,
-    /// As copies, with all that the build needs of the repository.
+    /// As copies, with everything that the build needs from the repository.
     Copies,
 }
 
-/// Lays a repository's devices on a tree. Returns whether anything had to change. Nothing is changed before all that
-/// can be checked is found right.
+/// Adds a repository's devices to a tree. Returns whether anything was changed. Makes all checks before the first
+/// change.
 pub fn apply(tree: &Tree, repository: &Repository, manner: Manner) -> Result<bool> {
     let files = match manner {
         Manner::Links => files::links(repository)?,
@@ -97,22 +96,21 @@ pub fn apply(tree: &Tree, repository: &Repository, manner: Manner) -> Result<boo
     }
     let changed = carry_out(&changes)?;
     if changed {
-        // A build that was configured looks for new files only if a file that it knows is newer.
+        // A configured build looks for new files only if a file that it knows has changed.
         let known = fs::File::open(tree.path("meson.build"))?;
         known.set_modified(SystemTime::now())?;
     }
     Ok(changed)
 }
 
-/// Takes the overlay off. Returns whether anything had to change. Nothing is changed before all that can be checked
-/// is found right.
+/// Removes the overlay. Returns whether anything was changed. Makes all checks before the first change.
 pub fn remove(tree: &Tree) -> Result<bool> {
     let Some(record) = Record::read(tree)? else {
         check_unmarked(tree)?;
         return Ok(false);
     };
     let mut changes = Vec::new();
-    // The lines first, so that the tree never names a file that it lacks.
+    // Remove the lines first, so that the tree never refers to a missing file.
     for insertion in &insertion::all(&record.krate) {
         let at = tree.path(insertion.file);
         if let Some(text) = insertion.taken_off(&at, &read(&at)?)? {
@@ -138,7 +136,7 @@ pub fn state(tree: &Tree) -> Result<State> {
     Ok(if all { State::On } else { State::Partly })
 }
 
-/// A patch that makes of a pristine tree what [`apply`] makes of it with copies.
+/// Returns a patch that changes a pristine tree like [`apply`] with copies.
 pub fn patch(tree: &Tree, repository: &Repository) -> Result<Vec<u8>> {
     let mut patch = Patch::new(&format!(
         "The devices of {} for QEMU {}. Apply this in QEMU's source root: patch -p1 <qemu.patch\n\
@@ -175,7 +173,7 @@ fn check_unmarked(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// What takes off the files of a record but those that stay, and the folders that were made for them.
+/// Returns the changes that remove the files of a record, except those that stay, and their directories.
 fn files_off(tree: &Tree, record: &Record, stays: impl Fn(&str) -> bool) -> Result<Vec<Change>> {
     let (mut changes, mut folders) = (Vec::new(), BTreeSet::new());
     for path in record.files.keys() {
@@ -188,7 +186,7 @@ fn files_off(tree: &Tree, record: &Record, stays: impl Fn(&str) -> bool) -> Resu
         }
         folders.extend(folders_above(Path::new(path)));
     }
-    // The inner ones first.
+    // Inner directories first.
     let folders = folders.iter().rev().map(|folder| tree.root().join(folder));
     changes.extend(
         folders
@@ -198,7 +196,7 @@ fn files_off(tree: &Tree, record: &Record, stays: impl Fn(&str) -> bool) -> Resu
     Ok(changes)
 }
 
-/// The folders that a path in the tree is in, up to those of QEMU's.
+/// Returns the parent directories of a path in the tree, except QEMU's own.
 fn folders_above(path: &Path) -> impl Iterator<Item = PathBuf> {
     let is_qemu_s = |folder: &&Path| QEMU_FOLDERS.iter().any(|it| *folder == Path::new(it));
     let above = path.ancestors().skip(1);
@@ -207,7 +205,7 @@ fn folders_above(path: &Path) -> impl Iterator<Item = PathBuf> {
         .map(Path::to_owned)
 }
 
-/// An error if something is in the place of a file, or of a folder that it is in, and is not leaving.
+/// Fails if another file is at the path of a new file or of one of its directories, and will not be removed.
 fn check_free(tree: &Tree, path: &Path, leaving: &BTreeSet<PathBuf>) -> Result<()> {
     let mut above: Vec<_> = folders_above(path).collect();
     above.reverse();
@@ -216,14 +214,14 @@ fn check_free(tree: &Tree, path: &Path, leaving: &BTreeSet<PathBuf>) -> Result<(
         match fs::symlink_metadata(&at) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) if !leaving.contains(&at) => return Err(not_ours(&at)),
-            // With all that would be in it.
+            // With its contents.
             _ => return Ok(()),
         }
     }
     check_leaves(&tree.root().join(path), leaving)
 }
 
-/// An error if there is something, or something in it, that is not leaving.
+/// Fails if there is a file at this path or below it that will not be removed.
 fn check_leaves(at: &Path, leaving: &BTreeSet<PathBuf>) -> Result<()> {
     let Ok(metadata) = fs::symlink_metadata(at) else {
         return Ok(());
@@ -241,7 +239,7 @@ fn check_leaves(at: &Path, leaving: &BTreeSet<PathBuf>) -> Result<()> {
 
 fn not_ours(at: &Path) -> anyhow::Error {
     anyhow!(
-        "{} is there already and is not of this overlay; move it away and try again",
+        "{} exists and does not belong to this overlay; move it away and try again",
         at.display()
     )
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The list of what was laid on a tree, by which it is taken off again: even if the repository has changed since,
-//! or is gone.
+//! The list of files that were added to a tree. With it they can be removed even if the repository has changed or is
+//! gone.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,25 +15,25 @@ use crate::files::{File, Files};
 use crate::repository::Repository;
 use crate::tree::{Tree, read};
 
-/// Where the list is in the tree.
+/// The list's path in the tree.
 pub const PATH: &str = "hw/misc/qemu-pci.laid";
 
-/// The folders of QEMU's that files are laid into.
+/// QEMU's directories that files are added to.
 pub const QEMU_FOLDERS: [&str; 2] = ["hw/misc", "tests/qtest"];
 
-/// What was laid on a tree.
+/// The files that were added to a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The package of the device crate.
     pub package: String,
     /// The path of the crate in its repository.
     pub krate: String,
-    /// For each path in the tree: where its link leads, an absolute path; or the checksum of a copy.
+    /// For each path in the tree: the absolute target of its link, or the checksum of a copy.
     pub files: BTreeMap<String, String>,
 }
 
 impl Record {
-    /// What it is when `files` of `repository` are laid.
+    /// The record for `files` of `repository`.
     pub fn new(repository: &Repository, files: &Files) -> Self {
         let content = |file: &File| match file {
             File::Link(to) => to.display().to_string(),
@@ -49,7 +49,7 @@ impl Record {
         }
     }
 
-    /// The record of a tree, if that has one.
+    /// Reads the record of a tree, if it has one.
     pub fn read(tree: &Tree) -> Result<Option<Self>> {
         let at = tree.path(PATH);
         let text = match fs::read_to_string(&at) {
@@ -60,19 +60,15 @@ impl Record {
             }
         };
         let record = Self::parse(&text);
-        let record = record.ok_or_else(|| {
-            anyhow!(
-                "{} is not as it was written; unpack QEMU's source again",
-                at.display()
-            )
-        })?;
+        let record = record
+            .ok_or_else(|| anyhow!("{} is damaged; unpack QEMU's source again", at.display()))?;
         Ok(Some(record))
     }
 
-    /// Its text.
+    /// The file's text.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "# Laid on this tree by qemu-overlay, which takes it off by this list.\n{}\t{}\n",
+            "# Files that qemu-overlay has added to this tree. It needs this list to remove them.\n{}\t{}\n",
             self.package, self.krate
         );
         for (path, content) in &self.files {
@@ -89,7 +85,7 @@ impl Record {
         let mut files = BTreeMap::new();
         for line in lines {
             let (path, content) = line?;
-            // Nothing outside of the tree, nor what is QEMU's.
+            // Refuse paths outside the tree, and QEMU's own directories.
             let path = Path::new(path);
             let mut parts = path.components();
             let ours = QEMU_FOLDERS
@@ -107,7 +103,7 @@ impl Record {
         })
     }
 
-    /// Whether a file of the record still is there. An error if somebody has changed it.
+    /// Returns whether a file of the record still exists. Fails if it was changed.
     pub fn is_there(&self, tree: &Tree, path: &str) -> Result<bool> {
         let at = tree.path(path);
         let now = match fs::symlink_metadata(&at) {
@@ -122,7 +118,7 @@ impl Record {
         };
         if self.files.get(path) != Some(&now) {
             bail!(
-                "{} was changed since it was laid; move it out of the tree to keep it, and try again",
+                "{} was changed after it was added; move it out of the tree to keep it, and try again",
                 at.display()
             );
         }

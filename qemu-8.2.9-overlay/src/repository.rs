@@ -16,23 +16,22 @@ pub const KIT: &str = "qemu-pci";
 /// Where a device crate lists its devices.
 pub const LIST: &str = "src/devices.rs";
 
-/// A repository with a crate of devices.
+/// A repository with a device crate.
 #[derive(Debug)]
 pub struct Repository {
     /// The folder of the crate's workspace.
     pub root: PathBuf,
     /// The path of the crate in it.
     pub krate: PathBuf,
-    /// The package's name, by which one repository is told from another.
+    /// The package's name, which identifies the repository.
     pub package: String,
-    /// The folder with the files of the devices for QEMU's tree.
+    /// The directory with the devices' files for QEMU's tree.
     pub overlay: PathBuf,
     /// The folder with those of the kit.
     pub kit: PathBuf,
     /// The names of the devices.
     pub devices: Vec<String>,
-    /// The folders that the crate is built from: its own, those of the crates that it names by a path, and what
-    /// they include.
+    /// The directories that the crate is built from: its own, those of its path dependencies, and what they include.
     pub sources: BTreeSet<PathBuf>,
 }
 
@@ -43,7 +42,7 @@ impl Repository {
         let folder = manifest.is_file().then(|| dir.canonicalize().ok());
         let folder = folder.flatten().ok_or_else(|| {
             anyhow!(
-                "{0} has no Cargo.toml: name the folder of a crate of devices with --devices, or make one with \
+                "{0} has no Cargo.toml: set --devices to the directory of a crate of devices, or create one with \
                  `qemu-overlay new NAME --devices {0}`",
                 dir.display()
             )
@@ -79,7 +78,7 @@ impl Repository {
     }
 }
 
-/// What cargo knows of the crate in a folder and its workspace; with `all`, of the crates that they need too.
+/// Returns cargo's metadata of the crate in a directory and its workspace; with `all`, also of their dependencies.
 fn metadata(folder: &Path, all: bool) -> Result<Metadata> {
     let mut command = MetadataCommand::new();
     // In the crate, so that rustup sees the repository's rust-toolchain.toml.
@@ -124,7 +123,7 @@ fn path_of(package: &Package, value: &str) -> Result<PathBuf> {
     })
 }
 
-/// The folder with what a package has for QEMU's tree.
+/// The directory with a package's files for QEMU's tree.
 fn overlay(package: &Package) -> Result<PathBuf> {
     let named = package.metadata.pointer("/qemu-pci/overlay");
     path_of(
@@ -133,12 +132,12 @@ fn overlay(package: &Package) -> Result<PathBuf> {
     )
 }
 
-/// The folder with what the kit has for QEMU's tree: of just the kit that the device crate is built with.
+/// The directory with the kit's files for QEMU's tree, from the same kit that the device crate is built with.
 fn kit(folder: &Path, package: &Package) -> Result<PathBuf> {
     let dependency = package.dependencies.iter().find(|it| it.name == KIT);
     let dependency = dependency.ok_or_else(|| {
         anyhow!(
-            "{} does not depend on {KIT}: name a crate of devices with --devices",
+            "{} does not depend on {KIT}: set --devices to a crate of devices",
             package.manifest_path
         )
     })?;
@@ -215,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_crate_of_devices_is_refused() {
-        let other = "does not depend on qemu-pci: name a crate of devices";
+    fn other_crates_are_refused() {
+        let other = "does not depend on qemu-pci: set --devices to a crate of devices";
         for (dir, why) in [
             (
                 "nowhere",
-                "nowhere has no Cargo.toml: name the folder of a crate of devices",
+                "nowhere has no Cargo.toml: set --devices to the directory of a crate of devices",
             ),
             (".", "Cargo.toml is of no package"),
             ("vm", other),
@@ -248,7 +247,7 @@ mod tests {
         assert!(error.contains(expected), "{error}");
     }
 
-    /// In a copy it would have to be beside the crate.
+    /// A copy would have to contain it beside the crate.
     #[test]
     fn a_kit_outside_of_the_repository_is_linked_but_not_copied() {
         let dir = other();

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The series that the overlay was tested with: on each line one, its release, and the versions tested.
+/// The series that the overlay was tested with. Each line has a series, its release, and the versions tested.
 const SERIES: &str = include_str!("../series");
 
-/// Files that every QEMU tree has and hardly any other.
+/// Files that identify a QEMU tree.
 const LANDMARKS: [&str; 4] = [
     "VERSION",
     "include/qemu/osdep.h",
@@ -26,7 +26,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the tree at `root`, whatever series it is of.
+    /// Opens the tree at `root`, of any series.
     pub fn open(root: &Path) -> Result<Self> {
         for landmark in LANDMARKS {
             if !root.join(landmark).is_file() {
@@ -73,12 +73,12 @@ impl Tree {
         &self.root
     }
 
-    /// Says what became of the tree.
+    /// Prints a message about the tree.
     pub fn report(&self, what: &str) {
         println!("QEMU {} in {}: {what}", self.version, self.root.display());
     }
 
-    /// What the tree calls itself, such as 8.2.9.
+    /// The tree's version, such as 8.2.9.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -96,8 +96,8 @@ fn series() -> impl Iterator<Item = &'static str> {
         .filter_map(|line| line.split_whitespace().next())
 }
 
-/// Whether `version` (8.2.9) is of `series` (8.2). From the 50th on, micro versions are QEMU's way to
-/// number what leads to the next series: 8.2.50 and 8.2.90 are on the way to 9.0.
+/// Whether `version` (8.2.9) belongs to `series` (8.2). QEMU uses micro versions from 50 up for the development of the
+/// next series: 8.2.50 and 8.2.90 lead to 9.0.
 fn is_of(version: &str, series: &str) -> bool {
     let Some(micro) = version
         .strip_prefix(series)

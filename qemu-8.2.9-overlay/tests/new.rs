@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `qemu-overlay new` makes a repository that depends on the kit's by git, and cargo builds and tests it.
+//! `qemu-overlay new` creates a repository with the kit as a git dependency, and cargo builds and tests it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -37,7 +37,7 @@ fn git(folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) ->
     output(git.args(arguments))
 }
 
-/// A git repository with what the kit's repository has of the kit, as it is in this checkout.
+/// A git repository with the kit of this checkout.
 fn kit(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut folders = vec![PathBuf::from("rust-dev"), "qemu-8.2.9-overlay/hw".into()];
@@ -76,7 +76,7 @@ fn a_new_repository_is_built_and_tested_with_the_kit_from_git() {
     };
     for name in ["one", "the_other"] {
         overlay(&["new", name, "--kit", &url, "--devices"], &devices);
-        // The versions of this checkout, which are here already: nothing has to come from a registry.
+        // The versions of this checkout, which are already downloaded: no registry is needed.
         fs::copy(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"),
             devices.join("Cargo.lock"),
@@ -101,7 +101,7 @@ fn a_new_repository_is_built_and_tested_with_the_kit_from_git() {
         assert!(said.contains(test), "{said}");
     }
 
-    // What is laid on QEMU is from the very kit that cargo builds with.
+    // The files for QEMU's tree come from the same kit that cargo builds with.
     let tree = folder.path().join("qemu");
     for (file, text) in [
         ("VERSION", "8.2.9\n"),
@@ -132,7 +132,7 @@ fn a_new_repository_is_built_and_tested_with_the_kit_from_git() {
     assert_eq!(fs::read_dir(tree.join("hw/misc")).unwrap().count(), 2);
 }
 
-/// A home for cargo with the crates that the user's has, but with git repositories of its own.
+/// A CARGO_HOME with the user's downloaded crates, but its own git repositories.
 fn cargo_home(folder: &Path) -> PathBuf {
     let home = folder.join("cargo");
     if !home.exists() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Changes to a tree that have been found possible.
+//! Changes to a tree, after all checks.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -14,13 +14,13 @@ use crate::files::File;
 
 /// A change to a tree.
 pub enum Change {
-    /// Makes a file that is not there, and the folders that it is in.
+    /// Creates a new file and its parent directories.
     Create { at: PathBuf, file: File },
     /// Removes a file or a link.
     Unlink(PathBuf),
-    /// Removes a folder, but only if nothing is in it.
+    /// Removes a directory if it is empty.
     RemoveFolder(PathBuf),
-    /// Writes a file anew.
+    /// Replaces the contents of a file.
     Write { at: PathBuf, text: Vec<u8> },
 }
 
@@ -43,9 +43,9 @@ impl Change {
     }
 }
 
-/// Carries out changes in their order. Returns whether there were any.
+/// Makes the changes in order. Returns whether there were any.
 pub fn carry_out(changes: &[Change]) -> Result<bool> {
-    // All that may fail for want of room or of a right comes first, beside the files it is to replace.
+    // First write all new contents beside the files that they replace: this can fail for lack of space or permission.
     let mut staged = Vec::new();
     for change in changes {
         if let Change::Write { at, text } = change {
@@ -83,7 +83,7 @@ pub fn carry_out(changes: &[Change]) -> Result<bool> {
     Ok(!changes.is_empty())
 }
 
-/// Makes a file, and the folders that it is in: whole, or not at all.
+/// Creates a file and its parent directories: completely or not at all.
 fn create(at: &Path, file: &File) -> io::Result<()> {
     let dir = at.parent().unwrap_or(at);
     fs::create_dir_all(dir)?;
@@ -94,7 +94,7 @@ fn create(at: &Path, file: &File) -> io::Result<()> {
     let mode = if *executable { 0o777 } else { 0o666 };
     let mut made = tempfile::Builder::new()
         .prefix(".qemu-overlay-")
-        // The umask takes from it what the user does not give to others.
+        // The umask restricts the mode.
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(dir)?;
     made.write_all(text)?;
@@ -102,8 +102,8 @@ fn create(at: &Path, file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what is to replace a file, with the file's mode and owner, beside it; behind a link, beside
-/// what the link leads to. Gives it and the path it is for.
+/// Writes the new contents of a file beside it (for a link, beside its target), with the file's mode and owner. Returns
+/// the temporary file and the path to replace.
 fn stage(at: &Path, text: &[u8]) -> Result<(NamedTempFile, PathBuf)> {
     let target = at.canonicalize()?;
     let dir = target
@@ -129,9 +129,9 @@ mod tests {
     use super::{Change, carry_out};
     use crate::files::File;
 
-    /// A file that cannot be replaced is found out before anything is changed.
+    /// A file that cannot be replaced is detected before the first change.
     #[test]
-    fn what_cannot_be_replaced_changes_nothing() {
+    fn unwritable_file_is_detected_before_any_change() {
         let dir = tempfile::tempdir().unwrap();
         let link = Change::create(dir.path().join("link"), File::Link("/nowhere".into()));
         let write = Change::write(dir.path().join("no such file"), "");

@@ -53,7 +53,7 @@ fn other(dir: &Path, package: &str, device: &str) -> Repository {
     }
 }
 
-/// A tree with all that the overlay asks about.
+/// A tree with all files that the overlay needs.
 fn bare_tree(version: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (file, text) in [
@@ -78,7 +78,7 @@ fn bare_tree(version: &str) -> TempDir {
 
 type Snapshot = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
-/// Every file of a tree: its mode, and its text or where it leads.
+/// Every file of a tree: its mode, and its text or link target.
 fn snapshot(root: &Path) -> Snapshot {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -102,7 +102,7 @@ fn snapshot(root: &Path) -> Snapshot {
 }
 
 #[test]
-fn on_and_off_restores_every_byte() {
+fn apply_and_remove_restore_every_byte() {
     let dir = bare_tree("8.2.9\n");
     let tree = Tree::open(dir.path()).unwrap();
     let pristine = snapshot(dir.path());
@@ -122,12 +122,12 @@ fn on_and_off_restores_every_byte() {
         assert!(tree.path(link).exists(), "{link} leads nowhere");
     }
 
-    let laid = snapshot(dir.path());
+    let applied = snapshot(dir.path());
     assert!(
         !apply(&tree, ours(), Manner::Links).unwrap(),
         "a second apply changed something"
     );
-    assert_eq!(snapshot(dir.path()), laid);
+    assert_eq!(snapshot(dir.path()), applied);
 
     assert!(remove(&tree).unwrap());
     assert_eq!(snapshot(dir.path()), pristine);
@@ -135,7 +135,7 @@ fn on_and_off_restores_every_byte() {
 }
 
 #[test]
-fn lines_want_their_place_to_be_there_once() {
+fn anchor_must_exist_exactly_once() {
     let file = "tests/qtest/meson.build";
     let line = "qtests_x86_64 = qtests_i386";
     for (text, times) in [
@@ -153,14 +153,14 @@ fn lines_want_their_place_to_be_there_once() {
             error.contains(&format!("{file}, which is there {times} times")),
             "{error}"
         );
-        // There is nothing to take off, so nothing has to have a place.
+        // There is nothing to remove, so the anchors are not needed.
         assert!(!remove(&tree).unwrap());
         assert_eq!(snapshot(dir.path()), before);
     }
 }
 
-/// A tree with the overlay on it in the given manner, and the tree as it was before.
-fn laid(manner: Manner) -> (TempDir, Tree, Snapshot) {
+/// A tree with the overlay applied, and its files before that.
+fn applied(manner: Manner) -> (TempDir, Tree, Snapshot) {
     let dir = bare_tree("8.2.9\n");
     let tree = Tree::open(dir.path()).unwrap();
     let pristine = snapshot(dir.path());
@@ -179,24 +179,24 @@ fn relative(root: &Path) -> Snapshot {
 }
 
 #[test]
-fn links_and_copies_take_each_others_place() {
+fn links_and_copies_replace_each_other() {
     for (first, second) in [
         (Manner::Links, Manner::Copies),
         (Manner::Copies, Manner::Links),
     ] {
-        let (dir, tree, pristine) = laid(first);
+        let (dir, tree, pristine) = applied(first);
         assert!(apply(&tree, ours(), second).unwrap());
-        let (other, _, _) = laid(second);
+        let (other, _, _) = applied(second);
         assert_eq!(relative(dir.path()), relative(other.path()));
         remove(&tree).unwrap();
         assert_eq!(snapshot(dir.path()), pristine);
     }
 }
 
-/// By the two programs with which people apply one.
+/// With both programs that people use to apply a patch.
 #[test]
-fn the_patch_makes_what_apply_makes() {
-    let (on, tree, _) = laid(Manner::Copies);
+fn patch_and_apply_give_the_same_tree() {
+    let (on, tree, _) = applied(Manner::Copies);
     let expected = patch(&tree, ours()).unwrap();
     for command in [["patch", "-p1"], ["git", "apply"]] {
         let dir = bare_tree("8.2.9\n");
@@ -217,7 +217,7 @@ fn the_patch_makes_what_apply_makes() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(relative(dir.path()), relative(on.path()), "{command:?}");
-        // Where it was applied, the overlay can be taken off.
+        // After the patch was applied, the overlay can be removed.
         remove(&pristine_tree).unwrap();
         assert_eq!(snapshot(dir.path()).len(), before.len());
     }
@@ -252,11 +252,11 @@ fn other_trees_are_refused() {
     assert!(error.contains("--force"), "{error}");
 }
 
-/// Applying goes on where it was interrupted, and so does removing: the record is written first and goes last.
+/// An interrupted apply or remove can be completed: the record is written first and removed last.
 #[test]
-fn what_was_interrupted_is_completed_or_taken_off() {
+fn interrupted_run_can_be_completed_or_undone() {
     for manner in [Manner::Links, Manner::Copies] {
-        let (on, tree, pristine) = laid(manner);
+        let (on, tree, pristine) = applied(manner);
         let whole = relative(on.path());
         let files: Vec<_> = record::Record::read(&tree)
             .unwrap()
@@ -287,7 +287,7 @@ fn what_was_interrupted_is_completed_or_taken_off() {
 }
 
 #[test]
-fn somebody_elses_file_is_left_alone() {
+fn foreign_files_are_not_touched() {
     for manner in [Manner::Links, Manner::Copies] {
         for (file, in_the_way) in [
             (SHIM, SHIM),
@@ -301,13 +301,13 @@ fn somebody_elses_file_is_left_alone() {
             let before = snapshot(dir.path());
             let result = apply(&tree, ours(), manner);
             if (file, manner) == ("hw/misc/my-rng/notes", Manner::Copies) {
-                // Copies are laid beside it, and it stays.
+                // Copies are added beside it, and it stays.
                 assert!(result.unwrap());
                 assert!(remove(&tree).unwrap());
             } else {
                 let error = result.unwrap_err().to_string();
                 assert!(
-                    error.contains(&format!("{in_the_way} is there already")),
+                    error.contains(&format!("{in_the_way} exists and")),
                     "{error}"
                 );
                 assert!(!remove(&tree).unwrap());
@@ -318,7 +318,7 @@ fn somebody_elses_file_is_left_alone() {
 }
 
 #[test]
-fn edited_lines_are_not_guessed_at() {
+fn edited_lines_are_refused() {
     for (file, from, to) in [
         ("hw/misc/Kconfig", "source ", "# source "),
         // Not at the top any more.
@@ -342,25 +342,25 @@ fn edited_lines_are_not_guessed_at() {
             "# qemu-pci: end\nqtests_arm",
         ),
     ] {
-        let (dir, tree, _) = laid(Manner::Links);
+        let (dir, tree, _) = applied(Manner::Links);
         let path = tree.path(file);
-        let laid = fs::read_to_string(&path).unwrap();
-        let edited = laid.replacen(from, to, 1);
-        assert_ne!(edited, laid, "{file} has no {from}");
+        let original = fs::read_to_string(&path).unwrap();
+        let edited = original.replacen(from, to, 1);
+        assert_ne!(edited, original, "{file} has no {from}");
         fs::write(&path, &edited).unwrap();
         let before = snapshot(dir.path());
         for error in [apply(&tree, ours(), Manner::Links), remove(&tree)] {
             let error = error.unwrap_err().to_string();
-            let expected = format!("{file} are not where they were laid");
+            let expected = format!("{file} were moved or edited");
             assert!(error.contains(&expected), "{error}");
         }
         assert_eq!(snapshot(dir.path()), before);
     }
 }
 
-/// Also one that nothing follows, or that is not ended.
+/// Also if the line is the last one, or has no newline.
 #[test]
-fn lines_find_their_place_wherever_it_is() {
+fn lines_are_inserted_at_any_position_of_the_anchor() {
     for (file, text) in [
         ("tests/qtest/meson.build", "qtests_x86_64 = qtests_i386"),
         ("meson.build", "subdir('trace')\n"),
@@ -378,13 +378,13 @@ fn lines_find_their_place_wherever_it_is() {
 }
 
 #[test]
-fn copies_are_whole_and_come_off() {
-    let (dir, tree, pristine) = laid(Manner::Copies);
+fn copies_are_complete_and_can_be_removed() {
+    let (dir, tree, pristine) = applied(Manner::Copies);
     assert_eq!(state(&tree).unwrap(), State::On);
     let on = snapshot(dir.path());
     assert!(!apply(&tree, ours(), Manner::Copies).unwrap());
     assert_eq!(snapshot(dir.path()), on);
-    // Nothing leads out of the tree.
+    // No path leads out of the tree.
     for (path, (mode, _)) in &on {
         assert_eq!(mode & 0o170_000, 0o100_000, "{}", path.display());
     }
@@ -405,9 +405,9 @@ fn copies_are_whole_and_come_off() {
 }
 
 #[test]
-fn a_copy_that_was_changed_is_neither_deleted_nor_replaced() {
+fn changed_copy_is_neither_deleted_nor_replaced() {
     for file in [SHIM, "hw/misc/qemu-pci-devices/rust-dev/src/lib.rs"] {
-        let (dir, tree, pristine) = laid(Manner::Copies);
+        let (dir, tree, pristine) = applied(Manner::Copies);
         let mut text = fs::read(tree.path(file)).unwrap();
         text.extend_from_slice(b"/* my homework */\n");
         fs::write(tree.path(file), text).unwrap();
@@ -419,11 +419,11 @@ fn a_copy_that_was_changed_is_neither_deleted_nor_replaced() {
             apply(&tree, ours(), Manner::Links),
         ] {
             let error = error.unwrap_err().to_string();
-            let expected = format!("{file} was changed since it was laid");
+            let expected = format!("{file} was changed after it was added");
             assert!(error.contains(&expected), "{error}");
         }
         assert_eq!(snapshot(dir.path()), before);
-        // Moved away, it is in nobody's way.
+        // After it was moved away, it works.
         fs::remove_file(tree.path(file)).unwrap();
         assert_eq!(state(&tree).unwrap(), State::Partly);
         assert!(remove(&tree).unwrap());
@@ -433,14 +433,14 @@ fn a_copy_that_was_changed_is_neither_deleted_nor_replaced() {
 
 #[test]
 fn a_link_that_was_replaced_by_a_file_is_not_deleted() {
-    let (dir, tree, _) = laid(Manner::Links);
+    let (dir, tree, _) = applied(Manner::Links);
     fs::remove_file(tree.path(SHIM)).unwrap();
     fs::write(tree.path(SHIM), "/* my homework */").unwrap();
     let before = snapshot(dir.path());
     for error in [remove(&tree), apply(&tree, ours(), Manner::Links)] {
         let error = error.unwrap_err().to_string();
         assert!(
-            error.contains("my-rng.c was changed since it was laid"),
+            error.contains("my-rng.c was changed after it was added"),
             "{error}"
         );
     }
@@ -449,13 +449,13 @@ fn a_link_that_was_replaced_by_a_file_is_not_deleted() {
 
 #[test]
 fn a_file_beside_the_copies_stays() {
-    let (dir, tree, mut pristine) = laid(Manner::Copies);
+    let (dir, tree, mut pristine) = applied(Manner::Copies);
     let notes = tree.path("hw/misc/qemu-pci-devices/rust-dev/notes");
     fs::write(&notes, "mine").unwrap();
     // A link would take the place of the folder that it is in.
     let before = snapshot(dir.path());
     let error = apply(&tree, ours(), Manner::Links).unwrap_err().to_string();
-    assert!(error.contains("rust-dev/notes is there already"), "{error}");
+    assert!(error.contains("rust-dev/notes exists"), "{error}");
     assert_eq!(snapshot(dir.path()), before);
     assert!(remove(&tree).unwrap());
     let mine = fs::symlink_metadata(&notes).unwrap().permissions().mode();
@@ -473,8 +473,8 @@ fn a_file_beside_the_copies_stays() {
 }
 
 #[test]
-fn a_record_of_what_is_not_ours_is_refused() {
-    let (dir, tree, _) = laid(Manner::Copies);
+fn record_with_foreign_paths_is_refused() {
+    let (dir, tree, _) = applied(Manner::Copies);
     fs::write(tree.path("hw/misc/Kconfig"), "").unwrap();
     for path in [
         "/etc/passwd",
@@ -488,30 +488,27 @@ fn a_record_of_what_is_not_ours_is_refused() {
         fs::write(tree.path(record::PATH), text).unwrap();
         let before = snapshot(dir.path());
         let error = remove(&tree).unwrap_err().to_string();
-        assert!(
-            error.contains("is not as it was written"),
-            "{path}: {error}"
-        );
+        assert!(error.contains("is damaged"), "{path}: {error}");
         assert_eq!(snapshot(dir.path()), before);
     }
 }
 
-/// Lines whose record is gone are not guessed at.
+/// Lines without a record are not removed.
 #[test]
 fn lines_without_a_record_are_refused() {
-    let (dir, tree, _) = laid(Manner::Links);
+    let (dir, tree, _) = applied(Manner::Links);
     fs::remove_file(tree.path(record::PATH)).unwrap();
     let before = snapshot(dir.path());
     for error in [remove(&tree), state(&tree).map(|_| true)] {
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("take them out by hand"), "{error}");
+        assert!(error.contains("delete them by hand"), "{error}");
     }
     assert!(apply(&tree, ours(), Manner::Links).is_err());
     assert_eq!(snapshot(dir.path()), before);
 }
 
 #[test]
-fn what_changed_in_the_repository_is_laid_anew() {
+fn changes_of_the_repository_are_applied() {
     for manner in [Manner::Links, Manner::Copies] {
         let repository = tempfile::tempdir().unwrap();
         let was = other(repository.path(), "devices", "the_old");
@@ -535,7 +532,7 @@ fn what_changed_in_the_repository_is_laid_anew() {
 /// meson looks for new files only if a file that it knows has changed.
 #[test]
 fn a_configured_build_notices_new_files() {
-    let (dir, tree, _) = laid(Manner::Links);
+    let (dir, tree, _) = applied(Manner::Links);
     fs::remove_file(dir.path().join("tests/qtest/my-rng-test.c")).unwrap();
     let known = fs::File::open(tree.path("meson.build")).unwrap();
     for changed in [true, false] {
@@ -546,7 +543,7 @@ fn a_configured_build_notices_new_files() {
     }
 }
 
-/// After the move, the old links lead nowhere.
+/// After the move, the old links are broken.
 #[test]
 fn links_into_a_clone_that_was_moved_are_renewed() {
     let (repository, moved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -560,7 +557,7 @@ fn links_into_a_clone_that_was_moved_are_renewed() {
     let after = other(moved.path(), "devices", "one");
     assert!(apply(&tree, &after, Manner::Links).unwrap());
     assert_eq!(state(&tree).unwrap(), State::On);
-    // Taking it off needs no repository at all.
+    // Removing it needs no repository.
     drop(moved);
     assert!(remove(&tree).unwrap());
     assert_eq!(snapshot(dir.path()), pristine);
@@ -571,7 +568,7 @@ fn a_second_repository_is_refused() {
     let repository = tempfile::tempdir().unwrap();
     let other = other(repository.path(), "other-devices", "one");
     for manner in [Manner::Links, Manner::Copies] {
-        let (dir, tree, pristine) = laid(manner);
+        let (dir, tree, pristine) = applied(manner);
         let before = snapshot(dir.path());
         let error = apply(&tree, &other, Manner::Links).unwrap_err().to_string();
         let path = dir.path().display();

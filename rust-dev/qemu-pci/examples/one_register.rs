@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_migrated_device_goes_on_counting() {
+    fn migrated_device_keeps_its_count() {
         let (mut source, mut destination) = (machine(""), machine(""));
         source.read(0, 0, 4);
         destination.load(&source.save()).unwrap();

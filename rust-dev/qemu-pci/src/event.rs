@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_gives_its_place_and_arguments() {
+    fn event_has_index_and_arguments() {
         assert_eq!(Event::seed(5).parts(), (0, [5, 0, 0, 0, 0, 0]));
         let parts = Event::transfer(7, -1, true).parts();
         assert_eq!(parts, (1, [7, u64::MAX, 1, 0, 0, 0]));

@@ -75,7 +75,7 @@ impl fmt::Display for MyRngError {
     }
 }
 
-/// The device: where its stream stands, where it starts, and what happened so far.
+/// The device: its stream, its initial seed and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MyRng {
     initial_seed: u32,

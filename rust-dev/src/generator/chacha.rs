@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_where_the_stream_goes_on() {
+    fn stream_continues_from_its_place() {
         let mut random = ChaCha20::new(0x42);
         for position in 0..600 {
             let (seed, at) = random.place();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn far_places_are_exact_and_impossible_ones_refused() {
+    fn distant_places_are_exact_and_impossible_ones_refused() {
         for position in [u64::from(u32::MAX) * 16, POSITIONS - 1] {
             let mut random = ChaCha20::at(7, position).unwrap();
             assert_eq!(random.place(), (7, position));

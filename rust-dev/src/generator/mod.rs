@@ -49,7 +49,7 @@ impl Kind {
     ];
 }
 
-/// Where many words go, one after the other, as little-endian bytes.
+/// The destination of many words, as little-endian bytes.
 pub trait Sink {
     /// How many bytes can be written next, a multiple of 4; 0 when it is full.
     fn room(&self) -> usize;
@@ -262,11 +262,11 @@ mod tests {
         Generator, ImpossiblePlace, Kind, NoEntropy, NotSeedable, Place, Sink, TABLE_WORDS,
     };
 
-    /// Pieces of memory, of so many bytes each, one after the other.
+    /// Pieces of memory, with these sizes in bytes.
     struct Pieces {
         left: Vec<usize>,
         bytes: Vec<u8>,
-        /// How many numbers came as such.
+        /// How many 64-bit numbers were written whole.
         numbers: usize,
     }
 
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// Counts, in words that do not look alike.
+    /// Returns a counter, with its words scrambled.
     fn entropy() -> impl FnMut(&mut [u8]) -> bool {
         let mut count = 0_u32;
         move |bytes| {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn in_bulk_it_is_the_same_stream() {
+    fn fill_returns_the_same_stream() {
         let pieces = [4, 8, 4, 4, 512, 516, 12, 4096, 20];
         let bytes: usize = pieces.iter().sum();
         for kind in Kind::ALL {
@@ -347,18 +347,18 @@ mod tests {
         }
     }
 
-    /// Not as words, which takes longer.
+    /// Writing 64-bit numbers is faster than writing words.
     #[test]
     fn xoshiro_writes_whole_numbers() {
         let mut generator = Generator::new(Kind::Xoshiro256PlusPlus, 1);
         let mut sink = Pieces::new(&[4, 4096, 12]);
         assert_eq!(generator.fill(&mut sink, |_| unreachable!()), Ok(()));
-        // Of the first number, and of one across the two ends, the halves are apart.
+        // The first number, and one across the end of a piece, are written as two words.
         assert_eq!(sink.numbers, 511 + 1);
     }
 
     #[test]
-    fn where_the_host_has_no_more_filling_ends() {
+    fn fill_ends_when_the_host_has_no_entropy() {
         let mut blocks = 2;
         let mut sink = Pieces::new(&[2000]);
         let filled = Generator::new(Kind::Host, 1).fill(&mut sink, |bytes| {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_where_the_stream_goes_on() {
+    fn stream_continues_from_its_place() {
         for kind in Kind::ALL {
             for taken in [0, 1, 27, 28, 30, 31, 32, 1000] {
                 let mut generator = Generator::new(kind, 0x42);

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_where_the_stream_goes_on() {
+    fn stream_continues_from_its_place() {
         let mut random = Xoshiro256PlusPlus::new(0x42);
         for position in 0..300 {
             assert_eq!(random.place(), (0x42, position));
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn far_places_are_exact_and_impossible_ones_refused() {
+    fn distant_places_are_exact_and_impossible_ones_refused() {
         for position in [u64::from(u32::MAX) * 16, POSITIONS - 1] {
             let mut random = Xoshiro256PlusPlus::at(7, position).unwrap();
             assert_eq!(random.place(), (7, position));
             random.next_u32();
             assert_eq!(random.place(), (7, position + 1));
         }
-        // A place is the sum of the ways to it.
+        // A jump and single steps lead to the same place.
         let mut far = Xoshiro256PlusPlus::at(7, 1 << 40).unwrap();
         for _ in 0..6 {
             far.next_u32();

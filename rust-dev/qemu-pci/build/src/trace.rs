@@ -115,14 +115,14 @@ mod tests {
     use super::{devices, functions};
 
     #[test]
-    fn devices_are_the_modules_of_the_list() {
+    fn devices_are_read_from_the_list_of_modules() {
         let list =
             "//! The devices.\n\npub mod one;\npub mod the_other;\n#[cfg(test)]\nmod tests;\n";
         assert!(devices(list).eq(["one", "the_other"]));
     }
 
     #[test]
-    fn a_device_s_own_events_have_their_place_in_the_file() {
+    fn events_are_numbered_by_their_order_in_the_file() {
         let events = "# SPDX\n\nx_read(const char *path, unsigned bar) \"%s\"\nx_reset(const char *path) \"%s\"\n\
             x_seed(const char *path, uint32_t seed) \"%s, %s)\"\nx_done(const char *path) \"%s\"\n";
         let c = functions("x", events);

@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::register::GuestError;
 
 #[test]
-fn a_bar_is_what_its_constructors_say() {
+fn bar_constructors_set_kind_size_and_rules() {
     let memory = Bar::memory(2, 4096);
     assert_eq!(
         (memory.kind, memory.prefetchable),
@@ -28,7 +28,7 @@ fn a_bar_is_what_its_constructors_say() {
 }
 
 #[test]
-fn a_bar_is_one_that_pci_allows() {
+fn invalid_bars_are_rejected() {
     for (bar, possible) in [
         (Bar::memory(0, 16), true),
         (Bar::memory(5, 4096), true),
@@ -56,7 +56,7 @@ fn a_bar_is_one_that_pci_allows() {
 }
 
 #[test]
-fn rules_have_sizes_that_arrive() {
+fn rules_with_impossible_sizes_are_rejected() {
     let with = |sizes, largest| Rules {
         sizes,
         largest,
@@ -113,7 +113,7 @@ fn values_are_cut_to_the_size_of_the_access() {
 const MSIX: Option<MsiX> = Some(MsiX { vectors: 3, bar: 1 });
 
 #[test]
-fn interrupts_are_those_that_pci_allows() {
+fn invalid_interrupts_are_rejected() {
     let msix = |vectors, bar| Interrupts {
         msix: Some(MsiX { vectors, bar }),
         ..Interrupts::PIN
@@ -147,7 +147,7 @@ fn interrupts_are_those_that_pci_allows() {
 }
 
 #[test]
-fn a_device_has_no_more_interrupts_than_its_type() {
+fn device_with_more_interrupts_than_its_type_is_refused() {
     let all = Interrupts {
         msix: MSIX,
         ..Interrupts::PIN.with_msi(4)
@@ -185,7 +185,7 @@ fn a_device_has_no_more_interrupts_than_its_type() {
 }
 
 #[test]
-fn there_are_as_many_vectors_as_the_largest_kind_has() {
+fn vectors_is_the_largest_of_all_kinds() {
     for (interrupts, vectors) in [
         (Interrupts::NONE, 0),
         (Interrupts::PIN, 1),
@@ -291,7 +291,7 @@ devices! {
 
 /// The check runs when a device is compiled; here it runs as the test does.
 #[test]
-fn a_device_that_cannot_be_does_not_compile() {
+fn invalid_device_does_not_compile() {
     let checks: [(fn(), &str); 9] = [
         (
             check::<BadBar>,
@@ -326,7 +326,7 @@ fn a_device_that_cannot_be_does_not_compile() {
 }
 
 #[test]
-fn what_a_device_leaves_out_has_a_default() {
+fn omitted_methods_have_defaults() {
     assert_eq!(Good::INTERRUPTS, Interrupts::NONE);
     assert_eq!(Good::LONGEST_DELAY, 3_600_000_000_000);
     // The kit does not know which timers have to run.

@@ -62,7 +62,7 @@ impl<D: Hooks> DeviceRef<D> {
     /// For the enter phase of a reset.
     pub fn reset_enter(self) {
         self.call(|device, _| {
-            // Only together: a device that waits for a timer has one.
+            // Both or none: a device that waits for a timer must have it running.
             self.stop_timers();
             device.reset();
         });

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_written_wherever_they_lie() {
+    fn bytes_are_written_at_any_alignment() {
         let bytes: Vec<u8> = (1..=15).collect();
         for start in 0..8 {
             for at in 0..8 {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_wherever_they_lie() {
+    fn numbers_are_written_at_any_alignment() {
         for start in 0..8 {
             for at in 0..8 {
                 let mut number = 0x0807_0605_0403_0201;
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_end_is_neither_written_nor_counted() {
+    fn bytes_beyond_the_end_are_ignored() {
         for (at, bytes, expected) in [
             (28, 8, 32),
             (31, 1, 32),

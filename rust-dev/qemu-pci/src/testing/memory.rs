@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_end_where_a_device_may_not_go() {
+    fn mapping_ends_at_inaccessible_memory() {
         let memory = memory();
         let readable = |address, length| memory.piece(address, length, Page::is_readable);
         assert_eq!(readable(START, 3 * PAGE), 2 * PAGE);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn dma_goes_as_far_as_it_may() {
+    fn copies_end_at_inaccessible_memory() {
         let memory = memory();
         assert!(memory.copy_to(START + PAGE - 2, &[1, 2]));
         let mut bytes = [0; 4];

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_state_lacks_what_is_newer() {
+    fn older_state_lacks_newer_fields() {
         let expected = All {
             limit: 100,
             ..all()
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subsection_is_carried_if_it_is_there() {
+    fn subsection_is_saved_only_if_present() {
         let rare = Subsection {
             present: true,
             value: Rare { value: 0x0102_0304 },
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_qemu_would_not_take_is_refused() {
+    fn malformed_states_are_refused() {
         let with_count = |count| {
             let mut bytes = write(all());
             bytes[18] = count;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The bulk engine: many numbers at once, by DMA.
+//! The bulk engine: writes many numbers to memory by DMA.
 //!
-//! A write of DOORBELL names a page of guest memory with the transfer's descriptor. The descriptor is the transfer's only
-//! state, so the device has nothing to save or to reset. The transfer is over when the write is. Meanwhile the whole
-//! machine waits, so a transfer is limited to what every generator makes in about a millisecond.
+//! A write of DOORBELL selects a page of guest memory with the transfer's descriptor. The descriptor is the transfer's
+//! only state, so the device has nothing to save or to reset. The transfer is complete when the write returns. The whole
+//! machine waits for it, so a transfer is limited to what every generator can produce in about a millisecond.
 
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};

@@ -23,7 +23,7 @@ pub(super) fn machine(options: &str) -> Machine<MyRng> {
     Machine::with(options).unwrap()
 }
 
-/// With this generator.
+/// Properties with this generator.
 pub(super) fn with(generator: &str) -> Machine<MyRng> {
     machine(&format!("generator={generator}"))
 }
@@ -53,7 +53,7 @@ pub(super) fn counters(machine: &Machine<MyRng>) -> Vec<(&'static CStr, u64)> {
         .collect()
 }
 
-/// What the n-th request for a word of entropy is answered with.
+/// The answer to the n-th request for a word of entropy.
 fn entropy(n: u32) -> u64 {
     let mut bytes = [0; 4];
     testing::entropy(n, &mut bytes);
@@ -171,11 +171,11 @@ fn reads_without_entropy_are_counted() {
         assert_eq!(read(&mut machine, RNG), 0);
         assert_eq!(read(&mut machine, FAILURES), expected);
     }
-    // They stay when entropy comes back, and after a reset.
+    // They are kept when entropy is available again, and after a reset.
     assert_eq!(read(&mut machine, RNG), entropy(4));
     machine.reset();
     assert_eq!(read(&mut machine, FAILURES), 3);
-    // They travel, and wrap.
+    // They are migrated, and wrap.
     let mut destination = with("host");
     let mut state = machine.device.save();
     state.failures = u32::MAX;
@@ -227,7 +227,7 @@ fn info_names_the_generator_and_never_changes() {
 }
 
 #[test]
-fn a_saved_device_goes_on_elsewhere() {
+fn saved_device_continues_after_load() {
     for generator in SEEDABLE.into_iter().chain(["host"]) {
         for taken in [0, 1, 31, 1000] {
             let mut source = with(generator);
@@ -262,7 +262,7 @@ fn a_state_has_the_published_bytes() {
 }
 
 #[test]
-fn an_impossible_state_is_refused_and_changes_nothing() {
+fn invalid_state_is_refused_and_changes_nothing() {
     let mut device = machine("seed=5,bulk=off");
     numbers(&mut device, 3);
     let untouched = device.clone();

@@ -135,7 +135,7 @@ fn liveness_gives_the_inverse() {
 
 /// Every size and place near the registers. `edu` takes 4 bytes everywhere, and 8 from 0x80 on.
 #[test]
-fn only_accesses_of_the_right_size_do_anything() {
+fn only_accesses_of_the_right_size_have_an_effect() {
     for offset in 0..0xa8 {
         for size in [1, 2, 4, 8] {
             let mut machine = machine();
@@ -413,7 +413,7 @@ fn dma_copies_a_part_of_the_buffer() {
 }
 
 #[test]
-fn dma_of_no_bytes_ends_like_others() {
+fn dma_of_zero_bytes_completes() {
     let mut machine = machine();
     for at in [BUFFER, BUFFER + 4096] {
         dma(&mut machine, MEMORY, at, 0, Command::INTERRUPT);
@@ -668,7 +668,7 @@ fn a_reset_in_the_middle_gives_a_new_device() {
 }
 
 #[test]
-fn it_goes_on_elsewhere_during_a_dma_and_a_factorial() {
+fn migration_works_during_a_dma_and_a_factorial() {
     let mut source = busy_machine();
     let bytes = source.save();
     let mut destination = machine();
@@ -798,7 +798,7 @@ fn a_state_whose_timers_contradict_it_is_refused() {
 }
 
 #[test]
-fn a_timer_that_is_too_late_is_refused() {
+fn timer_beyond_the_longest_delay_is_refused() {
     let mut source = machine();
     start_dma(&mut source, MEMORY, BUFFER, 8, Command::empty());
     let mut bytes = source.save();

@@ -74,7 +74,7 @@ fn a_stopped_timer_does_not_run() {
 }
 
 #[test]
-fn a_timer_that_starts_itself_anew_lets_time_pass() {
+fn timer_that_restarts_itself_lets_time_pass() {
     let mut machine = machine("");
     write(&mut machine, Register::REPEAT, 2);
     write(&mut machine, Register::DELAY, 0);
@@ -122,7 +122,7 @@ fn unaligned_accesses_of_every_size_reach_a_bar_that_takes_them() {
 }
 
 #[test]
-fn a_state_has_what_an_older_one_lacks() {
+fn older_states_can_be_loaded() {
     let mut source = machine("");
     for number in 0..5 {
         write(&mut source, Register::PUSH, number);
@@ -152,7 +152,7 @@ fn a_state_has_what_an_older_one_lacks() {
 }
 
 #[test]
-fn a_device_that_its_properties_do_not_allow_is_refused() {
+fn device_with_refused_properties_is_not_created() {
     assert_eq!(
         Machine::<RustSampler>::with("x-refuse=not today").unwrap_err(),
         "not today"

@@ -169,7 +169,7 @@ fn a_reset_ends_the_test() {
 }
 
 #[test]
-fn a_test_goes_on_elsewhere() {
+fn test_continues_after_migration() {
     for (bar, offset, _) in BARS {
         let mut source = machine();
         source.write(bar, 0, 1, 0);

@@ -77,7 +77,7 @@ fn line(why: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_transfer_takes_the_numbers_that_reads_would() {
+fn transfer_returns_the_same_numbers_as_reads() {
     for generator in ["libc", "chacha20", "chacha8", "xoshiro256pp"] {
         for piece in [PAGE, 1024, 4] {
             let (mut machine, mut single) = (with_memory(generator, 16), with(generator));
@@ -254,7 +254,7 @@ fn the_number_of_pieces_is_bounded() {
 }
 
 #[test]
-fn a_transfer_ends_where_entropy_does() {
+fn transfer_ends_when_entropy_runs_out() {
     let mut machine = with_memory("host", 16);
     // A block for the first segment, and one of two for the second.
     machine.world.entropy = 0b011;
