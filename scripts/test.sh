@@ -83,7 +83,7 @@ overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
     libclang=$("$ROOT/scripts/toolchain.sh" libclang)
     (cd -- "$tree/hw/misc/qemu-pci-devices/rust-dev" && QEMU_BUILD_DIR=$QEMU_TREE/build LIBCLANG_PATH=$libclang \
         cargo check --offline --locked --features qemu --target-dir "$1/target")
-    CARGO_HOME=$1/no-crates CARGO_NET_OFFLINE=true "$overlay" apply "$tree" 2>&1 | grep 'could not all be fetched'
+    CARGO_HOME=$1/no-crates CARGO_NET_OFFLINE=true "$overlay" apply "$tree" 2>&1 | grep 'not all crates'
     "$overlay" remove "$tree"
     listing "$tree" | diff -- "$1/before" - || { echo "taking the copies off left this difference" && return 1; }
     patch -d "$tree" -p1 --no-backup-if-mismatch <"$1/qemu.patch"
