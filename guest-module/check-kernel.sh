@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# check-kernel.sh KDIR: prints the Rust compiler with which the kernel built in KDIR was built, for the module
-# has to be built with the same one: RUSTC, if that is set, or one that is found. If the module cannot be built for
-# that kernel, says in one sentence why.
+# check-kernel.sh KDIR: prints the path of the Rust compiler that built the kernel in KDIR, because it has to build the
+# module, too: RUSTC if that is set, otherwise one that is found. If the module cannot be built for that kernel, prints
+# one sentence that says why.
 set -eu
 
 oldest=7.3
@@ -15,7 +15,7 @@ fail() {
     exit 1
 }
 
-compilers() { # all that this machine may have
+compilers() { # where this machine may have some
     command -v rustc || true
     IFS=:
     for folder in $PATH; do
@@ -39,9 +39,9 @@ version=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT=//p' "$config/auto.conf" | tr -d 
 number=${version#rustc }
 number=${number%% *}
 
-# rustup's rustc stands for another compiler in each folder; it must not install one.
+# rustup's rustc runs the compiler that is set for the folder; it must not install one.
 export RUSTUP_AUTO_INSTALL=0
-of_the_kernel() { # of_the_kernel RUSTC: prints it, or the one that it stands for, if it is the kernel's
+of_the_kernel() { # of_the_kernel RUSTC: if it is the kernel's, prints it, or the compiler that rustup runs
     [ "$("$1" --version 2>/dev/null)" = "$version" ] || return 1
     real=$("$1" --print sysroot)/bin/rustc
     if [ -x "$real" ]; then printf '%s\n' "$real"; else printf '%s\n' "$1"; fi
@@ -49,12 +49,12 @@ of_the_kernel() { # of_the_kernel RUSTC: prints it, or the one that it stands fo
 
 if [ -n "${RUSTC:-}" ]; then
     of_the_kernel "$RUSTC" ||
-        fail "the kernel in $kdir was built by \"$version\", which RUSTC=$RUSTC is not: set RUSTC= to the path of" \
-            "that compiler, or leave it unset to have one looked for."
+        fail "\"$version\" built the kernel in $kdir, and RUSTC=$RUSTC is another compiler: set RUSTC= to the path of" \
+            "that compiler, or leave it unset to search for one."
     exit
 fi
 compilers | while read -r rustc; do
     if [ -x "$rustc" ] && of_the_kernel "$rustc"; then break; fi
 done | grep . ||
-    fail "the kernel in $kdir was built by \"$version\", which was not found: install that compiler" \
+    fail "\"$version\" built the kernel in $kdir, and was not found: install that compiler" \
         "(\`rustup toolchain install $number\`, or the distribution's package), or set RUSTC= to its path."

@@ -3,17 +3,17 @@
 #
 # scripts/build-linux.sh          the guest's kernel: linux-patches/ on build/linux/src, configured by
 #                                 vm/linux.config, built in build/linux/out
-# scripts/build-linux.sh module   the driver, guest-module/, against it: build/module/my_rng.ko
-# scripts/build-linux.sh debug [module]   likewise, in build/linux-debug/, the kernel that watches itself
-#                                 (vm/linux-debug.config over vm/linux.config), built by LLVM
+# scripts/build-linux.sh module   the driver, guest-module/, for that kernel: build/module/my_rng.ko
+# scripts/build-linux.sh debug [module]   the same in build/linux-debug/: the debug kernel, which
+#                                 vm/linux-debug.config over vm/linux.config configures and LLVM builds
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/patches.sh
-. "$ROOT/scripts/patches.sh"
+# shellcheck source=scripts/lists.sh
+. "$ROOT/scripts/lists.sh"
 use_rust
 unset ARCH CROSS_COMPILE LLVM KBUILD_OUTPUT KBUILD_EXTMOD O M MO
 
-applied=$LINUX_TREE/.my_rng-patches # copies of the patches that are applied, to take them off again
+applied=$LINUX_TREE/.my_rng-patches # copies of the applied patches, to reverse them
 fragments=("$ROOT/vm/linux.config")
 out=$LINUX_OUT module=$BUILD/module/my_rng.ko llvm=() variant='' room=1500
 
@@ -21,21 +21,20 @@ kbuild() { # kbuild TARGET...
     KBUILD_BUILD_USER=my_rng KBUILD_BUILD_HOST=my_rng make -C "$LINUX_TREE" O="$out" "${llvm[@]}" -j"$JOBS" "$@"
 }
 
-patch_tree() { # takes off the patches that have changed, and those after them; puts on what is missing
-    local patches=() have=() patch index=0 list
+patch_tree() { # reverses patches that have changed, and those after them; applies what is missing
+    local patches have patch index=0 off list
     list=$(linux_patches "$(sed -n 's/^version=//p' -- "$LINUX_TREE.source")")
-    if [[ -n $list ]]; then mapfile -t patches <<<"$list"; fi
+    mapfile -t patches < <(printf '%s' "$list")
     mkdir -p -- "$applied"
     : >"$applied/busy"
-    for patch in "$applied"/*.patch; do [[ -e $patch ]] && have+=("$patch"); done
+    mapfile -t have < <(find "$applied" -name '*.patch' | sort)
     while ((index < ${#have[@]} && index < ${#patches[@]})) &&
         [[ ${have[index]##*/} == "${patches[index]##*/}" ]] &&
         cmp -s -- "${have[index]}" "${patches[index]}"; do
         index=$((index + 1))
     done
-    local off
     for ((off = ${#have[@]} - 1; off >= index; off--)); do
-        echo "taking off ${have[off]##*/}"
+        echo "reversing ${have[off]##*/}"
         patch -d "$LINUX_TREE" -p1 -F0 -f -R --no-backup-if-mismatch <"${have[off]}"
         rm -f -- "${have[off]}"
     done
@@ -46,9 +45,9 @@ patch_tree() { # takes off the patches that have changed, and those after them; 
         fi
         echo "applying ${patch##*/}"
         if ! patch -d "$LINUX_TREE" -p1 -F0 -f --dry-run <"$patch"; then
-            # All that was done until here is whole.
+            # The tree is consistent up to here.
             rm -f -- "$applied/busy"
-            echo "${patch##*/} does not apply to this source: fix the patch, or give another source"
+            echo "${patch##*/} does not apply to this source: fix the patch, or use another source"
             return 1
         fi
         patch -d "$LINUX_TREE" -p1 -F0 -f --no-backup-if-mismatch <"$patch"
@@ -63,26 +62,14 @@ is_patched() {
 }
 
 configure() {
-    local line option value dropped=()
-    local -A wanted=()
     mkdir -p -- "$out"
-    cat -- "${fragments[@]}" >"$out/wanted"
+    # A later line for an option replaces an earlier one.
+    cat -- "${fragments[@]}" | grep '^CONFIG_' | tac | sort --stable --unique --field-separator='=' --key=1,1 >"$out/wanted"
     kbuild KCONFIG_ALLCONFIG="$out/wanted" allnoconfig
-    # An option that lacks something it depends on is dropped without a word.
-    while IFS='=' read -r option value; do
-        # Of two lines for an option the last one counts.
-        case $option in CONFIG_*) wanted[$option]=$value ;; esac
-    done <"$out/wanted"
-    for option in "${!wanted[@]}"; do
-        line=$option=${wanted[$option]}
-        if [[ ${wanted[$option]} == n ]]; then
-            if grep -q "^$option=" -- "$out/.config"; then dropped+=("$line"); fi
-        elif ! grep -qxF -e "$line" -- "$out/.config"; then
-            dropped+=("$line")
-        fi
-    done
-    if ((${#dropped[@]})); then
-        echo "Linux's configuration does not take these lines of ${fragments[*]}: ${dropped[*]}"
+    # Kconfig drops options that lack a dependency, without a message.
+    if grep -v '=n$' -- "$out/wanted" | grep -vxF -f "$out/.config" ||
+        sed -n 's/^\(.*=\)n$/^\1/p' -- "$out/wanted" | grep -f - -- "$out/.config"; then
+        echo "Linux's configuration does not accept these lines of ${fragments[*]}"
         return 1
     fi
 }
@@ -109,15 +96,16 @@ sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
 use_bindgen
 compiler=gcc
 if [[ -n $variant ]]; then
-    # That of the libclang with which bindgen reads the headers.
-    [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] || die "$LIBCLANG_PATH is of no LLVM whose version can be told."
+    # The same LLVM as the libclang with which bindgen reads the headers.
+    [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] ||
+        die "the LLVM version of $LIBCLANG_PATH is unknown: set LIBCLANG_PATH= to one such as /usr/lib/llvm-19/lib."
     version=${BASH_REMATCH[1]} compiler=clang-${BASH_REMATCH[1]} llvm=("LLVM=-${BASH_REMATCH[1]}")
     for program in "clang-$version" "ld.lld-$version" "llvm-ar-$version"; do
         command -v "$program" >/dev/null ||
             sub "$ROOT/scripts/packages.sh" install "clang-$version" "lld-$version" "llvm-$version"
     done
 fi
-# One after the other: when a signal comes in the first of several $(...) of one command, bash 5.2 stumbles.
+# In separate commands: bash 5.2 mishandles a signal during the first of several $(...) of one command.
 tools=$(rustc --version --verbose)
 tools+=" $("$compiler" --version | head -n 1)"
 tools+=" $("$bindgen" --version) $LIBCLANG_PATH"
@@ -127,7 +115,7 @@ if [[ ${1:-} == module ]]; then
     inputs=$(kernel_inputs)
     inputs+=" $(digest "$ROOT/guest-module" "$ROOT/abi")"
     if is_made "module$variant" "$inputs" && [[ -e $module ]]; then exit 0; fi
-    is_made "linux$variant" "$(kernel_inputs)" || die "the kernel is not built as it now should be: run make linux first."
+    is_made "linux$variant" "$(kernel_inputs)" || die "the kernel is not up to date: run make linux first."
     unmade "module$variant"
     step "module$variant" "Building the driver" build_module
     made "module$variant" "$inputs"
@@ -135,7 +123,7 @@ if [[ ${1:-} == module ]]; then
 fi
 
 if [[ -e $applied/busy ]]; then
-    remove_tree "Removing Linux's source, for patching it was ended half-way" "$LINUX_TREE"
+    remove_tree "Removing Linux's source, because patching it was interrupted" "$LINUX_TREE"
 fi
 sub "$ROOT/scripts/fetch.sh" linux "$LINUX_TREE"
 if ! is_patched; then
@@ -148,11 +136,11 @@ if is_made "linux$variant" "$inputs" && [[ -e $out/arch/x86/boot/bzImage ]]; the
 need_space "$BUILD" "$room" "building Linux"
 unmade "linux$variant"
 unmade "module$variant"
-# Of another source, files can be older than what was built from the first: nothing of that is kept.
+# make goes by times: files of another source can be older than what was built from the first. So build all anew.
 origin="$out $(digest "$LINUX_TREE.source")"
 if ! is_made "linux$variant-origin" "$origin"; then
     unmade "linux$variant-origin"
-    for old in "$out" "${module%/*}"; do remove_tree "Removing what was built of another source" "$old"; done
+    for old in "$out" "${module%/*}"; do remove_tree "Removing what was built from another source" "$old"; done
     mkdir -p -- "$out"
     made "linux$variant-origin" "$origin"
 fi

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/build-qemu.sh [SERIES [OPTION...]]: QEMU with the device in it, from build/qemu/src into
-# build/qemu/prefix; the options are for QEMU's configure. Its source comes from scripts/fetch.sh. QEMU's own
-# build finds out what to do again.
+# scripts/build-qemu.sh [SERIES [OPTION...]]: builds QEMU with the devices from build/qemu/src into
+# build/qemu/prefix; the options are for QEMU's configure. The source comes from scripts/fetch.sh. QEMU's own
+# build finds what is out of date.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
 
-# Only what the virtual machine uses, and pictures of its screen: this halves the time of the build. -g1 is source
-# lines for gdb (make debug), without the rest of what -g takes time and space for.
+# Only what the virtual machine uses, and PNG for pictures of its screen: this halves the build time. -g1 keeps line
+# numbers for gdb (make debug), without the rest of what -g costs in time and space.
 options=(--prefix="$QEMU_PREFIX" --target-list=x86_64-softmmu --without-default-features
     --enable-system --enable-tcg --enable-kvm --enable-pixman --enable-png --enable-slirp
     --with-devices-x86_64=all-in-rust --disable-docs --disable-debug-info --extra-cflags=-g1 "${@:2}")
-# The distribution's Python, which has the venv module and which the packages are for.
+# The distribution's Python: scripts/packages.sh installs its venv module.
 [[ -x /usr/bin/python3 ]] && options+=(--python=/usr/bin/python3)
 
 configure() {
     cd -- "$QEMU_TREE"
-    # A configuration that was ended half-way, or was for something else, would be taken for this one.
+    # configure would reuse an interrupted or different configuration.
     rm -rf -- build GNUmakefile "$QEMU_PREFIX"
     ./configure "${options[@]}"
 }
@@ -26,7 +26,7 @@ configure() {
 install() {
     local targets
     cd -- "$QEMU_TREE/build"
-    # As make install does, but only what is installed: that leaves out QEMU's own tests, a third of it.
+    # As make install, but builds only what is installed: not QEMU's tests, a third of the time.
     mapfile -t targets < <(pyvenv/bin/python3 -c '
 import json, os
 for target in json.load(open("meson-info/intro-targets.json")):
@@ -36,24 +36,23 @@ for target in json.load(open("meson-info/intro-targets.json")):
     ((${#targets[@]}))
     ninja -j"$JOBS" "${targets[@]}"
     pyvenv/bin/meson install --no-rebuild --only-changed
-    # The firmware that only stands in (see scripts/fetch.sh).
+    # The empty firmware files of scripts/fetch.sh.
     find "$QEMU_PREFIX/share/qemu" -type f -size 0 -delete
 }
 
 sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
-LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang) # for the device's bindings of QEMU's headers
-export LIBCLANG_PATH
+use_libclang # for the kit's bindings of QEMU's headers
 
-lay_on() { "$BUILD/bin/qemu-overlay" apply "$QEMU_TREE" >"$LOG/overlay.log" 2>&1; }
-if ! lay_on; then
-    # One that was laid on by an earlier state of this project; the tree is nobody's but ours.
-    say "Taking QEMU's source anew, for the overlay on it is another one"
+apply_overlay() { "$BUILD/bin/qemu-overlay" apply "$QEMU_TREE" >"$LOG/overlay.log" 2>&1; }
+if ! apply_overlay; then
+    # The overlay on it is of an earlier version of this project. The tree is ours to remove.
+    say "Getting QEMU's source again, because another overlay is on it"
     rm -rf -- "$QEMU_TREE" "$QEMU_TREE.source"
     sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
-    lay_on || die "the overlay cannot be laid on $QEMU_TREE: $(last_line "$LOG/overlay.log")"
+    apply_overlay || die "the overlay cannot be applied to $QEMU_TREE: $(last_line "$LOG/overlay.log")"
 fi
 
-# QEMU's default devices, and those in Rust that are off by default: the tests want them.
+# QEMU's default devices, and those in Rust that are off by default: the tests need them.
 config=$QEMU_TREE/configs/devices/x86_64-softmmu/all-in-rust.mak
 switches=$(echo 'include default.mak' && sed -n 's/^config \(.*\)/CONFIG_\1=y/p' "$ROOT/rust-dev/Kconfig")
 if [[ ! -e $config || $(<"$config") != "$switches" ]]; then put "$config" <<<"$switches"; fi
@@ -65,13 +64,13 @@ if ! is_made qemu-configure "$inputs"; then
     step qemu-configure "Configuring QEMU" configure
     made qemu-configure "$inputs"
 fi
-# Nothing that either build reads is newer than what was built?
+# Is nothing that the builds of QEMU and of the devices read newer than what was built?
 if [[ -e $STAMPS/qemu && -x $QEMU_PREFIX/bin/qemu-system-x86_64 && $STAMPS/qemu -nt $STAMPS/qemu-configure ]] &&
     [[ -z $(find "$QEMU_TREE" "$ROOT/rust-dev" "$ROOT/qemu-8.2.9-overlay" "$ROOT/abi" "$ROOT"/Cargo.* \
         -path "$QEMU_TREE/build" -prune -o -newer "$STAMPS/qemu" \( -type f -o -type d \) -print -quit) ]]; then
     exit 0
 fi
-started=$STAMPS/.tmp.$$.qemu # as old as the start of the build, for what is edited meanwhile
+started=$STAMPS/.tmp.$$.qemu # as old as the start of the build, to notice edits during it
 temporary+=("$started")
 : >"$started" || die "$STAMPS cannot be written: is the disk full?"
 step qemu "Building QEMU and the device" install

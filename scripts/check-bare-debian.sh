@@ -3,17 +3,16 @@
 #
 # scripts/check-bare-debian.sh bookworm|trixie [COMMAND...]
 #
-# Runs the README's two commands (or the COMMANDs) as a newcomer would: on a bare Debian with git, make and sudo,
-# so with the Rust that Debian has, as a plain user, in a fresh clone of the last commit, with empty caches. Takes
-# half an hour on two cores, and 8 GiB in the build folder.
+# Runs the README's two commands (or the COMMANDs) like a newcomer: on a bare Debian with git, make, sudo and Debian's
+# Rust, as a plain user, in a fresh clone of the last commit, with empty caches. Takes half an hour on two cores, and
+# 8 GiB in the build folder.
 #
-# The Debian is a folder that is removed at the end. Making and entering it needs root, or sudo. It gets from this
-# machine only how to reach the network: apt's mirror and settings, pip's and cargo's settings, certificates,
-# name servers.
+# The Debian is a folder, and is removed at the end. Making and entering it needs root, or sudo. From this machine it
+# gets only the network's settings: apt's mirror and settings, pip's and cargo's settings, certificates, name servers.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/debian.sh
-. "$ROOT/scripts/debian.sh"
+# shellcheck source=scripts/apt.sh
+. "$ROOT/scripts/apt.sh"
 
 suite=${1:-}
 case $suite in
@@ -31,16 +30,15 @@ remove_root() { # its files belong to root
     return 1
 }
 
-# sudo may have forgotten the password since the last step, and a step cannot ask for it.
-need_admin() {
+need_admin() { # before each step: sudo forgets the password after a while, and a step cannot ask for it
     get_admin "to make a Debian in a folder and enter it" ||
-        die "making a Debian in a folder and entering it needs root: run this as root or as a user with sudo."
+        die "only root can make a Debian in a folder and enter it: run this as root or as a user with sudo."
 }
 
 # shellcheck disable=SC2016  # $1 is the hooks'
 make_root() {
     local mirror_options sources=("deb $mirror $suite main" "deb $mirror $suite-updates main") file
-    [[ -z $security_mirror ]] || sources+=("deb $security_mirror $suite-security main")
+    [[ -z ${mirror_of[$suite-security]:-} ]] || sources+=("deb ${mirror_of[$suite-security]} $suite-security main")
     find_mirror_options
     ${admin[@]+"${admin[@]}"} mmdebstrap --mode=root --variant=minbase --architectures=amd64 \
         --include=git,make,sudo --keyring="$debian_keyring" ${mirror_options[@]+"${mirror_options[@]}"} \
@@ -51,7 +49,7 @@ make_root() {
     carry "$folder/my_rng.bundle" /home/user/my_rng.bundle
     for file in /etc/resolv.conf /etc/hosts /etc/pip.conf; do carry "$file" "$file"; done
     carry "${CARGO_HOME:-$HOME/.cargo}/config.toml" /home/user/.cargo/config.toml
-    # Where a machine trusts certificates of its own, they are in this file, too.
+    # It includes this machine's own certificates, if any.
     carry /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/of-the-host.crt
 }
 
@@ -59,8 +57,8 @@ carry() { # carry FILE PATH: copies FILE, if there is one, to PATH in the root
     [[ ! -e $1 ]] || ${admin[@]+"${admin[@]}"} install -D -m 644 -- "$1" "$root$2"
 }
 
-# run_inside COMMAND: in the root, as its user, in a process namespace of its own, so that nothing outlives it.
-# A plain user could not end it by a signal: its first process ends when this shell, which holds the pipe, does.
+# run_inside COMMAND: in the root, as its user, in its own process namespace, so that nothing outlives it. A plain
+# user cannot send it a signal; instead, its first process ends when this shell closes the pipe.
 # shellcheck disable=SC2016,SC2034  # $1 and $2 are the inner shell's; the pipe is only held open
 run_inside() {
     local pipe
@@ -75,16 +73,15 @@ run_inside() {
     wait "$!"
 }
 
-mirror=${DEBIAN_MIRROR:-} security_mirror=''
-find_debian_mirror
-[[ -n $mirror ]] ||
-    die "apt is set up for no mirror of Debian's on this machine: say DEBIAN_MIRROR=URL with one."
+mirror=${DEBIAN_MIRROR:-}
+find_debian
+[[ -n $mirror ]] || die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
 need_admin
 sub "$ROOT/scripts/packages.sh" install git mmdebstrap debian-archive-keyring
 lock_build
 need_space "$BUILD" 9000 "building everything in a bare Debian"
 [[ -z $(git -C "$ROOT" status --porcelain) ]] || loudly "only what is committed is tested"
-at_end() { remove_root; } # lib.sh calls it, once all that was started has ended
+at_end() { remove_root; } # called once all processes have ended
 mkdir -p -- "$folder"
 remove_root || die "the Debian of an earlier run is in the way: remove $root as root."
 need_admin

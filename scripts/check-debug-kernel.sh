@@ -3,11 +3,11 @@
 #
 # scripts/check-debug-kernel.sh [SECONDS [SEED]]    (default: 180 1)
 #
-# The driver in a kernel that watches itself (vm/linux-debug.config: KASAN, lockdep, kmemleak and more),
-# built by LLVM in BUILD/linux-debug: the module's KUnit tests and the examples of linux-patches/, the tests
-# of read(), of bulk transfers, of hw_random, of devices that are pulled out, of classic ones and of a host without
-# entropy, and then tests/guest/stress.c, whose choices follow from the seed, twice for so many seconds: with two
-# processors and with one. Fails if the kernel has anything to complain of.
+# Tests the driver in a debug kernel (vm/linux-debug.config: KASAN, lockdep, kmemleak and more), which LLVM builds in
+# BUILD/linux-debug: KUnit with the module's tests and the examples of linux-patches/; the tests of read(), bulk
+# transfers, hw_random, surprise removal, classic devices and a host without entropy; then the stress test of
+# tests/guest/, whose choices follow from SEED, for SECONDS with two processors and with one. Fails if the kernel
+# complains.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -18,7 +18,7 @@ seconds=${1:-180} seed=${2:-1}
     die "usage: scripts/check-debug-kernel.sh [SECONDS [SEED]], both whole numbers."
 debug=$BUILD/linux-debug
 
-lay_out() { # what vm/run looks for in a build folder
+lay_out() { # what vm/run needs of a build folder
     mkdir -p -- "$debug"
     ln -sfn -- "$BUILD/bin" "$debug/bin"
     "$BUILD/bin/vm-initramfs" --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" \
@@ -37,13 +37,13 @@ lock_build
 sub "$ROOT/scripts/build.sh" packages toolchain programs qemu linux module initramfs where
 sub "$ROOT/scripts/build-linux.sh" debug
 sub "$ROOT/scripts/build-linux.sh" debug module
-step debug-layout "Packing the initramfs of the kernel that watches itself" lay_out
-step debug-tests "Running KUnit and the driver's tests in the kernel that watches itself" \
+step debug-layout "Packing the initramfs of the debug kernel" lay_out
+step debug-tests "Running KUnit and the driver's tests in the debug kernel" \
     e2e kunit:: read:: bulk:: driver::an_open unplug:: removal:: hwrng:: classic:: entropy::
 grep -E 'tests in these suites|^test result' -- "$LOG/debug-tests.log"
 may_take=$((2 * seconds))
 export MY_RNG_STRESS_SECONDS=$seconds MY_RNG_STRESS_SEED=$seed MY_RNG_STRESS_LOG=$LOG/debug-console.log
-step debug-stress "Many threads at everything, twice for $seconds s, in the kernel that watches itself" \
+step debug-stress "Stressing the driver in the debug kernel, twice for $seconds s" \
     e2e --test-threads=1 stress::
 sed -n '/seed [0-9]*, [12] processors:$/,/^operations:/p' -- "$LOG/debug-stress.log"
-echo "the kernel had nothing to complain of; its consoles: $LOG/debug-console.smp1.log and .smp2.log"
+echo "the kernel did not complain; its consoles: $LOG/debug-console.smp1.log and .smp2.log"

@@ -3,17 +3,17 @@
 #
 # scripts/check-kernels.sh [SERIES...]    (default: 7.3 7.2 6.12 6.1)
 #
-# For each Linux series whose source can be had: do the patches that linux-patches/series has for it
-# apply without fuzz, is the series' own checkpatch.pl content, and does what they touch and add compile
-# without a warning: with the self-test and without, and where they add Rust code, that with its examples,
-# rustfmt and clippy, and the driver, guest-module/, with them and without? Ends with a table and the count;
-# the status is 0 if nothing failed and something passed.
+# Checks linux-patches/ on each Linux series whose source can be found: the patches for it apply without fuzz, the
+# series' own checkpatch.pl is content, and what they touch and add compiles without a warning, with the self-test
+# and without. Where they add Rust code, also: that code with its examples, rustfmt and clippy, and the driver
+# (guest-module/) with it and without. Ends with a table and the counts; the status is 0 if nothing failed and
+# something passed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/patches.sh
-. "$ROOT/scripts/patches.sh"
+# shellcheck source=scripts/lists.sh
+. "$ROOT/scripts/lists.sh"
 use_rust
-# Those of the series that is being checked, and the Rust files that they add.
+# The patches for the series being checked, and the Rust files that they add.
 patches=() rust=()
 
 choose() { # choose VERSION
@@ -32,8 +32,8 @@ apply() { # apply TREE
 }
 
 checkpatch() { # checkpatch TREE
-    # Of Python, only spdxcheck.py wants a package that few have: what it would say is left out. A release's
-    # source has no history in which to look up the commit of a "Fixes:" line.
+    # Standard error is what spdxcheck.py says without its Python package. A release's source has no history in which
+    # to look up the commit of a "Fixes:" line.
     perl "$1/scripts/checkpatch.pl" --root="$1" --strict --quiet --no-summary --ignore UNKNOWN_COMMIT_ID \
         "${patches[@]}" 2>/dev/null
 }
@@ -49,7 +49,7 @@ configure() { # configure TREE OUT [CONFIG=VALUE...]: the smallest kernel that h
     printf 'CONFIG_%s\n' 64BIT=y PCI=y PRINTK=y "$@" >"$out/wanted"
     kbuild "$tree" "$out" KCONFIG_ALLCONFIG="$out/wanted" allnoconfig
     for option; do
-        # One that is unknown, or lacks something, is dropped without a word.
+        # Kconfig drops options that are unknown or lack a dependency, without a message.
         grep -qx "CONFIG_$option" "$out/.config" ||
             die "CONFIG_$option did not get into .config: does it depend on something new in this series?"
     done
@@ -75,10 +75,10 @@ compile_rust() { # compile_rust TREE OUT: the kernel crate, and its examples
         kbuild "$tree" "$out" CLIPPY=1 rust/ drivers/char/hw_random/ 2>&1 | tee "$out/said"
         if grep -E 'drivers/char/hw_random/.*warning:' "$out/said"; then return 1; fi
         for file in "${rust[@]}"; do
-            # What the compiler has to say of a file comes with the place in it.
+            # The compiler's messages name the file.
             if grep -F -e "$file:" "$out/said"; then return 1; fi
         done
-        # All this goes into vmlinux, which would not link if it wanted something of a module.
+        # This code goes into vmlinux, which cannot link with a module's symbols.
         if [[ $core == m ]] && nm -u "$out"/rust/*.o | grep -w 'hwrng_[a-z]*'; then return 1; fi
     done
 }
@@ -87,14 +87,14 @@ compile_module() { # compile_module TREE OUT: the driver, against what compile_r
     local tree=$1 out=$2 core
     use_bindgen
     kbuild "$tree" "$out" modules_prepare
-    # Without hw_random, the driver is that of a kernel without the patch for it.
+    # Without hw_random, the driver is as for a kernel without the patch for it.
     for core in m ''; do
         rm -rf -- "$out/module"
         mkdir -- "$out/module"
-        # There is no kernel that could have the symbols: modpost says so of each.
+        # No kernel was built, so modpost finds none of its symbols.
         make -C "$out" M="$ROOT/guest-module" MO="$out/module" ARCH=x86_64 "-j$JOBS" CLIPPY=1 \
             CONFIG_HW_RANDOM="$core" KBUILD_MODPOST_WARN=1 modules 2>&1 | tee "$out/said"
-        # All that is compiled here is ours.
+        # All that is compiled here is ours, so every warning counts.
         if grep -E '^warning|: warning:' "$out/said"; then return 1; fi
     done
 }
@@ -103,67 +103,39 @@ version() { # version TREE
     sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' "$1/Makefile" | paste -sd . -
 }
 
-check() { # check SERIES: adds a line to the table
-    local series=$1 status took tree line what result=passed
+try() { # try SERIES: adds a line to the table
+    local series=$1 tree row kernel="kernel-$1" about="Linux $1:"
     new_tmp "$BUILD"
     tree=$tmp/src
     need_space "$tmp" 2500 "checking the patches on Linux $series"
-    step_may_fail "kernel-$series-source" "Getting the source of Linux $series" \
-        "$ROOT/scripts/fetch.sh" linux "$series" "$tree"
+    step_may_fail "$kernel-source" "$about getting the source" "$ROOT/scripts/fetch.sh" linux "$series" "$tree"
     if ((status)); then
-        skipped=$((skipped + 1))
-        table+=("$(printf '%-7s %-10s %s' "$series" - "skipped: $(last_line "$LOG/kernel-$series-source.log")")")
+        skip "Linux $series" "$(last_line "$LOG/$kernel-source.log")"
         rm -rf -- "$tmp"
         return
     fi
     choose "$(version "$tree")"
     ((${#patches[@]})) || die "$ROOT/linux-patches/series has no patch for Linux $series: ask for another series."
-    line=$(printf '%-7s %-10s' "$series" "$(version "$tree")")
-    for what in apply checkpatch with without rust module; do
-        if [[ $what == rust || $what == module ]]; then
-            if ((${#rust[@]} == 0)); then
-                line+=$(printf ' %-10s' -)
-                continue
-            fi
+    printf -v row '%-7s %-10s' "$series" "$(version "$tree")"
+    row_part "$kernel" apply "$about applying the patches" apply "$tree"
+    if ((status == 0)); then
+        row_part "$kernel" checkpatch "$about checkpatch.pl" checkpatch "$tree"
+        row_part "$kernel" with "$about compiling with the self-test" compile "$tree" "$tmp/out" MY_RNG_SELFTEST=y
+        row_part "$kernel" without "$about compiling without it" compile "$tree" "$tmp/out"
+        if ((${#rust[@]})); then
             sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
+            row_part "$kernel" rust "$about compiling the Rust code" compile_rust "$tree" "$tmp/out-rust"
+            row_part "$kernel" module "$about compiling the driver" compile_module "$tree" "$tmp/out-rust"
         fi
-        case $what in
-            apply) step_may_fail "kernel-$series-$what" "Linux $series: applying the patches" apply "$tree" ;;
-            checkpatch) step_may_fail "kernel-$series-$what" "Linux $series: checkpatch.pl" checkpatch "$tree" ;;
-            with) step_may_fail "kernel-$series-$what" "Linux $series: compiling with the self-test" \
-                compile "$tree" "$tmp/out" MY_RNG_SELFTEST=y ;;
-            without) step_may_fail "kernel-$series-$what" "Linux $series: compiling without it" \
-                compile "$tree" "$tmp/out" ;;
-            rust) step_may_fail "kernel-$series-$what" "Linux $series: compiling the Rust code" \
-                compile_rust "$tree" "$tmp/out-rust" ;;
-            module) step_may_fail "kernel-$series-$what" "Linux $series: compiling the driver" \
-                compile_module "$tree" "$tmp/out-rust" ;;
-        esac
-        if ((status == 0)); then
-            line+=$(printf ' %-10s' ok)
-            continue
-        fi
-        line+=$(printf ' %-10s' FAILED)
-        result=failed
-        tail -n 20 -- "$LOG/kernel-$series-$what.log" | sed 's/^/    /' >&2
-        say "   The whole log: $LOG/kernel-$series-$what.log"
-        # What was only half patched tells nothing.
-        [[ $what != apply ]] || break
-    done
-    if [[ $result == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    table+=("$line")
-    # Takes its time: some 80000 files.
-    step "kernel-$series-remove" "Linux $series: removing the copy" rm -rf -- "$tmp"
+    fi
+    table+=("$row")
+    # This takes its time: some 80000 files.
+    step "$kernel-remove" "$about removing the copy" rm -rf -- "$tmp"
 }
 
-passed=0 failed=0 skipped=0
-table=("$(printf '%-7s %-10s %-10s %-10s %-10s %-10s %-10s %s' series version applies checkpatch with without rust module)")
+printf -v table '%-7s %-10s %s' series version passed
 lock_build
 (($#)) || set -- 7.3 7.2 6.12 6.1
-for series; do check "$series"; done
-
-printf '%s\n' "${table[@]}"
-count="$passed passed, $failed failed"
-if ((skipped)); then count+=", $skipped skipped"; fi
-printf '%s\n' "$count"
-((failed == 0 && passed > 0))
+for series; do try "$series"; done
+finish_parts
+((passed > 0))

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/check-programs.sh linux|kut|edu: runs programs that others wrote for QEMU's edu and pci-testdev on rust_edu
-# and rust_testdev:
-#
+# scripts/check-programs.sh linux|kut|edu: runs programs that others wrote for QEMU's edu and pci-testdev, on rust_edu
+# and rust_testdev
 #   linux  Linux's own sample of a PCI driver in Rust, which comes with its source
 #   kut    kvm-unit-tests from the folder KUT, built there by:
 #          ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat
@@ -13,7 +12,7 @@
 
 qemu=$QEMU_PREFIX/bin/qemu-system-x86_64
 
-has() { # has FILE LINE...: every line, a regular expression, is one of FILE's
+has() { # has FILE LINE...: FILE has all these lines, which are regular expressions
     local file=$1 line
     shift
     for line; do
@@ -21,10 +20,10 @@ has() { # has FILE LINE...: every line, a regular expression, is one of FILE's
     done
 }
 
-kut() { # kut TEST ARG...: as kvm-unit-tests' own script runs a test; its exit device says 1 for success
+kut() { # kut TEST ARG...: as kvm-unit-tests' own script runs a test; status 1 of its exit device is success
     local status=0 test=$1
     shift
-    # Without KVM: its timings and its IOMMU are not what is tested.
+    # Without KVM: we test neither its timing nor its IOMMU.
     timeout --foreground 300 "$qemu" -accel tcg -nodefaults -display none -serial stdio -no-reboot \
         -device isa-debug-exit,iobase=0xf4,iosize=0x4 "$@" -kernel "$KUT/x86/$test.flat" >"$tmp/$test" || status=$?
     tr -d '\r' <"$tmp/$test" | tee "$tmp/out"
@@ -34,7 +33,7 @@ kut() { # kut TEST ARG...: as kvm-unit-tests' own script runs a test; its exit d
 kvm_unit_tests() {
     kut intel-iommu -M q35,kernel-irqchip=split -device intel-iommu,intremap=on,eim=off -device rust_edu
     has "$tmp/out" 'SUMMARY: 11 tests' || return
-    # Nothing that QEMU's own device passes is skipped.
+    # QEMU's own device passes all of them.
     ! grep -e '^SKIP:' -- "$tmp/out" || return
     kut vmexit -device rust_testdev -append 'pci-mem pci-io'
     has "$tmp/out" 'mmio-no-eventfd:pci-mem [0-9]+' 'portio-no-eventfd:pci-io [0-9]+'
@@ -82,8 +81,8 @@ new_tmp "$BUILD"
 case ${1:-} in
     linux) linux_sample ;;
     kut)
-        [[ -e ${KUT:-}/x86/intel-iommu.flat && -e $KUT/x86/vmexit.flat ]] || die "the folder KUT=${KUT:-} has not" \
-            "built its tests: run ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat in it."
+        [[ -e ${KUT:-}/x86/intel-iommu.flat && -e $KUT/x86/vmexit.flat ]] || die "the tests in KUT=${KUT:-} are not" \
+            "built: run ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat there."
         kvm_unit_tests
         ;;
     edu)
@@ -91,5 +90,5 @@ case ${1:-} in
             "folder of qemu-edu-driver."
         edu_driver
         ;;
-    *) die "say which programs: scripts/check-programs.sh linux, kut or edu." ;;
+    *) die "usage: scripts/check-programs.sh linux|kut|edu" ;;
 esac

@@ -1,21 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/debian-vm.sh image   a disk with Debian on it, and on that the app, the driver and all that belongs
-#                              to them: build/debian/debian.img. It has no kernel: QEMU is given ours.
-# scripts/debian-vm.sh boot    the same, then boots it, by way of vm/run-ubuntu.sh
-# Debian's packages are got and installed once, by mmdebstrap, and kept in the cache; when the project's own
-# files change, they only are put on anew. All this works as root and as a plain user.
-#
-# scripts/debian-vm.sh mirror  where Debian's packages would come from, and of which release; an error if
-#                              apt is set up for no mirror of theirs
-#
-#   DEBIAN_MIRROR=URL            where the packages come from; by default, what apt is set up for here
-#   DEBIAN_SUITE=bookworm|trixie which release; by default, that of this machine
+# scripts/debian-vm.sh image   makes build/debian/debian.img: a disk with Debian, the app, the driver and what belongs
+#                              to them. It has no kernel: QEMU gets ours.
+# scripts/debian-vm.sh boot    the same, then boots it with vm/run-ubuntu.sh
+# scripts/debian-vm.sh mirror  prints where Debian's packages come from, and of which release; fails if apt has no
+#                              mirror of Debian here
+# mmdebstrap downloads and installs Debian's packages once, and the cache keeps the result; when the project's files
+# change, only they are copied again. Root and plain users can do this.
+#   DEBIAN_MIRROR=URL            where the packages come from; by default, this machine's mirror
+#   DEBIAN_SUITE=bookworm|trixie which release; by default, this machine's
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/debian.sh
-. "$ROOT/scripts/debian.sh"
+# shellcheck source=scripts/apt.sh
+. "$ROOT/scripts/apt.sh"
 
 config=$ROOT/vm/debian
 disk=$BUILD/debian/debian.img
@@ -24,13 +22,13 @@ case ${1:-} in image | boot | mirror) ;; *) die "usage: scripts/debian-vm.sh ima
 
 # ---- Debian ----
 
-bootstrap() { # bootstrap TARBALL: Debian, with the packages that vm/debian/packages lists
+bootstrap() { # bootstrap TARBALL: of a Debian with the packages in vm/debian/packages
     local mirror_options key options=(--mode="$mode" --variant=required --architectures=amd64 --components=main
         --format=tar --include="$(sed -e 's/#.*//' -- "$config/packages" | paste -sd ' ')"
         --keyring="$debian_keyring")
     find_mirror_options
     options+=(${mirror_options[@]+"${mirror_options[@]}"})
-    # Documentation of others, and translations, are a third of it.
+    # Other packages' documentation, and translations, are a third of it.
     for key in /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale; do
         options+=(--dpkgopt="path-exclude=$key/*")
     done
@@ -38,18 +36,18 @@ bootstrap() { # bootstrap TARBALL: Debian, with the packages that vm/debian/pack
     options+=(--customize-hook="upload $ROOT/guest-module/my_rng.sysusers.conf /usr/lib/sysusers.d/my_rng.conf"
         --customize-hook="upload $config/setup.sh /setup.sh"
         --customize-hook='chroot "$1" sh -eux /setup.sh && rm -- "$1/setup.sh"')
-    # TMPDIR by name: sudo passes no environment on.
+    # sudo does not pass TMPDIR on.
     ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} \
         mmdebstrap "${options[@]}" "$suite" - "deb $mirror $suite main" | zstd -q -T0 >"$1"
 }
 
-has_debian() { # whether the tarball in the cache is what is asked for
+has_debian() { # whether the tarball in the cache is up to date
     inputs="$suite $(digest "$config/packages" "$config/setup.sh" "$ROOT/guest-module/my_rng.sysusers.conf")"
     [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$inputs" ]]
 }
 
-# A Debian has files of several users, which only root can make. A plain user is root in a user namespace
-# or, where there are none (in a chroot, or on a hardened machine), by sudo. How goes to $mode and $admin.
+# Debian's files have several owners, which only root can set. A plain user is root in a user namespace or, where there
+# are none (in a chroot, or on a hardened machine), by sudo. Sets $mode and $admin.
 choose_mode() {
     admin=() mode=root
     if ((EUID != 0)) && mmdebstrap --unshare-helper true >/dev/null 2>&1; then
@@ -61,30 +59,28 @@ choose_mode() {
     fi
 }
 
-debian() { # the tarball in the cache, made anew if other packages are asked for
-    local tmp status
+debian() { # makes the tarball in the cache, unless it is up to date
+    local tmp
     lock_cache debian
     if has_debian; then return 0; fi
-    # Another checkout may have replaced it since.
+    # Another checkout may have replaced it meanwhile.
     [[ -n $mode ]] || choose_mode
     need_space "${TMPDIR:-/tmp}" 800 "unpacking Debian's packages"
     need_space "$CACHE" 300 "keeping Debian's packages, installed,"
     new_tmp "$cache_tmp"
     step_may_fail debian "Installing Debian ($suite) into a folder" bootstrap "$tmp/tar"
     if ((status)); then
-        disk_full_sentence "$LOG/debian.log"
-        tail -n 15 -- "$LOG/debian.log" | sed 's/^/    /' >&2
-        die "Debian could not be installed (the whole log: $LOG/debian.log): is the mirror $mirror" \
-            "reachable? DEBIAN_MIRROR=URL names another."
+        show_log debian 15
+        die "Debian could not be installed: check that $mirror can be reached, or set DEBIAN_MIRROR= to another mirror."
     fi
     rm -f -- "$base.inputs"
     mv -f -- "$tmp/tar" "$base"
     put "$base.inputs" <<<"$inputs"
 }
 
-# ---- what is ours ----
+# ---- the project's files ----
 
-lay_out() { # lay_out FOLDER: our files, as they stand on the disk
+lay_out() { # lay_out FOLDER: the project's files, in the places where the disk has them
     local version
     umask 022
     cp -R -- "$config/root/." "$1/"
@@ -92,42 +88,39 @@ lay_out() { # lay_out FOLDER: our files, as they stand on the disk
     # The man page and the shells' completions.
     cp -R -- "$BUILD/share" "$1/usr/"
     install -D -m 644 -- "$ROOT/guest-module/60-my_rng.rules" "$1/usr/lib/udev/rules.d/60-my_rng.rules"
-    # As make modules_install would, for the one module there is.
+    # As make modules_install does.
     version=$(<"$LINUX_OUT/include/config/kernel.release")
     install -D -m 644 -- "$BUILD/module/my_rng.ko" "$1/usr/lib/modules/$version/updates/my_rng.ko"
     cp -- "$LINUX_OUT"/modules.{order,builtin,builtin.modinfo} "$1/usr/lib/modules/$version/"
     ln -s usr/lib "$1/lib"
     depmod --basedir "$1" "$version"
     rm -- "$1/lib"
-    # Nor is the mode that a file has in the checkout passed on to the disk.
+    # The modes in the checkout, which depend on the user's umask, do not matter.
     chmod -R u=rwX,go=rX "$1"
 }
 
-# make_disk TARBALL FOLDER: FOLDER/disk, of TARBALL with FOLDER/ours laid on it. Run in an inner shell by
-# fakeroot, where a file may be anybody's.
+# make_disk TARBALL FOLDER: FOLDER/disk, of TARBALL and FOLDER/ours. Runs in an inner shell by fakeroot, where files
+# may have any owner.
 make_disk() {
     umask 022
     mkdir -- "$2/root"
-    # At boot, the kernel mounts a /dev of its own.
+    # The kernel mounts its own /dev.
     tar -x --zstd --exclude='./dev/*' -C "$2/root" -f "$1"
     cp -R -- "$2/ours/." "$2/root/"
     mke2fs -q -t ext4 -L debian -d "$2/root" "$2/disk" 1G
 }
 
 mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
-find_debian_mirror
+find_debian
 suite=${suite:-bookworm}
 case $suite in
     bookworm | trixie) ;;
-    *) die "DEBIAN_SUITE=$suite is none of the releases that this was made for: say bookworm or trixie." ;;
+    *) die "DEBIAN_SUITE=$suite is not supported: set it to bookworm or trixie." ;;
 esac
 base=$CACHE/debian/$suite.tar.zst
-# What is wrong is told before anything is built.
-if ! has_debian; then
-    [[ -n $mirror ]] ||
-        die "Debian's packages are needed, and apt is set up for no mirror of theirs on this machine: say" \
-            "DEBIAN_MIRROR=URL with one."
-fi
+# Errors come before the long steps.
+has_debian || [[ -n $mirror ]] ||
+    die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
 if [[ $1 == mirror ]]; then
     echo "${mirror:-the cache} $suite"
     exit 0
@@ -137,10 +130,9 @@ packages=(mmdebstrap debian-archive-keyring zstd fakeroot e2fsprogs)
 if command -v apt-get >/dev/null; then sub "$ROOT/scripts/packages.sh" install "${packages[@]}"; fi
 for command in mmdebstrap zstd fakeroot mke2fs; do
     command -v "$command" >/dev/null ||
-        die "there is no $command, which making a disk with Debian needs: install these, then give the same command" \
+        die "$command, which makes a disk with Debian, is not installed: install these, then give the same command" \
             "again: ${packages[*]}"
 done
-# Again, what is wrong is told before anything is built.
 mode=
 has_debian || choose_mode
 lock_build
@@ -154,7 +146,7 @@ if ! is_made debian-disk "$inputs" || [[ ! -e $disk ]]; then
     need_space "$BUILD" 1500 "making a disk with Debian"
     new_tmp "$BUILD/debian"
     mkdir -- "$tmp/ours"
-    step debian-files "Laying out the project's files for Debian" lay_out "$tmp/ours"
+    step debian-files "Copying the project's files for Debian" lay_out "$tmp/ours"
     step debian-disk "Making a disk of Debian and the project's files" \
         fakeroot -- bash -euo pipefail -c "$(declare -f make_disk); make_disk \"\$@\"" make_disk "$base" "$tmp"
     mv -f -- "$tmp/disk" "$disk"

@@ -1,37 +1,35 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/install.sh            copies what is built to $MY_RNG_PREFIX (and below $MY_RNG_DESTDIR, if given):
-#   bin/ libexec/ share/    QEMU, which finds its firmware by its own place; the app my-rng, its manual page,
-#                           and the completions of its command line
+# scripts/install.sh            copies what is built to $MY_RNG_PREFIX (below $MY_RNG_DESTDIR, if set):
+#   bin/ libexec/ share/    QEMU, which finds its firmware relative to itself; the app my-rng, its manual page, and
+#                           the completions of its command line
 #   include/my_rng.h        the header for programs in C
 #   lib/my_rng/             kernel, module and initramfs for a guest; the list of all that was installed
 #   lib/udev/ lib/sysusers.d/  who may open a device's node
-# scripts/install.sh uninstall  removes what is on that list, except what was changed since
+# scripts/install.sh uninstall  removes what is on that list, except files that were changed since
 #
-# Builds nothing, and writes nothing to the build folder: root may run it, with another user's build, and while
-# no make is at work there.
+# Builds nothing, and writes nothing to the build folder: so root may run it with another user's build.
 looks_only=1
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 umask 022
 
 prefix=${MY_RNG_PREFIX:-}
-[[ -n $prefix ]] || die "no place is given: say make ${1:-install} PREFIX=/usr/local, for example."
-[[ $prefix == /* ]] || die "PREFIX=$prefix is no absolute path: give one."
+[[ -n $prefix ]] || die "PREFIX is not set: run make ${1:-install} PREFIX=/usr/local, for example."
+[[ $prefix == /* ]] || die "PREFIX=$prefix is not an absolute path: set PREFIX=/usr/local, for example."
 target=${MY_RNG_DESTDIR:-}$prefix
 while [[ $target == */ ]]; do target=${target%/}; done
-[[ -n $target ]] || die "PREFIX=/ is where the system keeps its own files: say PREFIX=/usr/local, for example."
-# On each line the SHA-256 of a file and its path in $target; or the word folder and the path of one that was made
-# there; or the word above and how many of $target itself and the folders above it were made.
+[[ -n $target ]] || die "PREFIX=/ is where the system keeps its own files: set PREFIX=/usr/local, for example."
+# The list's lines: the SHA-256 of a file, and its path in $target; or "folder" and the path of one that install made
+# there; or "above" and how many folders it made of $target and those above.
 own=lib/my_rng
 list=$own/installed
 
-is_there() { [[ -e $1 || -L $1 ]]; }               # is_there PATH: a link that leads nowhere is, too
+is_there() { [[ -e $1 || -L $1 ]]; }               # is_there PATH: also if it is a broken link
 hash_of() { sha256sum -- "$1" | cut -d ' ' -f 1; } # hash_of FILE
 
-# Folders, links and what cannot be read are not as install made them, whatever their hash would be.
-is_unchanged() { # is_unchanged FILE HASH
+is_unchanged() { # is_unchanged FILE HASH: install makes regular files that can be read
     [[ -f $1 && ! -L $1 && -r $1 && $2 == "$(hash_of "$1")" ]]
 }
 
@@ -45,12 +43,12 @@ uninstall() {
         elif is_unchanged "$target/$path" "$hash"; then
             rm -f -- "$target/$path"
         elif is_there "$target/$path"; then
-            say "$target/$path stays, for it was changed since it was installed"
+            say "$target/$path stays, because it was changed since it was installed"
         fi
     done <"$target/$list"
     rm -f -- "$target/$list"
     sweep "$target/$own"
-    # The innermost first; one with something of the user's in it stays.
+    # The innermost first; those that hold other files stay.
     for ((index = ${#folders[@]} - 1; index >= 0; index--)); do
         rmdir -- "${folders[index]}" 2>/dev/null || true
     done
@@ -61,21 +59,21 @@ uninstall() {
 }
 
 if [[ ${1:-} == uninstall ]]; then
-    [[ -e $target/$list ]] || die "nothing is installed in $target: say PREFIX= (and DESTDIR=) as for make install."
+    [[ -e $target/$list ]] || die "nothing is installed in $target: set PREFIX= (and DESTDIR=) as for make install."
     [[ -w $target/$list ]] || die "$target cannot be written: run this as root."
     uninstall
     say "Uninstalled from $target"
     exit 0
 fi
 
-# A file that a build is just writing must not be installed. Without the file, nothing was built.
+# Do not install while a build writes these files. Without the marker, nothing was built.
 if [[ -e $MARKER ]]; then
     take_lock MY_RNG_LOCK "$MARKER" '' -s || die "another make is at work in $BUILD: wait for it to end, or stop it."
 fi
 
 declare -A source_of=() installed=()
 add() { # add SOURCE PATH
-    [[ -f $1 ]] || die "$1 is not there to be installed: run make first, not as root but as yourself."
+    [[ -f $1 ]] || die "$1 is not built yet: run make first, not as root but as yourself."
     source_of[$2]=$1
 }
 add "$QEMU_PREFIX/bin/qemu-system-x86_64" bin/qemu-system-x86_64
@@ -95,7 +93,7 @@ done < <(find "$QEMU_PREFIX" "$BUILD/share" ! -type d)
 if [[ -e $target/$list ]]; then
     while read -r hash path; do installed[$path]=$hash; done <"$target/$list"
 fi
-# All that may be in the way is looked at before anything is made.
+# Check everything before changing anything.
 for path in "${!source_of[@]}"; do
     is_there "$target/$path" || continue
     is_unchanged "$target/$path" "${installed[$path]:-}" ||
@@ -106,7 +104,8 @@ for path in "${!source_of[@]}" "$list"; do
     path=$target/$path
     # Up to the innermost folder that is there.
     until path=$(dirname -- "$path") && [[ -d $path ]]; do
-        ! is_there "$path" || die "$path is no folder, so nothing is installed: move it away, or choose another PREFIX."
+        ! is_there "$path" ||
+            die "$path is not a folder, so nothing is installed: move it away, or choose another PREFIX."
     done
     [[ -w $path ]] || die "$path cannot be written: run this as root once all is built, or choose another PREFIX."
 done
@@ -129,9 +128,9 @@ mkdir -p -- "$target"
 lines+=("above $above")
 for path in "${!source_of[@]}" "$list"; do make_folder "${path%/*}"; done
 for path in "${!source_of[@]}"; do lines+=("$(hash_of "${source_of[$path]}") $path"); done
-# Before the files are: what is cut off in the middle can be uninstalled.
+# The list comes first, so that an interrupted install can be uninstalled.
 put "$target/$list" printf '%s\n' "${lines[@]}"
-# Each is written in a folder of ours and then renamed, so that one that is cut off is in nobody's way.
+# Each file is written in a folder of ours and then renamed, so that none is ever half written.
 new_tmp "$target/$own"
 for path in "${!source_of[@]}"; do
     mode=644

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/matrix.sh: builds QEMU with the device in several ways, and tests it. QEMU_CONFIGURATIONS says how
-# QEMU is configured:
-#   plain     one QEMU of each series that QEMU_VERSIONS names (by default, those of
-#             qemu-8.2.9-overlay/series) and whose source can be had: does it build, does the overlay's qtest
-#             pass, do the end-to-end tests? A series that is not on the list is tried as with FORCE=1.
-#   the rest  see options_of below; each with the first of these series (rust: with 10.2): does it build, does
-#             the qtest pass? With dtrace: does every probe fire? cross must be refused.
-# Each is built in build/matrix/SERIES or build/matrix/SERIES-CONFIGURATION, and stays there. Ends with a table
-# and the count; the status is 0 if nothing failed and something passed.
+# scripts/matrix.sh: builds QEMU with the devices in several configurations, and tests it. QEMU_CONFIGURATIONS names
+# some of them:
+#   plain     one QEMU of each series in QEMU_VERSIONS (by default, those of qemu-8.2.9-overlay/series) whose source
+#             can be found: builds it, runs the overlay's qtests and the end-to-end tests. An unlisted series is
+#             tried as with FORCE=1.
+#   the rest  see options_of below; each with the first of these series (rust: with 10.2): builds it and runs the
+#             qtests. dtrace: does every probe fire? cross must be refused.
+# Each is built in build/matrix/SERIES or build/matrix/SERIES-CONFIGURATION, and stays there. Ends with a table and
+# the counts; the status is 0 if nothing failed and something passed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/series.sh
-. "$ROOT/scripts/series.sh"
+# shellcheck source=scripts/lists.sh
+. "$ROOT/scripts/lists.sh"
 use_rust
 
 make_folder() { # make_folder FOLDER: a build folder that shares all but QEMU with this one
@@ -73,97 +73,58 @@ probes() { # probes FOLDER: does each of the device's probes (a nop that a debug
     (($(grep -c '^Thread .* hit Temporary breakpoint' -- "$1/probes.log") == ${#names[@]}))
 }
 
-qtest() { # qtest FOLDER
-    local own
-    mapfile -t own < <(device_qtests)
-    in_build "$1" "$ROOT/scripts/qtest.sh" "$1/qemu/src/build" "${own[@]}"
-}
-
 end_to_end() { # end_to_end FOLDER
     cd -- "$ROOT"
-    in_build "$1" "$ROOT/scripts/build-guest.sh" where
+    in_build "$1" "$ROOT/scripts/build.sh" where
     in_build "$1" cargo test --locked --jobs "$JOBS" -p my-rng-e2e
 }
 
-line() { # line NAME VERSION SOURCE WORD...: adds one to the table
-    local row
-    printf -v row '%-12s %-8s %-50s %s' "${@:1:3}" "${*:4}"
-    table+=("$row")
-}
+recorded() { sed -n "s/^$1=//p" -- "$record"; } # recorded KEY: of the source
 
-recorded() { # recorded KEY: what $record says of the source
-    sed -n "s/^$1=//p" -- "$record"
-}
-
-check() { # check SERIES CONFIGURATION: whether its source could be had goes to $had
-    local series=$1 configuration=$2 name=$1 folder record options=()
-    local what steps words=() result=passed status took
+try() { # try SERIES CONFIGURATION: whether its source was found goes to $found
+    local series=$1 configuration=$2 name=$1 folder record options=() row
     mapfile -t options < <(options_of "$configuration")
     [[ $configuration == plain ]] || name+=-$configuration
-    folder=$BUILD/matrix/$name record=$folder/qemu/src.source
-    case $configuration in
-        plain) steps=(build qtest end_to_end) ;;
-        dtrace) steps=(build qtest probes) ;;
-        cross) steps=(refused) ;;
-        *) steps=(build qtest) ;;
-    esac
-    had=
+    folder=$BUILD/matrix/$name record=$folder/qemu/src.source found=
     # A FORCE of the user's is for the QEMU that the others build.
     export MY_RNG_FORCE=
     qemu_is_known "$series" || MY_RNG_FORCE=1
     make_folder "$folder"
     step_may_fail "matrix-$name-source" "QEMU $name: getting the source" \
-        in_build "$folder" "$ROOT/scripts/fetch.sh" qemu "$series" "$folder/qemu/src"
+        in_build "$folder" scripts/fetch.sh qemu "$series" "$folder/qemu/src"
     if ((status)); then
-        skipped=$((skipped + 1))
-        notes+=("QEMU $series could not be had: $(last_line "$LOG/matrix-$name-source.log" | sed 's/^error: //')")
-        line "$name" - - skipped
+        skip "$name" "no source: $(last_line "$LOG/matrix-$name-source.log" | sed 's/^error: //')"
         return
     fi
-    had=yes
+    found=yes
     # QEMU's releases have these crates, packed, and git checkouts unpacked. A distribution's source has none.
     if [[ $configuration == rust && -z $(find "$folder/qemu/src/subprojects" -maxdepth 2 \
         \( -path '*/packagecache/syn-*' -o -path '*/syn-*/meson.build' \) -print -quit) ]]; then
-        skipped=$((skipped + 1))
-        notes+=("QEMU $series: no crates for --enable-rust in this source; give the release with QEMU_TARBALL=FILE")
-        line "$name" "$(recorded version)" "$(recorded source)" skipped
+        skip "$name" "this source has no crates for --enable-rust: set QEMU_TARBALL= to the release"
         return
     fi
-    if [[ -n $MY_RNG_FORCE ]]; then
-        notes+=("QEMU $series is not on the list of the known (qemu-8.2.9-overlay/series): tried as with FORCE=1.")
-    fi
-    for what in "${steps[@]}"; do
-        case $what in
-            build) step_may_fail "matrix-$name-build" "QEMU $name: building it with the device" \
-                build "$folder" "$series" "${options[@]}" ;;
-            refused) step_may_fail "matrix-$name-refused" "QEMU $name: is it refused?" \
-                refused "$folder" "$series" "${options[@]}" ;;
-            qtest) step_may_fail "matrix-$name-qtest" "QEMU $name: QEMU's own kind of test" \
-                qtest "$folder" ;;
-            probes) step_may_fail "matrix-$name-probes" "QEMU $name: the probes" probes "$folder" ;;
-            end_to_end) step_may_fail "matrix-$name-end_to_end" "QEMU $name: the end-to-end tests" \
-                end_to_end "$folder" ;;
-        esac
+    [[ -z $MY_RNG_FORCE ]] || say "QEMU $series is not in qemu-8.2.9-overlay/series: trying it as with FORCE=1"
+    printf -v row '%-12s %-8s %-50s' "$name" "$(recorded version)" "$(recorded source)"
+    if [[ $configuration == cross ]]; then
+        row_part "matrix-$name" refused "QEMU $name: is it refused?" refused "$folder" "$series" "${options[@]}"
+    else
+        row_part "matrix-$name" build "QEMU $name: building it with the devices" \
+            build "$folder" "$series" "${options[@]}"
         if ((status == 0)); then
-            words+=("$what")
-            continue
+            row_part "matrix-$name" qtest "QEMU $name: the qtests" \
+                in_build "$folder" scripts/qtest.sh "$folder/qemu/src/build"
+            case $configuration in
+                plain) row_part "matrix-$name" end_to_end "QEMU $name: the end-to-end tests" end_to_end "$folder" ;;
+                dtrace) row_part "matrix-$name" probes "QEMU $name: the probes" probes "$folder" ;;
+            esac
         fi
-        words+=("$what:FAILED")
-        result=failed
-        tail -n 20 -- "$LOG/matrix-$name-$what.log" | sed 's/^/    /' >&2
-        say "   The whole log: $LOG/matrix-$name-$what.log"
-        disk_full_sentence "$LOG/matrix-$name-$what.log"
-        # Without a QEMU there is nothing to test.
-        [[ $what != build ]] || break
-    done
-    if [[ $result == passed ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    line "$name" "$(recorded version)" "$(recorded source)" "${words[@]}"
+    fi
+    table+=("$row")
 }
 
-versions=${QEMU_VERSIONS:-$(qemu_series)}
-# shellcheck disable=SC2086  # words
-set -- $versions
-for series; do
+cd -- "$ROOT"
+read -r -d '' -a versions <<<"${QEMU_VERSIONS:-$(qemu_series)}" || true
+for series in "${versions[@]}"; do
     [[ $series =~ ^[0-9]+\.[0-9]+$ ]] ||
         die "QEMU_VERSIONS has $series: give series of QEMU, such as QEMU_VERSIONS='8.2 10.0'."
 done
@@ -172,27 +133,21 @@ for configuration in $configurations; do options_of "$configuration" >/dev/null;
 lock_build
 parts=(packages toolchain programs)
 case " $configurations " in *" plain "*) parts+=(linux module initramfs) ;; esac
-sub "$ROOT/scripts/build.sh" "${parts[@]}"
-case " $configurations " in *" dtrace "*) sub "$ROOT/scripts/packages.sh" install gdb systemtap-sdt-dev ;; esac
+sub scripts/build.sh "${parts[@]}"
+case " $configurations " in *" dtrace "*) sub scripts/packages.sh install gdb systemtap-sdt-dev ;; esac
 # For QEMU's own Rust code.
 case " $configurations " in *" rust "*) use_bindgen ;; esac
 
-passed=0 failed=0 skipped=0 notes=() table=()
-line name version source passed
+printf -v table '%-12s %-8s %-50s %s' name version source passed
 for configuration in $configurations; do
     case $configuration in
-        plain) for series; do check "$series" plain; done ;;
-        rust) check 10.2 rust ;;
-        *) for series; do
-            check "$series" "$configuration"
-            if [[ -n $had ]]; then break; fi
+        plain) for series in "${versions[@]}"; do try "$series" plain; done ;;
+        rust) try 10.2 rust ;;
+        *) for series in "${versions[@]}"; do
+            try "$series" "$configuration"
+            if [[ -n $found ]]; then break; fi
         done ;;
     esac
 done
-stop_ticker
-
-printf '%s\n' "${table[@]}" ${notes[@]+"${notes[@]}"}
-count="$passed passed, $failed failed"
-if ((skipped)); then count+=", $skipped skipped"; fi
-printf '%s\n' "$count"
-((failed == 0 && passed > 0))
+finish_parts
+((passed > 0))

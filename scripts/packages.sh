@@ -1,37 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/packages.sh [build|test]: the distribution's packages that building (or testing as well)
-# needs. Installs what is missing and says so; where nothing is missing, says and does nothing.
-# scripts/packages.sh install PACKAGE...: the same for the packages named.
-# MY_RNG_PACKAGES=tell: installs nothing, but says which are missing and ends.
+# scripts/packages.sh [build|test]         installs what is missing of the distribution's packages that building (or
+#                                          testing as well) needs; prints nothing if nothing is missing
+# scripts/packages.sh install PACKAGE...   the same for these packages
+# scripts/packages.sh list                 prints the packages that building needs
+# MY_RNG_PACKAGES=tell                     prints which are missing, and installs none
 #
-# For tests of this script: MY_RNG_OS_RELEASE is read in the place of /etc/os-release.
+# For tests of this script: MY_RNG_OS_RELEASE replaces /etc/os-release.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/apt.sh
+. "$ROOT/scripts/apt.sh"
 
-# The course's list, with which QEMU and Linux can be built by hand...
+# What QEMU and Linux need when they are built by hand...
 packages=(build-essential git bc libssl-dev flex bison wget python3 python3-venv ninja-build
     pkg-config libglib2.0-dev libelf-dev libslirp-dev)
-# ... and ours: pixman, libpng for pictures of the guest's screen, and libfdt, which QEMU would otherwise
-# download while it is configured; downloads, and who signed them; the guest's shell and tools (busybox, lspci, insmod).
+# ... and what this project adds: pixman, libpng for pictures of the guest's screen, libfdt, which QEMU's configure
+# would otherwise download; downloads and their signatures; the guest's shell and tools (busybox, lspci, insmod).
 packages+=(libpixman-1-dev libpng-dev libfdt-dev ca-certificates curl xz-utils patch busybox-static pciutils
     pci.ids kmod gpgv)
 # bindgen needs libclang, 17 or newer for Linux 7.3.
 declare -A of_release=(
     [bookworm]="libclang1-19 libclang-common-19-dev"
-    # New enough a bindgen is packaged here: it need not be built.
+    # Its bindgen is new enough.
     [trixie]="libclang1-19 libclang-common-19-dev bindgen"
     [noble]="libclang1-18 libclang-common-18-dev"
 )
 for_tests=(shellcheck gpg gpg-agent)
 
-# What an unknown distribution is asked for.
+# What an unknown distribution must have.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl gpgv xz patch busybox lspci depmod
     ld objcopy find sha256sum flock)
 modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libpng libelf openssl)
 
-codename() { # the Debian or Ubuntu release that this machine is, or descends from; else nothing
+codename() { # the Debian or Ubuntu release of this machine, or its parent's; nothing if it is another
     local file=${MY_RNG_OS_RELEASE:-/etc/os-release} key value found=
     [[ -r $file ]] || return 0
     local -A is=()
@@ -63,54 +66,33 @@ missing() { # missing PACKAGE...: those that are not installed, one a line
     done
 }
 
-# What root runs to install "$@", for two hours at most. It first repairs what a run that was ended half-way
-# left. A mirror that does not answer does not matter if the package comes from another.
+# What root runs to install "$@", for two hours at most. It first repairs an interrupted installation. A mirror that
+# does not answer does not matter if the package comes from another.
 # shellcheck disable=SC2016  # "$@" is the inner shell's
 as_root='set -e
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 dpkg --configure -a
-timeout --foreground -k 60 1800 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "apt-get update failed: going on with the lists there are"
+timeout --foreground -k 60 1800 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "apt-get update failed: using the old lists"
 timeout --foreground -k 60 7200 apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-remove --no-install-recommends "$@"'
 
 install() { # install PACKAGE...
-    local status admin=()
-    local command="apt-get update && apt-get install -y --no-install-recommends $*"
+    local admin command="apt-get update && apt-get install -y --no-install-recommends $*"
     if [[ ${MY_RNG_PACKAGES:-} == tell ]]; then
-        die "packages are missing, and PACKAGES=tell installs none: have an administrator run: $command"
+        die "packages are missing, and PACKAGES=tell installs none: ask an administrator to run: $command"
     fi
-    command -v apt-get >/dev/null || die "there is no apt-get on this machine to install these with: $*"
+    command -v apt-get >/dev/null || die "there is no apt-get on this machine: install these by hand: $*"
     need_space /var 1500 "installing packages"
-    if ((EUID != 0)); then
-        if ! command -v sudo >/dev/null; then
-            die "packages are missing, and installing them takes root or sudo: have an administrator run:" \
-                "$command"
-        fi
-        admin=(sudo -n)
-        if ! sudo -n true 2>/dev/null; then
-            # There may be a terminal to ask for the password on; the steps themselves have none.
-            [[ -t 2 ]] || die "packages are missing, and sudo wants a password: run first:" \
-                "sudo sh -c '$command'"
-            say "These packages are missing: $*"
-            say "sudo asks for your password to install them."
-            # shellcheck disable=SC2024  # the log is ours, not root's
-            if ! sudo sh -c "$as_root" sh "$@" >"$LOG/packages.log" 2>&1; then
-                tail -n 15 -- "$LOG/packages.log" >&2
-                die "the packages could not be installed (the whole log: $LOG/packages.log): have an" \
-                    "administrator run: $command"
-            fi
-            return 0
-        fi
-    fi
+    get_admin "to install these packages: $*" ||
+        die "packages are missing, and only root, or a user with sudo, can install them: run first: sudo sh -c '$command'"
     step_may_fail packages "Installing packages: $*" ${admin[@]+"${admin[@]}"} sh -c "$as_root" sh "$@"
-    if ((status != 0)); then
-        tail -n 15 -- "$LOG/packages.log" | sed 's/^/    /' >&2
-        disk_full_sentence "$LOG/packages.log"
-        die "the packages could not be installed (the whole log: $LOG/packages.log): check the network and" \
-            "apt's sources, or have an administrator run: $command"
+    if ((status)); then
+        show_log packages 15
+        die "the packages could not be installed: check the network and apt's sources, or ask an administrator to" \
+            "run: $command"
     fi
 }
 
-check_unknown() { # goes on where all that is needed is there already
+check_unknown() { # for another distribution: ends this script unless everything is installed
     local lacking=() item
     for item in "${commands[@]}"; do
         command -v "$item" >/dev/null || lacking+=("$item")
@@ -123,13 +105,13 @@ check_unknown() { # goes on where all that is needed is there already
     echo '#include <libfdt.h>' | cc -E -x c - >/dev/null 2>&1 || lacking+=("libfdt (development files)")
     "$ROOT/scripts/toolchain.sh" libclang >/dev/null 2>&1 || lacking+=("libclang 17 or newer")
     ((${#lacking[@]} == 0)) && return 0
-    die "this is none of Debian 12, Debian 13, Ubuntu 24.04 or a derivative, so nothing is installed by itself:" \
+    die "packages are installed automatically only on Debian 12, Debian 13, Ubuntu 24.04 and their derivatives:" \
         "install by hand what is missing, then give the same command again:" \
         "$(printf '%s, ' "${lacking[@]}" | sed 's/, $//')"
 }
 
 [[ ${MY_RNG_PACKAGES:-install} =~ ^(install|tell)$ ]] ||
-    die "PACKAGES=$MY_RNG_PACKAGES is neither install nor tell: say PACKAGES=tell, or leave it out."
+    die "PACKAGES=$MY_RNG_PACKAGES is neither install nor tell: set PACKAGES=tell, or leave it out."
 release=$(codename)
 case ${1:-build} in
     build | test)

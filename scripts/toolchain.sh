@@ -1,63 +1,56 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/toolchain.sh            the Rust toolchain: the one that rust-toolchain.toml pins where there is
-#                                 rustup, else the distribution's; says and does nothing where all is there
-# scripts/toolchain.sh bindgen    also bindgen, which Linux's build wants as a program; prints its path
-# scripts/toolchain.sh cargo-fuzz also cargo-fuzz; prints its path
-# scripts/toolchain.sh libclang   prints the folder of the libclang that bindgen is to use
+# scripts/toolchain.sh            installs what is missing of the Rust toolchain: with rustup, the one that
+#                                 rust-toolchain.toml pins; otherwise the distribution's
+# scripts/toolchain.sh bindgen    prints the path of bindgen, which Linux's build needs; builds it if necessary
+# scripts/toolchain.sh cargo-fuzz the same for cargo-fuzz
+# scripts/toolchain.sh libclang   prints the folder of the libclang for bindgen
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-rust_wanted=1.85.0     # the oldest with which this project, and Linux 7.3, builds
-bindgen_wanted=0.71.1  # likewise
-bindgen_pinned=0.73.2  # what is built where there is no such bindgen
+rust_wanted=1.85.0     # the oldest that builds this project and Linux 7.3
+bindgen_wanted=0.71.1  # the oldest, too
+bindgen_pinned=0.73.2  # the one to build
 cargo_fuzz_pinned=0.13.2
 libclang_wanted=17
 rustup_command="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain none"
 
-# What is not there must be missed here, and not be installed by rustup behind our back.
+# rustup must not install by itself what is missing.
 export RUSTUP_AUTO_INSTALL=0
 cd -- "$ROOT"
 
-libclang() {
-    local folder file best='' best_major=0 major
+libclang() { # the newest; LIBCLANG_PATH comes first
+    local folder file major found=''
     for folder in ${LIBCLANG_PATH:+"$LIBCLANG_PATH"} /usr/lib/llvm-*/lib /usr/lib64 /usr/lib \
         /usr/lib/x86_64-linux-gnu /usr/local/lib; do
         for file in "$folder"/libclang.so* "$folder"/libclang-*.so*; do
-            [[ -e $file ]] || continue
-            # libclang.so.17.0.6, libclang-17.so.1, .../llvm-17/lib/libclang.so.1
-            major=$(readlink -f -- "$file")
-            case $major in
-                */libclang-[0-9]*) major=${major##*/libclang-} ;;
-                */libclang.so.[0-9][0-9]*) major=${major##*/libclang.so.} ;;
-                */llvm-[0-9]*) major=${major#*/llvm-} ;;
-                *) continue ;;
-            esac
-            major=${major%%[!0-9]*}
-            [[ -n $major ]] && ((major > best_major)) && best_major=$major best=$folder
+            # .../llvm-17/lib/libclang.so.1, libclang-17.so.1, libclang.so.17.0.6
+            if [[ $(readlink -e -- "$file") =~ /(libclang-|libclang\.so\.|llvm-)([0-9][0-9]+) ]]; then
+                found+="${BASH_REMATCH[2]} $folder"$'\n'
+            fi
         done
-        # The user's own choice is taken as it is.
-        if [[ -n $best && $folder == "${LIBCLANG_PATH:-}" ]]; then break; fi
+        if [[ -n $found && $folder == "${LIBCLANG_PATH:-}" ]]; then break; fi
     done
-    ((best_major >= libclang_wanted)) ||
+    read -r major folder < <(sort --stable -rnk 1,1 <<<"$found")
+    ((${major:-0} >= libclang_wanted)) ||
         die "no libclang of version $libclang_wanted or newer was found: install one (Debian: libclang1-19" \
-            "libclang-common-19-dev) or say LIBCLANG_PATH= with its folder."
-    printf '%s\n' "$best"
+            "libclang-common-19-dev), or set LIBCLANG_PATH= to its folder."
+    printf '%s\n' "$folder"
 }
 
-rust_version() { # of the rustc that would be used here; nothing if there is none
+rust_version() { # of the rustc that is used here; nothing if there is none
     rustc --version 2>/dev/null | cut -d ' ' -f 2 | cut -d - -f 1
 }
 
-complete() { # is there a rustc new enough, with all that goes with it?
+complete() { # whether rustc is new enough, and rust-src, cargo, rustfmt and clippy are there
     local version sysroot program
     version=$(rust_version) || return 1
     [[ -n $version ]] && at_least "$version" "$rust_wanted" || return 1
     sysroot=$(rustc --print sysroot)
     [[ -e $sysroot/lib/rustlib/src/rust/library/core/src/lib.rs ]] || return 1
     if [[ -x $sysroot/bin/rustc && $sysroot != /usr ]]; then
-        # rustup's: its proxies are there even for what is not.
+        # rustup's: it has proxies in PATH even for programs that are not installed.
         [[ -x $sysroot/bin/cargo && -x $sysroot/bin/rustfmt && -x $sysroot/bin/cargo-clippy ]]
     else
         # One at a time: command -v succeeds if it finds any of them.
@@ -95,15 +88,13 @@ toolchain() {
         step_may_fail toolchain "Installing Rust $channel" rustup toolchain install "$channel" \
             --profile minimal --no-self-update $(printf -- '--component %s ' $(pinned components))
         if ((status != 0)) || ! complete; then
-            tail -n 8 -- "$LOG/toolchain.log" | sed 's/^/    /' >&2
-            disk_full_sentence "$LOG/toolchain.log"
-            die "Rust $channel could not be installed (the whole log: $LOG/toolchain.log): once its server can" \
-                "be reached, run: rustup toolchain install $channel --component" \
-                "$(pinned components | tr ' ' ',')"
+            show_log toolchain 8
+            die "Rust $channel could not be installed: once its server can be reached, run: rustup toolchain" \
+                "install $channel --component $(pinned components | tr ' ' ',')"
         fi
         return 0
     fi
-    # No rustup: the distribution's Rust (Debian 12 has a newer one, for web browsers), or its rustup.
+    # Without rustup: the distribution's Rust (Debian 12 has a newer one for web browsers), or its rustup.
     if from_distribution "$rust_wanted" rustc cargo rust-src rustfmt rust-clippy ||
         from_distribution "$rust_wanted" rustc-web cargo-web rust-web-src rustfmt-web rust-web-clippy; then
         complete && return 0
@@ -126,21 +117,20 @@ bindgen() {
             return 0
         fi
     done
-    # Without optimisation, for that is the fastest in total: optimised, it costs two minutes more of
-    # processor time to build, and saves half a minute in the one kernel build that it is for.
     build_tool bindgen bindgen-cli "$bindgen_pinned" "with which Linux makes its Rust bindings"
     printf '%s\n' "$home/bin/bindgen"
 }
 
 cargo_fuzz() {
     local home=$CACHE/tools/cargo-fuzz-$cargo_fuzz_pinned
-    # Only starts compilers and programs: how fast it is itself does not matter.
     [[ -x $home/bin/cargo-fuzz ]] ||
         build_tool cargo-fuzz cargo-fuzz "$cargo_fuzz_pinned" "with which the device is fuzzed"
     printf '%s\n' "$home/bin/cargo-fuzz"
 }
 
-build_tool() { # build_tool NAME CRATE VERSION WHAT: into the cache, without optimisation
+# Without optimisation: an optimised bindgen takes two minutes more to build, and saves half a minute in the kernel's
+# build. cargo-fuzz only starts other programs.
+build_tool() { # build_tool NAME CRATE VERSION PURPOSE: into the cache
     local home=$CACHE/tools/$1-$3
     need_space "$CACHE" 600 "building $1"
     lock_cache tools

@@ -2,7 +2,7 @@
 
 /*
  * Devices for tests alone, linked into a QEMU of their own by
- * scripts/test-qemu.sh:
+ * scripts/build-extra.sh:
  *
  * my-rng-classic: the device of two registers, as others have written it. At
  *   every other offset it gives what elsewhere= says: ones, zeros, next (the

@@ -64,25 +64,25 @@ pub fn build_folder() -> PathBuf {
 /// The QEMU that `make` has built, with the devices of `qemu/test-devices.c` in it. Linked when a test first asks.
 pub fn test_qemu() -> &'static Path {
     static QEMU: OnceLock<PathBuf> = OnceLock::new();
-    QEMU.get_or_init(|| linked_qemu(&[]))
+    QEMU.get_or_init(|| linked_qemu("tests"))
 }
 
 /// The same, with the devices in Rust under AddressSanitizer.
 pub fn asan_qemu() -> &'static Path {
     static QEMU: OnceLock<PathBuf> = OnceLock::new();
-    QEMU.get_or_init(|| linked_qemu(&["asan"]))
+    QEMU.get_or_init(|| linked_qemu("asan"))
 }
 
-fn linked_qemu(arguments: &[&str]) -> PathBuf {
+fn linked_qemu(devices: &str) -> PathBuf {
     // FOLDER/qemu/prefix/bin/NAME; it may be another folder than that of the kernel.
     let qemu = built("qemu");
     let folder = qemu.ancestors().nth(4).expect("a build folder");
-    let made = Command::new(root().join("scripts/test-qemu.sh"))
-        .args(arguments)
+    let made = Command::new(root().join("scripts/build-extra.sh"))
+        .arg(devices)
         .env("MY_RNG_BUILD", folder)
         .stdin(Stdio::null())
         .output()
-        .expect("scripts/test-qemu.sh can be run");
+        .expect("scripts/build-extra.sh can be run");
     let errors = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "{errors}");
     let path = String::from_utf8(made.stdout).expect("a path");

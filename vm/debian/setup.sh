@@ -1,25 +1,25 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Run in the new Debian by scripts/debian-vm.sh, once its packages are installed: what takes its own programs.
-# Its files are those of root/ beside this one; they are put in later.
+# scripts/debian-vm.sh runs this in the new Debian, after installing its packages: the setup that needs Debian's own
+# programs. The files in root/ beside this one are copied later.
 
-# The group my_rng, as a package would have it made.
+# The group my_rng, as a package would make it.
 systemd-sysusers my_rng.conf
 
-# The user is not in that group: whoever sits at the screen may use the device, by udev's rule.
+# The user is not in that group: udev's rule lets the user at the screen open the device.
 useradd --create-home --shell /bin/bash --groups sudo user
 printf '%s\n' root:my_rng user:my_rng | chpasswd
 
-# Without a device that the kernel may draw on, it has nothing to do, and fails.
+# Fails without a device that the kernel itself may use.
 systemctl disable rngd.service
-# What a login takes its language from.
+# The language of logins.
 echo LANG=C.UTF-8 >/etc/default/locale
-# There is no network, and the disk is thrown away.
+# There is no network, and changes to the disk are discarded.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer man-db.timer fstrim.timer \
     e2scrub_all.timer e2scrub_reap.service
 
-# Not the first boot: what systemd would do at one is done here.
+# Do here what systemd does at the first boot.
 systemd-machine-id-setup
 touch /etc/.updated /var/.updated
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Takes the pictures of `docs/pictures/` into the folder that is named. `scripts/screenshots.sh` runs this.
+//! Takes the pictures of `docs/pictures/` into the folder that is named. `make screenshots` runs this.
 
 use std::path::Path;
 use std::process::ExitCode;

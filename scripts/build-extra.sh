@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/build-extra.sh WHAT: the QEMU that was built, linked again with other devices; prints its path. WHAT is
+#   tests   with the devices of tests/qemu/test-devices.c, in build/test-qemu; the tests call this by themselves
+#   asan    the same, in build/asan-qemu; the devices in Rust and the kit are compiled with AddressSanitizer. QEMU's
+#           C is not, but its malloc is the sanitizer's: every access of the Rust code to QEMU's memory is checked.
+#   twins   with the device's twin in C, for make bench, in build/bench; also, in build/bench/module, the driver's
+#           twin in C, and virtio-rng, which the guest's kernel does not have
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+use_rust
+unset ARCH CROSS_COMPILE LLVM KBUILD_OUTPUT KBUILD_EXTMOD O M MO
+
+command_of() { # command_of OUTPUT: the command of QEMU's build that makes the file whose path ends so
+    # -x expands response files, which do not exist any more.
+    ninja -t compdb -x | python3 -c '
+import json, sys
+for entry in json.load(sys.stdin):
+    if entry["output"].endswith(sys.argv[1]):
+        print(entry["command"])' "$1"
+}
+
+# Uses the commands of QEMU's build, for other outputs: nothing in QEMU's folders changes. If LIBRARY is not empty,
+# it replaces that of the devices.
+relink_qemu() { # relink_qemu FOLDER SOURCE LIBRARY [LINK_FLAG...]: FOLDER/bin/qemu-system-x86_64
+    local folder=$1 source=$2 library=$3 compile link object own=hw/misc/qemu-pci/libqemu_pci_devices.a
+    shift 3
+    object=$folder/${source##*/}.o
+    mkdir -p -- "$folder/bin"
+    # QEMU looks for its firmware relative to itself.
+    ln -sfn -- "$QEMU_PREFIX/share" "$folder/share"
+    cd -- "$QEMU_TREE/build"
+    compile=$(command_of /hw_misc_my-rng.c.o)
+    link=$(command_of qemu-system-x86_64)
+    if [[ $compile != *" -MD "*" -c ../hw/misc/my-rng.c" || $link != *" $own "* ||
+        $link != *" -o qemu-system-x86_64 "* ]]; then
+        echo "ninja does not give the commands of hw/misc/my-rng.c and qemu-system-x86_64 as build-extra.sh knows them"
+        return 1
+    fi
+    # The commands are quoted for a shell. They may be too long for an argument, so they are its input.
+    sh -s "$object" "$source" "$ROOT/guest-app/include" \
+        <<<"${compile%%" -MD "*} -iquote \"\$3\" -o \"\$1\" -c \"\$2\""
+    if [[ -n $library ]]; then link=${link/" $own "/" \"\$library\" "}; fi
+    # The linker keeps an object, but not a member of an archive that nobody refers to.
+    library=$library sh -s "$folder/.qemu" "$object" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
+    mv -f -- "$folder/.qemu" "$folder/bin/qemu-system-x86_64"
+}
+
+compile_devices() { # compile_devices FOLDER HOST: the static library, in FOLDER/HOST/release
+    use_libclang
+    # RUSTC_BOOTSTRAP lets the stable compiler take these unstable options; a nightly one would be another compiler.
+    # The sanitizer's library is gcc's, because gcc links QEMU. CFLAGS are for the kit's few C functions.
+    export QEMU_BUILD_DIR=$QEMU_TREE/build RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' \
+        CFLAGS=-fsanitize=address
+    cargo build --release --locked --jobs "$JOBS" --target "$2" --target-dir "$1" --manifest-path "$ROOT/Cargo.toml" \
+        -p my-rng-dev --lib --features qemu
+}
+
+build_modules() { # build_modules FOLDER
+    mkdir -p -- "$1"
+    cp -- "$ROOT"/bench/twin/{Kbuild,my_rng_twin.c} "$LINUX_TREE/drivers/char/hw_random/virtio-rng.c" "$1/"
+    make -C "$LINUX_OUT" M="$1" -j"$JOBS" modules
+}
+
+# make test and make bench hold the lock already. Tests that are started by hand do not.
+lock_build
+name='' library='' flags=() source=$ROOT/tests/qemu/test-devices.c
+case ${1:-} in
+    tests) name=test-qemu flags=('-Wl,--wrap=qemu_guest_getrandom') ;;
+    asan)
+        name=asan-qemu
+        host=$(rustc -vV | sed -n 's/^host: //p')
+        step asan-devices "Compiling the devices with AddressSanitizer" compile_devices "$BUILD/asan-qemu/cargo" "$host"
+        library=$BUILD/asan-qemu/cargo/$host/release/libmy_rng_dev.a
+        # Before all libraries, so that it replaces malloc.
+        flags=('-Wl,--wrap=qemu_guest_getrandom' -fsanitize=address)
+        ;;
+    twins)
+        name=bench source=$ROOT/bench/twin/my-rng-twin.c
+        inputs="$(digest "$STAMPS/linux" "$ROOT/bench/twin") $BUILD"
+        if ! is_made bench-modules "$inputs" || [[ ! -e $BUILD/bench/module/my_rng_twin.ko ]]; then
+            unmade bench-modules
+            step bench-modules "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module"
+            made bench-modules "$inputs"
+        fi
+        ;;
+    *) die "usage: scripts/build-extra.sh tests|asan|twins" ;;
+esac
+folder=$BUILD/$name
+inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "$source" "$ROOT/scripts/build-extra.sh" ${library:+"$library"}) $folder"
+if ! is_made "$name" "$inputs" || [[ ! -x $folder/bin/qemu-system-x86_64 ]]; then
+    need_space "$BUILD" 200 "linking QEMU again"
+    unmade "$name"
+    step "$name" "Linking QEMU with the devices for ${1/twins/measurements}" \
+        relink_qemu "$folder" "$source" "$library" ${flags[@]+"${flags[@]}"}
+    made "$name" "$inputs"
+fi
+printf '%s\n' "$folder/bin/qemu-system-x86_64"
