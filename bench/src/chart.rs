@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Bars with their quartiles, as SVG; on white, so that they can be read whatever the page's colors are.
+//! Charts: bars with their quartiles, as SVG. They have a white background, for pages of any color.
 
 use std::path::Path;
 
@@ -8,27 +8,21 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::Error;
-use crate::report::digits;
+use crate::figures::digits;
+use crate::results::Results;
 use crate::stats::Summary;
+use crate::{Error, names};
 
-/// What a bar shows.
-#[derive(Clone, Debug)]
-pub struct Bar {
-    /// What it is.
-    pub label: String,
-    /// How long it is, and its quartiles.
-    pub value: Summary,
-    /// Whether it is of this project; the others are what it is compared with.
-    pub ours: bool,
+struct Bar {
+    label: String,
+    value: Summary,
+    /// Whether it is a part of this project.
+    ours: bool,
 }
 
-/// How the bars' lengths stand for values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    /// In proportion.
+#[derive(Clone, Copy)]
+enum Scale {
     Linear,
-    /// Ten times as much is one step more.
     Log,
 }
 
@@ -45,11 +39,57 @@ const OTHERS: RGBColor = RGBColor(0x7a, 0x86, 0x94);
 const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 const FAINT: RGBColor = RGBColor(0x66, 0x66, 0x66);
 
-/// Writes a chart of horizontal bars.
-pub fn draw(path: &Path, title: &str, note: &str, bars: &[Bar], scale: Scale) -> Result<(), Error> {
+/// Draws all charts into a directory.
+pub fn draw_all(results: &Results, folder: &Path) -> Result<(), Error> {
+    let bars = |names: &[(String, String)]| -> Vec<Bar> {
+        names
+            .iter()
+            .filter_map(|(name, label)| {
+                Some(Bar {
+                    label: label.clone(),
+                    value: results.summary(name)?,
+                    ours: label.contains("my_rng") || label.contains("the driver"),
+                })
+            })
+            .collect()
+    };
+    let latencies = names::LATENCIES.map(|(name, what)| (name.to_owned(), what.to_owned()));
+    draw(
+        &folder.join("bench-latency.svg"),
+        "Latency in the guest, in ns",
+        "Lower is better. Median of one access or one call; the line spans the quartiles.",
+        &bars(&latencies),
+        Scale::Linear,
+    )?;
+    draw(
+        &folder.join("bench-throughput.svg"),
+        "Throughput in the guest, in MB/s, on a logarithmic scale",
+        "Higher is better. Median; the line spans the quartiles.",
+        &bars(&names::throughputs()),
+        Scale::Log,
+    )?;
+    let readers: Vec<_> = names::readers()
+        .into_iter()
+        .map(|(name, what)| (format!("{name}.total"), what))
+        .collect();
+    let mut bars = bars(&readers);
+    for bar in &mut bars {
+        bar.ours = true;
+    }
+    draw(
+        &folder.join("bench-readers.svg"),
+        "Readers at once, all together, in MB/s",
+        "Higher is better. Median; the line spans the quartiles. The guest has 4 processors.",
+        &bars,
+        Scale::Linear,
+    )
+}
+
+/// Draws a chart of horizontal bars.
+fn draw(path: &Path, title: &str, note: &str, bars: &[Bar], scale: Scale) -> Result<(), Error> {
     let most = bars.iter().map(|bar| bar.value.high).fold(0.0, f64::max);
     let least = bars.iter().map(|bar| bar.value.low).fold(most, f64::min);
-    // The shortest bar of a logarithmic chart is to be seen, too.
+    // On a logarithmic scale the shortest bar must be visible too.
     let bottom = least / 3.0;
     let place = |value: f64| -> i32 {
         let part = match scale {

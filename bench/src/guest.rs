@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The one virtual machine, and what its guest says.
+//! The virtual machine, and what its guest prints.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use my_rng_vm::capture::Captured;
 use my_rng_vm::job::Work;
-use my_rng_vm::{Console, GuestFile, Vm};
+use my_rng_vm::{Console, GuestFile, Running, Vm};
 
-use crate::results::{Results, Said};
+use crate::names::generators;
+use crate::results::{Next, Results};
 use crate::{Error, native};
 
 /// The guest's half.
-const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bench"));
+const PROGRAM: &str = concat!(env!("OUT_DIR"), "/bench");
 
-/// As many readers at once as a figure is of.
+/// The number of the port on which the host answers.
+const PORT: u32 = 9;
+
+/// The most readers at once.
 const MANY: usize = 30;
 
-/// What the machine is made of.
+/// What a measurement needs.
 #[derive(Debug)]
 pub struct Setup<'a> {
-    /// The QEMU that has the twin.
+    /// The QEMU that has the device's twin.
     pub qemu: &'a Path,
-    /// Where the modules of the guest are.
+    /// The directory with the guest's modules.
     pub modules: &'a Path,
-    /// The generators that the device has.
-    pub generators: &'a [&'a str],
     /// How often everything is measured.
     pub rounds: u32,
 }
@@ -41,10 +42,7 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
     let folder = tempfile::Builder::new()
         .prefix("my-rng-bench-")
         .tempdir()
-        .map_err(|error| format!("there can be no temporary folder: {error}"))?;
-    let program = folder.path().join("bench");
-    fs::write(&program, PROGRAM)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        .map_err(|error| format!("cannot create a temporary directory: {error}"))?;
     let go = folder.path().join("go");
 
     let mut vm = Vm::from_build()?;
@@ -52,180 +50,108 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
     vm.smp = 4;
     vm.mem = "512M".into();
     vm.timeout = Some(Duration::from_secs(120 + 30 * u64::from(setup.rounds)));
-    let file = |host: PathBuf, guest: &str| GuestFile {
-        host,
-        guest: guest.into(),
-    };
-    vm.files = vec![
-        file(program, "/bench/bench"),
-        file(
-            setup.modules.join("my_rng_twin.ko"),
-            "/bench/my_rng_twin.ko",
-        ),
-        file(setup.modules.join("virtio-rng.ko"), "/bench/virtio-rng.ko"),
-    ];
-    let (devices, names) = devices(setup.generators);
+    vm.files = ["my_rng_twin.ko", "virtio-rng.ko"]
+        .map(|name| file(setup.modules.join(name), name))
+        .into();
+    vm.files.push(file(PROGRAM.into(), "bench"));
+    let (devices, names) = devices();
     vm.devices = devices;
-    let mut socket = std::ffi::OsString::from("socket,id=go,server=on,wait=off,path=");
+    let mut socket = OsString::from("socket,id=go,server=on,wait=off,path=");
     socket.push(&go);
     vm.qemu_args = vec![
         "-chardev".into(),
         socket,
         "-device".into(),
-        "virtserialport,bus=my-rng-vm.0,chardev=go,name=my-rng-bench".into(),
+        format!("virtserialport,bus=my-rng-vm.0,chardev=go,nr={PORT},name=my-rng-bench").into(),
     ];
     vm.interrupt.on_signals()?;
 
-    let (sender, lines) = channel();
-    let interrupt = vm.interrupt.clone();
-    let rounds = setup.rounds;
-    let listener = thread::spawn(move || {
-        let heard = listen(&lines, &go, rounds, results);
-        if heard.is_err() {
-            // The guest would wait for ever.
-            interrupt.raise(rustix::process::Signal::TERM.as_raw());
-        }
-        heard
-    });
+    let (stdout, lines) = UnixStream::pair()?;
     let errors = Captured::default();
-    let mut argv = vec!["/bench/bench".to_owned(), setup.rounds.to_string()];
+    let mut argv = ["/bench/bench".to_owned(), setup.rounds.to_string()].to_vec();
+    argv.push(format!("/dev/vport0p{PORT}"));
     argv.extend(names);
+    let rounds = setup.rounds;
+    let listener = thread::spawn(move || listen(lines, &go, rounds, results));
     let ended = vm
         .start(
             Work::Run(argv.into_iter().map(Into::into).collect()),
             Console::Streams {
-                stdout: Box::new(Lines {
-                    sender,
-                    pending: Vec::new(),
-                }),
+                stdout: Box::new(stdout),
                 stderr: Box::new(errors.clone()),
             },
         )
-        .and_then(my_rng_vm::Running::wait);
-    let heard = listener.join().map_err(|_| "the listener panicked")?;
-    // What the listener says comes first: it may be why the machine was ended.
-    let results = heard?;
-    let ended = ended?;
-    if ended.code() != 0 {
-        return Err(format!(
-            "the guest's program ended with {}: {}",
-            ended.code(),
+        .and_then(Running::wait);
+    // If both failed, the listener's error is the cause: without it, the guest's program ends.
+    let results = listener.join().map_err(|_| "the listener panicked")??;
+    match ended?.code() {
+        0 => Ok(results),
+        code => Err(format!(
+            "the guest's program ended with {code}: {}",
             errors.text().trim()
         )
-        .into());
+        .into()),
     }
-    Ok(results)
 }
 
-/// The devices, and what the guest is told of where they are.
-fn devices(generators: &[&str]) -> (Vec<String>, Vec<String>) {
+fn file(host: PathBuf, name: &str) -> GuestFile {
+    GuestFile {
+        host,
+        guest: Path::new("/bench").join(name),
+    }
+}
+
+/// The devices, and their addresses as the guest's program takes them.
+fn devices() -> (Vec<String>, Vec<String>) {
     let mut devices = Vec::new();
     let mut names = Vec::new();
-    let mut slot = 4;
-    let mut put = |device: String, name: &str| {
+    let mut put = |device: &str, name: &str| {
+        let slot = 4 + devices.len();
         devices.push(format!("{device},addr={slot:x}"));
         names.push(format!("{name}=0000:00:{slot:02x}.0"));
-        slot += 1;
     };
-    put("my_rng".to_owned(), "rust");
-    put("my_rng".to_owned(), "c");
-    put("my-rng-twin".to_owned(), "twin");
-    put("edu".to_owned(), "edu");
-    for generator in generators {
-        put(format!("my_rng,generator={generator}"), generator);
+    put("my_rng", "rust");
+    put("my_rng", "c");
+    put("my-rng-twin", "twin");
+    put("edu", "edu");
+    for generator in generators() {
+        put(&format!("my_rng,generator={generator}"), generator);
     }
-    put("virtio-rng-pci".to_owned(), "virtio");
-    put(
-        "pci-bridge,id=many,chassis_nr=1,shpc=off".to_owned(),
-        "many",
-    );
-    // The fastest that there is, so that what they share is what limits them.
-    let fastest = ["xoshiro256pp", "chacha8", "chacha20"]
-        .into_iter()
-        .find(|name| generators.contains(name))
-        .unwrap_or("libc");
+    put("virtio-rng-pci", "virtio");
+    put("pci-bridge,id=many,chassis_nr=1,shpc=off", "many");
+    // With the fastest generator, so that what these devices share limits them.
     devices.extend(
-        (1..=MANY).map(|slot| format!("my_rng,generator={fastest},bus=many,addr={slot:x}")),
+        (1..=MANY).map(|slot| format!("my_rng,generator=xoshiro256pp,bus=many,addr={slot:x}")),
     );
     (devices, names)
 }
 
-/// Takes note of what the guest says; where it waits, measures here.
+/// Adds what the guest prints. Measures here when it waits.
 fn listen(
-    lines: &Receiver<String>,
+    lines: UnixStream,
     go: &Path,
     rounds: u32,
     mut results: Results,
 ) -> Result<Results, Error> {
     let mut port = None;
     let mut round = 0;
-    for line in lines {
-        // Now QEMU listens. Without a connection the guest would be told that nothing will come.
+    for line in BufReader::new(lines).lines() {
+        // The guest is up, so QEMU listens. The guest must not find the port without a connection.
         let port = match &mut port {
             Some(port) => port,
-            None => port
-                .insert(UnixStream::connect(go).map_err(|error| {
-                    format!("{} cannot be connected to: {error}", go.display())
-                })?),
+            None => port.insert(
+                UnixStream::connect(go)
+                    .map_err(|error| format!("cannot connect to {}: {error}", go.display()))?,
+            ),
         };
-        if results.guest_says(&line)? == Said::Idle {
+        if results.guest_says(&line?)? == Next::Measure {
             native::sample(&mut results);
             round += 1;
-            // For whoever watches.
             let _ = writeln!(io::stderr(), "round {round} of {rounds}");
             port.write_all(b"g")?;
         }
     }
     Ok(results)
-}
-
-/// Sends on what is written, line by line.
-struct Lines {
-    sender: Sender<String>,
-    pending: Vec<u8>,
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for byte in bytes {
-            if *byte == b'\n' {
-                let line = String::from_utf8_lossy(&self.pending).into_owned();
-                self.pending.clear();
-                // A listener that is gone has said why.
-                let _ = self.sender.send(line);
-            } else {
-                self.pending.push(*byte);
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Keeps what is written.
-#[derive(Clone, Default)]
-struct Captured(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(|error| error.into_inner());
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = self.0.lock().unwrap_or_else(|error| error.into_inner());
-        kept.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -234,7 +160,7 @@ mod tests {
 
     #[test]
     fn devices_are_where_the_guest_is_told() {
-        let (devices, names) = devices(&["libc", "chacha8"]);
+        let (devices, names) = devices();
         assert_eq!(devices[1], "my_rng,addr=5");
         assert_eq!(names[1], "c=0000:00:05.0");
         assert_eq!(devices[5], "my_rng,generator=chacha8,addr=9");
@@ -242,20 +168,7 @@ mod tests {
         assert_eq!(devices.len(), names.len() + MANY);
         assert_eq!(
             devices.last().unwrap(),
-            "my_rng,generator=chacha8,bus=many,addr=1e"
+            "my_rng,generator=xoshiro256pp,bus=many,addr=1e"
         );
-    }
-
-    #[test]
-    fn lines_are_passed_on_whole() {
-        let (sender, lines) = channel();
-        let mut writer = Lines {
-            sender,
-            pending: Vec::new(),
-        };
-        writer.write_all(b"a\nb").unwrap();
-        writer.write_all(b"c\n").unwrap();
-        drop(writer);
-        assert_eq!(lines.iter().collect::<Vec<_>>(), ["a", "bc"]);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the figures were measured on.
+//! The description of the host.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,64 +8,64 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-/// The host's part of the description.
+/// Describes the host, QEMU and this checkout.
 pub fn describe(qemu: &Path) -> BTreeMap<String, String> {
-    let unknown = || "unknown".to_owned();
     let cores = thread::available_parallelism().map_or(0, usize::from);
-    let processor = fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| value(&text, "model name"))
-        .unwrap_or_else(unknown);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path| fs::read_to_string(path).ok();
     let entries = [
-        ("processor", Some(format!("{processor}, {cores} cores"))),
+        (
+            "processor",
+            read("/proc/cpuinfo")
+                .and_then(|text| Some(format!("{}, {cores} cores", processor(&text)?))),
+        ),
         (
             "host",
-            kernel.map(|release| format!("Linux {}", version(&release))),
+            read("/proc/sys/kernel/osrelease")
+                .map(|release| format!("Linux {}", version(&release))),
         ),
         (
             "QEMU",
-            said(Command::new(qemu).arg("--version"))
-                .map(|line| line.trim_start_matches("QEMU emulator version ").to_owned()),
+            first_line(Command::new(qemu).arg("--version"))
+                .map(|line| line.replace("QEMU emulator version ", "")),
         ),
         ("rustc", Some(env!("BENCH_RUSTC").to_owned())),
         (
             "commit",
-            said(Command::new("git").current_dir(source).args([
-                "describe",
-                "--always",
-                "--dirty=, with changes",
-            ])),
+            first_line(
+                Command::new("git")
+                    .current_dir(env!("CARGO_MANIFEST_DIR"))
+                    .args(["describe", "--always", "--dirty=, with changes"]),
+            ),
         ),
     ];
     entries
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.unwrap_or_else(unknown)))
-        .collect()
+        .map(|(key, value)| {
+            (
+                key.to_owned(),
+                value.unwrap_or_else(|| "unknown".to_owned()),
+            )
+        })
+        .into()
 }
 
-/// The first line of what a command prints.
-fn said(command: &mut Command) -> Option<String> {
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
+/// The first line that a command prints.
+fn first_line(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().next().map(str::to_owned)
 }
 
-/// A kernel's version, without what its builder has added.
+/// The version of a kernel, without the suffix of who built it.
 fn version(release: &str) -> &str {
     release.trim().split('-').next().unwrap_or_default()
 }
 
-/// The value of a line `key : value`.
-fn value(text: &str, key: &str) -> Option<String> {
+/// The name of the processor in /proc/cpuinfo.
+fn processor(text: &str) -> Option<&str> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.trim() == key)
-        .map(|(_, value)| value.trim().to_owned())
+        .find(|(key, _)| key.trim() == "model name")
+        .map(|(_, name)| name.trim())
 }
 
 #[cfg(test)]
@@ -78,10 +78,7 @@ mod tests {
     #[test]
     fn the_processor_is_found() {
         let text = "processor\t: 0\nmodel name\t: A CPU @ 2 GHz\n";
-        assert_eq!(
-            super::value(text, "model name").as_deref(),
-            Some("A CPU @ 2 GHz")
-        );
-        assert_eq!(super::value(text, "flags"), None);
+        assert_eq!(super::processor(text), Some("A CPU @ 2 GHz"));
+        assert_eq!(super::processor("flags\t: fpu\n"), None);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! How fast the generators are on the host: what a device could give at best.
+//! The speed of the generators on the host: the most that a device can give.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::results::Results;
 
-/// How much is filled again and again: as much as a file of the driver's has.
+/// As large as the buffer of one of the driver's files.
 const BUFFER: usize = 256 * 1024;
 const SAMPLE: Duration = Duration::from_millis(50);
 
@@ -31,7 +31,7 @@ pub fn sample(results: &mut Results) {
     );
 }
 
-/// In MB/s.
+/// The speed in MB/s.
 fn speed(generator: &mut impl Rng, sample: Duration) -> f64 {
     let mut buffer = vec![0; BUFFER];
     generator.fill_bytes(&mut buffer);

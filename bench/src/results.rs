@@ -1,45 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! All that was measured: series of samples by name, and what could not be measured, and why.
+//! The results: series of samples by name, and why a series was not measured.
 //!
 //! | name | unit | |
 //! | --- | --- | --- |
 //! | `mmio.WHAT`, `ioctl.WHAT.LANGUAGE` | ns | one access, one call |
 //! | `read.SOURCE.SIZE`, `fill.GENERATOR.SIZE` | MB/s | reads, and fills of the mapped buffer, of so many bytes |
 //! | `native.GENERATOR` | MB/s | the generator on the host |
-//! | `readers.HOW.WHERE.COUNT.total` | MB/s | so many readers, all together |
-//! | `readers.HOW.WHERE.COUNT.first` | MB/s | the first of them |
-//! | `readers.HOW.WHERE.COUNT.least` | | the least reader's part, 1 being an equal one |
-//! | `realize.DEVICE.COUNT` | µs | until so many devices are there |
+//! | `readers.HOW.KIND.COUNT.total` | MB/s | so many readers, all together |
+//! | `readers.HOW.KIND.COUNT.first` | MB/s | the first of them |
+//! | `readers.HOW.KIND.COUNT.least` | | the share of the slowest reader; 1: a fair share |
+//! | `realize.DEVICE.COUNT` | µs | making so many devices |
 //! | `time.WHAT` | s | |
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::stats::{Summary, ratios};
 
-/// Everything that a run gave.
+/// All results of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
     /// The samples.
     pub series: BTreeMap<String, Vec<f64>>,
-    /// What was not measured, by the start of its name, and why.
+    /// Why a series was not measured.
     pub absent: BTreeMap<String, String>,
-    /// What there is to say of a series beside its samples.
+    /// Notes on a series.
     pub notes: BTreeMap<String, String>,
-    /// The machine's description.
+    /// The description of the machine.
     pub machine: BTreeMap<String, String>,
 }
 
-/// What the guest says in a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// Something that has been taken note of.
-    Noted,
-    /// It waits, so that the host can measure itself.
+/// A line that the guest prints.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line {
+    Sample {
+        name: String,
+        count: u64,
+        bytes: u64,
+        ns: u64,
+    },
+    /// The bytes and the time of each reader.
+    Readers {
+        name: String,
+        each: Vec<(u64, u64)>,
+    },
+    Guest {
+        kernel: String,
+        clock: String,
+        accelerator: String,
+    },
     Idle,
+}
+
+/// What the host has to do after a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read the next line.
+    Listen,
+    /// Measure, and then answer: the guest waits.
+    Measure,
 }
 
 impl Results {
@@ -48,82 +72,74 @@ impl Results {
         self.series.entry(name.to_owned()).or_default().push(sample);
     }
 
-    /// Takes note of a line of the guest's.
-    pub fn guest_says(&mut self, line: &str) -> Result<Said, Error> {
-        self.note(line)
-            .ok_or_else(|| format!("the guest said what nobody understands: {line}").into())
-    }
-
-    fn note(&mut self, line: &str) -> Option<Said> {
-        let line: Value = serde_json::from_str(line).ok()?;
-        if let Some(name) = line.get("sample") {
-            let [count, bytes, ns] = ["count", "bytes", "ns"].map(|key| number(line.get(key)));
-            let (count, bytes, ns) = (count?, bytes?, ns?);
-            // Bytes in a nanosecond are GB/s.
-            let sample = if bytes == 0.0 {
-                ns / count
-            } else {
-                bytes * count / ns * 1000.0
-            };
-            self.add(name.as_str()?, sample);
-        } else if let Some(name) = line.get("readers") {
-            let name = name.as_str()?;
-            let (bytes, ns) = (numbers(line.get("bytes"))?, numbers(line.get("ns"))?);
-            let rates: Vec<_> = ratios(&bytes, &ns)?
-                .iter()
-                .map(|rate| rate * 1000.0)
-                .collect();
-            let total: f64 = rates.iter().sum();
-            let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
-            self.add(&format!("{name}.total"), total);
-            self.add(&format!("{name}.first"), *rates.first()?);
-            self.add(
-                &format!("{name}.least"),
-                least / (total / rates.len() as f64),
-            );
-        } else if let Some(name) = line.get("absent") {
-            let why = line.get("why")?.as_str()?;
-            self.absent
-                .insert(name.as_str()?.to_owned(), why.to_owned());
-        } else if let Some(guest) = line.get("guest") {
-            let text = |key| Some(guest.get(key)?.as_str()?.to_owned());
-            self.machine
-                .insert("guest".to_owned(), format!("Linux {}", text("kernel")?));
-            self.machine
-                .insert("accelerator".to_owned(), text("accelerator")?);
-            self.machine
-                .insert("guest clock".to_owned(), text("clock")?);
-        } else if line.get("idle").is_some() {
-            return Some(Said::Idle);
-        } else {
-            line.get("done")?;
+    /// Adds what a line of the guest says.
+    pub fn guest_says(&mut self, line: &str) -> Result<Next, Error> {
+        let unknown = || format!("the guest printed a line of unknown format: {line}");
+        match serde_json::from_str(line).map_err(|_| unknown())? {
+            Line::Sample {
+                name,
+                count,
+                bytes,
+                ns,
+            } => {
+                let sample = match bytes {
+                    0 => ns as f64 / count as f64,
+                    _ => megabytes_per_second(bytes * count, ns),
+                };
+                self.add(&name, sample);
+            }
+            Line::Readers { name, each } => {
+                let rates: Vec<_> = each
+                    .iter()
+                    .map(|(bytes, ns)| megabytes_per_second(*bytes, *ns))
+                    .collect();
+                let total: f64 = rates.iter().sum();
+                let fair = total / rates.len() as f64;
+                let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+                self.add(&format!("{name}.total"), total);
+                self.add(
+                    &format!("{name}.first"),
+                    *rates.first().ok_or_else(unknown)?,
+                );
+                self.add(&format!("{name}.least"), least / fair);
+            }
+            Line::Guest {
+                kernel,
+                clock,
+                accelerator,
+            } => self.machine.extend(
+                [
+                    ("guest", format!("Linux {kernel}")),
+                    ("guest clock", clock),
+                    ("accelerator", accelerator),
+                ]
+                .map(|(key, value)| (key.to_owned(), value)),
+            ),
+            Line::Idle => return Ok(Next::Measure),
         }
-        Some(Said::Noted)
+        Ok(Next::Listen)
     }
 
-    /// Takes what the shell script has measured: lines of `NAME SECONDS [NOTE]`, or `NAME - WHY`.
+    /// Adds what the shell script has measured: lines of `NAME SECONDS [NOTE]`, or `NAME - WHY`.
     pub fn times(&mut self, text: &str) -> Result<(), Error> {
         for line in text.lines() {
-            self.time(line)
-                .ok_or_else(|| format!("no line of NAME SECONDS: {line}"))?;
+            let mut words = line.splitn(3, ' ');
+            let name = format!("time.{}", words.next().unwrap_or_default());
+            let seconds = words.next().unwrap_or_default();
+            let note = words.next().map(str::to_owned);
+            if seconds == "-" {
+                self.absent.insert(name, note.unwrap_or_default());
+                continue;
+            }
+            let seconds = seconds
+                .parse()
+                .map_err(|_| format!("not a line of NAME SECONDS: {line}"))?;
+            self.add(&name, seconds);
+            if let Some(note) = note {
+                self.notes.insert(name, note);
+            }
         }
         Ok(())
-    }
-
-    fn time(&mut self, line: &str) -> Option<()> {
-        let mut words = line.splitn(3, ' ');
-        let name = format!("time.{}", words.next()?);
-        let seconds = words.next()?;
-        let note = words.next().map(str::to_owned);
-        if seconds == "-" {
-            self.absent.insert(name, note?);
-            return Some(());
-        }
-        self.add(&name, seconds.parse().ok()?);
-        if let Some(note) = note {
-            self.notes.insert(name, note);
-        }
-        Some(())
     }
 
     /// The summary of a series, if it was measured.
@@ -136,29 +152,27 @@ impl Results {
         Summary::of(&ratios(self.series.get(of)?, self.series.get(to)?)?)
     }
 
-    /// Why a series is not there.
+    /// Why there is no such series.
     pub fn why_absent(&self, name: &str) -> &str {
-        self.absent
-            .iter()
-            .find(|(start, _)| name.starts_with(start.as_str()))
-            .map_or("not measured", |(_, why)| why)
+        self.absent.get(name).map_or("not measured", String::as_str)
     }
 
-    /// All of it, for programs.
+    /// All results, for programs.
     pub fn json(&self) -> Value {
-        let mut series = Map::new();
-        for (name, samples) in &self.series {
-            let summary = Summary::of(samples);
-            series.insert(
-                name.clone(),
-                json!({
+        let series: Map<_, _> = self
+            .series
+            .iter()
+            .map(|(name, samples)| {
+                let summary = Summary::of(samples);
+                let value = json!({
                     "unit": unit(name),
                     "median": summary.map(|summary| summary.median),
                     "quartiles": summary.map(|summary| [summary.low, summary.high]),
                     "samples": samples,
-                }),
-            );
-        }
+                });
+                (name.clone(), value)
+            })
+            .collect();
         json!({
             "machine": self.machine,
             "series": series,
@@ -166,6 +180,10 @@ impl Results {
             "absent": self.absent,
         })
     }
+}
+
+fn megabytes_per_second(bytes: u64, ns: u64) -> f64 {
+    bytes as f64 / ns as f64 * 1000.0
 }
 
 /// The unit of a series.
@@ -179,43 +197,31 @@ pub fn unit(name: &str) -> &'static str {
     }
 }
 
-fn number(value: Option<&Value>) -> Option<f64> {
-    value?.as_f64().filter(|number| *number >= 0.0)
-}
-
-fn numbers(value: Option<&Value>) -> Option<Vec<f64>> {
-    value?
-        .as_array()?
-        .iter()
-        .map(|value| number(Some(value)))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_guests_lines_are_understood() {
+    fn lines_of_the_guest_are_read() {
         let mut results = Results::default();
         for line in [
-            r#"{"sample":"mmio.rng","round":0,"count":200,"bytes":0,"ns":30000}"#,
-            r#"{"sample":"read.zero.64","round":0,"count":100,"bytes":64,"ns":3200}"#,
-            r#"{"readers":"readers.read.own.2","round":0,"bytes":[300,100],"ns":[100,100]}"#,
-            r#"{"absent":"fill.libc.","why":"not there"}"#,
-            r#"{"guest":{"kernel":"7.3.4","clock":"tsc","accelerator":"TCG","processors":4}}"#,
-            r#"{"done":1}"#,
+            r#"{"kind":"sample","name":"mmio.rng","count":200,"bytes":0,"ns":30000}"#,
+            r#"{"kind":"sample","name":"read.zero.64","count":100,"bytes":64,"ns":3200}"#,
+            r#"{"kind":"readers","name":"readers.read.own.2","each":[[300,100],[100,100]]}"#,
+            r#"{"kind":"guest","kernel":"7.3.4","clock":"tsc","accelerator":"TCG"}"#,
         ] {
-            assert_eq!(results.guest_says(line).unwrap(), Said::Noted, "{line}");
+            assert_eq!(results.guest_says(line).unwrap(), Next::Listen, "{line}");
         }
-        assert_eq!(results.guest_says(r#"{"idle":0}"#).unwrap(), Said::Idle);
+        assert_eq!(
+            results.guest_says(r#"{"kind":"idle"}"#).unwrap(),
+            Next::Measure
+        );
         let median = |name: &str| results.summary(name).unwrap().median;
         assert_eq!(median("mmio.rng"), 150.0);
         assert_eq!(median("read.zero.64"), 2000.0);
         assert_eq!(median("readers.read.own.2.total"), 4000.0);
         assert_eq!(median("readers.read.own.2.first"), 3000.0);
         assert_eq!(median("readers.read.own.2.least"), 0.5);
-        assert_eq!(results.why_absent("fill.libc.4096"), "not there");
         assert_eq!(results.why_absent("fill.host.4096"), "not measured");
         assert_eq!(results.machine["guest"], "Linux 7.3.4");
     }
@@ -226,9 +232,9 @@ mod tests {
             "",
             "Segmentation fault",
             "{}",
-            r#"{"sample":"mmio.rng","count":200,"bytes":0}"#,
-            r#"{"sample":"mmio.rng","count":200,"bytes":0,"ns":-1}"#,
-            r#"{"readers":"readers.read.own.2","bytes":[300],"ns":[100,100]}"#,
+            r#"{"kind":"sample","name":"mmio.rng","count":200,"bytes":0}"#,
+            r#"{"kind":"sample","name":"mmio.rng","count":200,"bytes":0,"ns":-1}"#,
+            r#"{"kind":"readers","name":"readers.read.own.2","each":[[300],[100,100]]}"#,
         ] {
             let error = Results::default().guest_says(line).unwrap_err();
             assert!(error.to_string().ends_with(line), "{error}");
@@ -236,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scripts_times_are_understood() {
+    fn times_of_the_script_are_read() {
         let mut results = Results::default();
         results
             .times("boot 1.5\nboot 2.5\nfresh 9 long ago\nedit - not measured (QUICK=1)\n")
@@ -248,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_has_it_all() {
+    fn the_json_has_all_samples() {
         let mut results = Results::default();
         results.add("mmio.rng", 100.0);
         let json = results.json();

@@ -2,7 +2,7 @@
 
 //! Medians and quartiles.
 
-/// What is told of a series of samples.
+/// The summary of a series of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     /// The first quartile.
@@ -16,7 +16,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of the samples, in any order; `None` if there are none, or one is no number.
+    /// Summarizes samples in any order; returns `None` if there are none, or one is infinite or NaN.
     pub fn of(samples: &[f64]) -> Option<Self> {
         if samples.iter().any(|sample| !sample.is_finite()) {
             return None;
@@ -30,9 +30,19 @@ impl Summary {
             count: sorted.len(),
         })
     }
+
+    /// The summary of the same samples, each multiplied by `factor`.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self {
+            low: self.low * factor,
+            median: self.median * factor,
+            high: self.high * factor,
+            count: self.count,
+        }
+    }
 }
 
-/// The quantile of sorted samples; what lies between two of them is interpolated.
+/// A quantile of sorted samples, interpolated between two of them.
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let place = part * sorted.len().checked_sub(1)? as f64;
     let (below, above) = (place.floor(), place.ceil());
@@ -41,8 +51,8 @@ fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     Some(low + (high - low) * (place - below))
 }
 
-/// The ratios of samples that were taken in the same round: what drifts from round to round is not in
-/// them. `None` if the one series has another number of rounds than the other.
+/// The ratios of samples of the same round, so that drift from round to round has no effect. Returns `None` if
+/// the series differ in length.
 pub fn ratios(of: &[f64], to: &[f64]) -> Option<Vec<f64>> {
     (of.len() == to.len()).then(|| of.iter().zip(to).map(|(of, to)| of / to).collect())
 }

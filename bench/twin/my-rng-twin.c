@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * my-rng-twin: the registers RNG and SEED of my_rng as a device in plain C has
- * them, by the calls of the C library. Only `make bench` builds it, to measure
- * the device in Rust against it.
+ * my-rng-twin: the registers RNG and SEED of my_rng in plain C, with the
+ * generator of the C library. Only `make bench` builds it, to compare the device
+ * in Rust with it.
  */
 
 #include "qemu/osdep.h"
@@ -12,7 +12,7 @@
 #define TYPE_MY_RNG_TWIN "my-rng-twin"
 OBJECT_DECLARE_SIMPLE_TYPE(MyRngTwin, MY_RNG_TWIN)
 
-/* An id that nothing else of QEMU's has. */
+/* Not used by any other device of QEMU. */
 #define MY_RNG_TWIN_DEVICE_ID 0xcaff
 
 enum { REG_RNG = 0x0, REG_SEED = 0x4, BAR_SIZE = 4096 };

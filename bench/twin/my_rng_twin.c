@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * The driver of guest-module/ in C, as far as its two ioctls go: what a careful
- * driver checks, this one checks too. Only `make bench` builds it. It is bound
- * by hand (driver_override) to a my_rng device beside the one that the driver
- * in Rust has, so that both drive the same hardware.
+ * The two ioctls of guest-module/ in C, with the same checks. Only `make bench`
+ * builds it. driver_override binds it to a second my_rng device, beside the one
+ * of the driver in Rust, so that both drive the same hardware.
  */
 
 #include <linux/atomic.h>
@@ -28,7 +27,7 @@
 struct twin {
 	struct kref refs;
 	void __iomem *bar;
-	/* Files may be open for longer than the device is there. */
+	/* Open files outlive the device. */
 	bool gone;
 	struct miscdevice misc;
 	u32 info;
@@ -50,7 +49,7 @@ static int twin_rand(struct twin *twin, u32 *number)
 		ret = -ENODEV;
 	} else {
 		*number = ioread32(twin->bar + REG_RNG);
-		/* What reads from nowhere give: is the device still there? */
+		/* An absent device reads as all zeros or all ones. */
 		if ((*number == 0 || *number == U32_MAX) &&
 		    ioread32(twin->bar + REG_INFO) != twin->info)
 			ret = -ENODEV;
@@ -70,7 +69,7 @@ static int twin_seed(struct twin *twin, u32 seed)
 		ret = -ENODEV;
 	} else {
 		iowrite32(seed, twin->bar + REG_SEED);
-		/* A write to a device that is gone is lost without a word. */
+		/* A write to an absent device is lost silently. */
 		if (ioread32(twin->bar + REG_INFO) != twin->info)
 			ret = -ENODEV;
 	}
@@ -164,12 +163,12 @@ static void twin_remove(struct pci_dev *pdev)
 
 	misc_deregister(&twin->misc);
 	WRITE_ONCE(twin->gone, true);
-	/* Whoever still uses the registers holds off their unmapping, which is next. */
+	/* The registers are unmapped next: wait for those that still use them. */
 	synchronize_rcu();
 	kref_put(&twin->refs, twin_release_last);
 }
 
-/* By driver_override only. */
+/* Only by driver_override. */
 static const struct pci_device_id twin_ids[] = { { } };
 
 static struct pci_driver twin_driver = {
@@ -180,5 +179,5 @@ static struct pci_driver twin_driver = {
 };
 module_pci_driver(twin_driver);
 
-MODULE_DESCRIPTION("The driver of my_rng in C, to measure the one in Rust against");
+MODULE_DESCRIPTION("The driver of my_rng in C, to compare the one in Rust with");
 MODULE_LICENSE("GPL");
