@@ -194,7 +194,7 @@ fn dry_run_prints_the_command_line_and_starts_nothing() {
 }
 
 /// gdb's side of its remote protocol.
-struct Gdb(UnixStream);
+struct Gdb(BufReader<UnixStream>);
 
 impl Gdb {
     /// The socket is in the command that `vm/run` prints for the user.
@@ -203,23 +203,23 @@ impl Gdb {
             .strip_prefix("gdb -ex 'target remote ")
             .and_then(|rest| rest.split('\'').next())
             .unwrap_or_else(|| panic!("no socket in {command}"));
-        Self(UnixStream::connect(socket).expect("QEMU listens for gdb"))
+        let stream = UnixStream::connect(socket).expect("QEMU listens for gdb");
+        Self(BufReader::new(stream))
     }
 
     /// Sends a packet, and returns the content of the answer.
     fn ask(&mut self, packet: &str) -> String {
         let sum = packet.bytes().fold(0_u8, u8::wrapping_add);
-        write!(self.0, "${packet}#{sum:02x}").expect("QEMU takes packets");
-        let mut answer = Vec::new();
-        while answer.len() < 3 || answer[answer.len() - 3] != b'#' {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte).expect("QEMU answers");
-            answer.extend(byte);
-        }
-        self.0.write_all(b"+").expect("QEMU takes packets");
+        let stream = self.0.get_mut();
+        write!(stream, "${packet}#{sum:02x}").expect("QEMU takes packets");
+        let (mut answer, mut sum) = (Vec::new(), [0; 2]);
+        self.0.read_until(b'#', &mut answer).expect("QEMU answers");
+        self.0.read_exact(&mut sum).expect("QEMU answers");
+        let stream = self.0.get_mut();
+        stream.write_all(b"+").expect("QEMU takes packets");
         let answer = String::from_utf8(answer).expect("text");
         let (_, content) = answer.split_once('$').expect("a packet");
-        content.split('#').next().unwrap_or_default().to_owned()
+        content.trim_end_matches('#').to_owned()
     }
 }
 
