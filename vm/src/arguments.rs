@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::accel::Chosen;
+use crate::init::JOB_ARGUMENT;
 use crate::kernel;
 use crate::machine::Vm;
 use crate::protocol::{CONTROL_PORT, Stream};
@@ -143,6 +144,8 @@ fn kernel_command_line(vm: &Vm, serial: Serial) -> String {
     if !vm.append.is_empty() {
         words.push(&vm.append);
     }
+    // Words behind the dashes are for init.
+    words.extend(["--", JOB_ARGUMENT]);
     words.join(" ")
 }
 

@@ -317,7 +317,7 @@ mod tests {
     const USUAL: &str = "/bin/true -nodefaults -no-user-config -no-reboot -display none -accel tcg \
         -cpu max,erms=off,fsrm=off,fsrs=off -machine pc -smp 2 -m 256M -kernel HERE/kernel \
         -initrd RUN/initrd -append \
-        'console=ttyS0 panic=-1 no_timer_check tsc=reliable my_rng_selftest=0' \
+        'console=ttyS0 panic=-1 no_timer_check tsc=reliable my_rng_selftest=0 -- job' \
         -chardev file,id=console,path=RUN/console -serial chardev:console \
         -global PIIX4_PM.acpi-root-pci-hotplug=off -device virtio-serial-pci,id=my-rng-vm,addr=1e \
         -chardev socket,id=stdout,path=RUN/stdout.socket \
@@ -373,10 +373,14 @@ mod tests {
             &[],
         );
         check(&|vm| vm.hotplug = true, &[], &[HOTPLUG]);
-        check(&|vm| vm.selftest = true, &[&format!("{KERNEL}'")], &[]);
+        check(
+            &|vm| vm.selftest = true,
+            &[&format!("{KERNEL} -- job'")],
+            &[],
+        );
         check(
             &|vm| vm.append = "a=b".into(),
-            &[&format!("{KERNEL} my_rng_selftest=0 a=b'")],
+            &[&format!("{KERNEL} my_rng_selftest=0 a=b -- job'")],
             &[],
         );
         check(&|vm| vm.smp = 4, &["-smp 4 "], &[]);
@@ -401,13 +405,13 @@ mod tests {
             &[
                 "-chardev socket,id=gdb,server=on,wait=off,path=RUN/gdb.socket -gdb chardev:gdb ",
                 "-device my_rng -S",
-                " nokaslr'",
+                " nokaslr -- job'",
             ],
             &[],
         );
         let shell = dry_run(&vm(folder.path()), true);
         assert!(shell.contains("-chardev stdio,id=console,mux=on,signal=off,logfile=RUN/console "));
-        assert!(shell.contains(" -mon chardev=console ") && shell.contains(" quiet'"));
+        assert!(shell.contains(" -mon chardev=console ") && shell.contains(" quiet -- job'"));
     }
 
     #[test]

@@ -185,7 +185,7 @@ fn dry_run_prints_the_command_line_and_starts_nothing() {
         "{qemu} -nodefaults -no-user-config -no-reboot -display none \
          -accel tcg -cpu max,erms=off,fsrm=off,fsrs=off -machine pc -smp 2 -m 256M \
          -kernel {kernel} -initrd {here}/initrd -append 'console=ttyS0 panic=-1 no_timer_check \
-         tsc=reliable my_rng_selftest=0 it'\\''s=here' \
+         tsc=reliable my_rng_selftest=0 it'\\''s=here -- job' \
          -chardev file,id=console,path={folder}/console.log -serial chardev:console \
          -global PIIX4_PM.acpi-root-pci-hotplug=off -device virtio-serial-pci,id=my-rng-vm,addr=1e \
          {ports}-device my_rng 'two words'\n"
