@@ -4,10 +4,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser};
 use rustix::termios::isatty;
 
@@ -20,25 +21,26 @@ use crate::signals::Interrupt;
 use crate::{Error, qemu, terminal};
 
 const AFTER_HELP: &str = "\
-The command runs as root, in /root, with no standard input. What it writes to stdout and stderr
-arrives byte for byte and apart; the console's text is not mixed in. When the command ends, so does
-the guest, with whatever still runs in it.
+The command runs as root in /root, without standard input. Its stdout and stderr arrive separately,
+byte for byte, without the console's text. When the command ends, the guest ends, with all processes
+that still run in it.
 
-Exit status: the command's; 128 + n if signal n ended it; 127 if it is not in the guest, 126 if it
-cannot be executed there; 124 after the time-out; 125 for any other error, which is told on stderr;
-141 if nobody reads the output any more.
+Exit status: that of the command; 128 + n if signal n ended it; 127 if it is not in the guest; 126 if
+it cannot be executed there; 124 after the time-out; 125 for any other error, with a message on stderr;
+141 if the reader of the output is gone.
 
 Environment:
   ACCEL           the accelerator, if --accel is not given: auto, kvm or tcg
-  MY_RNG_BUILD    the build folder, if it is not build/ in the repository
-  XDG_CACHE_HOME  where the verdict on KVM is remembered (my_rng/accel; ~/.cache by default)
+  MY_RNG_BUILD    the build directory, if it is not build/ in the repository
+  XDG_CACHE_HOME  the result of the KVM probe is kept in my_rng/accel there (default: ~/.cache)
 
 Examples:
   vm/run -- lspci -v
   vm/run -- my-rng read 10
   vm/run --file ./probe:/bin/probe --device my_rng --device my_rng -- probe
   vm/run --machine q35 --qmp /tmp/qmp --timeout 300 -- sh -c 'my-rng read 1000 | wc -l'
-  vm/run --shell";
+  vm/run --shell
+  vm/run --gdb -- my-rng read";
 
 /// Run a command in the guest, as root, and exit with its status
 #[derive(Debug, Parser)]
@@ -57,19 +59,19 @@ pub struct Options {
     /// A device, as QEMU's -device takes it; repeatable, replaces the default [default: my_rng]
     #[arg(long = "device", value_name = "SPEC")]
     pub devices: Vec<String>,
-    /// Let devices be plugged into pc's root bus, and out of it, while the guest runs
+    /// Allow hot-plug on pc's root bus while the guest runs
     #[arg(long)]
     pub hotplug: bool,
     /// Put a host file, with its mode, at an absolute path of the guest; repeatable
-    #[arg(long = "file", value_name = "HOST:GUEST", value_parser = OsParser(guest_file))]
+    #[arg(long = "file", value_name = "HOST:GUEST", value_parser = OsStringValueParser::new().try_map(guest_file))]
     pub files: Vec<GuestFile>,
     /// Do not load the kernel module
     #[arg(long)]
     pub no_module: bool,
-    /// Let the kernel test the device at boot (which seeds it and takes numbers from it)
+    /// Run the kernel's self-test at boot, which seeds the device and takes numbers from it
     #[arg(long)]
     pub selftest: bool,
-    /// More words for the kernel's command line
+    /// More arguments for the kernel
     #[arg(
         long,
         value_name = "ARGS",
@@ -81,13 +83,13 @@ pub struct Options {
     /// The machine type: pc, q35, or a version of one of them such as pc-q35-8.2; options may follow
     #[arg(long, value_name = "TYPE", default_value = "pc", value_parser = machine)]
     pub machine: String,
-    /// Let QEMU listen for QMP on this Unix socket, for hot-plug and the like
+    /// Let QEMU listen for QMP on this Unix socket
     #[arg(long, value_name = "PATH")]
     pub qmp: Option<PathBuf>,
     /// One more argument for QEMU itself; repeatable
     #[arg(long = "qemu-arg", value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_args: Vec<OsString>,
-    /// Let the guest wait for gdb before its first instruction, and print the command that attaches gdb
+    /// Wait for gdb before the guest's first instruction, and print the command that attaches it
     #[arg(long)]
     pub gdb: bool,
     /// Print QEMU's command line, quoted for a shell, and do not start the guest
@@ -113,13 +115,13 @@ pub struct Common {
     /// The kernel image [default: the one that `make` built]
     #[arg(long, value_name = "IMAGE")]
     pub kernel: Option<PathBuf>,
-    /// auto tries whether a guest really runs on KVM, once, and falls back to tcg [default: auto]
+    /// auto checks once whether a guest runs on KVM, and uses tcg if not [default: auto]
     #[arg(long, value_name = "auto|kvm|tcg")]
     pub accel: Option<Accel>,
-    /// Keep what the guest says on its serial console
+    /// Keep the guest's serial console in this file
     #[arg(long, value_name = "FILE")]
     pub keep_log: Option<PathBuf>,
-    /// Give up after so many seconds [default: 120; none for --gdb, and for --shell on a terminal]
+    /// Give up after this many seconds [default: 120; none for --gdb, and for --shell on a terminal]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub timeout: Option<u64>,
 }
@@ -164,6 +166,9 @@ impl Options {
     /// The machine, and what it is to do.
     pub fn vm(self) -> Result<(Vm, Work), Error> {
         let mut vm = self.common.vm()?;
+        if self.waits_for_user(isatty(io::stdin())) && self.common.timeout.is_none() {
+            vm.timeout = None;
+        }
         vm.smp = self.smp;
         vm.mem = self.mem;
         vm.machine = self.machine;
@@ -178,12 +183,6 @@ impl Options {
         vm.qmp = self.qmp;
         vm.gdb = self.gdb;
         vm.qemu_args = self.qemu_args;
-        // A user at a terminal or in gdb takes their time. Input from a file or a pipe may be at its
-        // end, which the guest's shell would not see.
-        let interactive = self.gdb || self.shell && isatty(io::stdin());
-        if interactive && self.common.timeout.is_none() {
-            vm.timeout = None;
-        }
         let work = if self.shell {
             Work::Shell(terminal::describe())
         } else {
@@ -191,25 +190,31 @@ impl Options {
         };
         Ok((vm, work))
     }
+
+    /// Whether a user decides how long the run takes. Without a terminal, the shell's input may come to
+    /// an end that the guest does not see.
+    fn waits_for_user(&self, on_terminal: bool) -> bool {
+        self.gdb || self.shell && on_terminal
+    }
 }
 
-/// Reads a machine type. The guest needs a PC's timers and firmware tables: on others, microvm for one, its
-/// kernel stops before it runs anything.
+/// Parses a machine type. On others than these, the guest's kernel misses a PC's timers or firmware
+/// tables and stops early.
 fn machine(value: &str) -> Result<String, String> {
     let name = value.split(',').next().unwrap_or_default();
     if name == "pc" || name == "q35" || name.starts_with("pc-") {
         return Ok(value.to_owned());
     }
     Err(
-        "the guest boots on pc and q35 only; say one of them, or a version of one, as in pc-q35-8.2"
+        "the guest boots on pc and q35 only; use one of them, or a version of one, as in pc-q35-8.2"
             .to_owned(),
     )
 }
 
-/// Reads `HOST:GUEST`. The guest's path is absolute, so the host's may hold colons.
-fn guest_file(value: &OsStr) -> Result<GuestFile, String> {
+/// Parses `HOST:GUEST`. The guest's path is absolute, so the host's may contain colons.
+fn guest_file(value: OsString) -> Result<GuestFile, String> {
     let bytes = value.as_bytes();
-    let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
     bytes
         .windows(2)
         .rposition(|window| window == b":/")
@@ -226,44 +231,24 @@ fn guest_file(value: &OsStr) -> Result<GuestFile, String> {
         })
 }
 
-/// Lets clap parse a value that need not be text.
-#[derive(Clone, Copy)]
-struct OsParser<T>(fn(&OsStr) -> Result<T, String>);
-
-impl<T: Clone + Send + Sync + 'static> clap::builder::TypedValueParser for OsParser<T> {
-    type Value = T;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<T, clap::Error> {
-        (self.0)(value).map_err(|reason| {
-            let name = argument.map(ToString::to_string).unwrap_or_default();
-            clap::Error::raw(
-                clap::error::ErrorKind::ValueValidation,
-                format!(
-                    "invalid value '{}' for '{name}': {reason}\n",
-                    value.to_string_lossy()
-                ),
-            )
-            .with_cmd(command)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use std::os::unix::ffi::OsStringExt;
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
         Options::try_parse_from([&["vm/run"], arguments].concat())
     }
 
     #[test]
-    fn a_machine_that_the_guest_does_not_boot_on_is_refused_at_once() {
+    fn command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn only_machines_that_the_guest_boots_on_are_taken() {
+        let parse = |machine| parse(&["--machine", machine, "--", "true"]);
         for machine in [
             "pc",
             "q35",
@@ -271,19 +256,13 @@ mod tests {
             "pc-i440fx-8.2",
             "pc-q35-8.2,usb=off",
         ] {
-            let options = parse(&["--machine", machine, "--", "true"]).unwrap();
-            assert_eq!(options.machine, machine);
+            assert_eq!(parse(machine).unwrap().machine, machine);
         }
         for machine in ["microvm,pcie=on", "microvm", "isapc", "none", "pcx", ""] {
-            let refused = parse(&["--machine", machine, "--", "true"]).unwrap_err();
-            let sentence = "the guest boots on pc and q35 only; say one of them";
-            assert!(refused.to_string().contains(sentence), "{refused}");
+            let refused = parse(machine).unwrap_err().to_string();
+            let sentence = "the guest boots on pc and q35 only; use one of them";
+            assert!(refused.contains(sentence), "{refused}");
         }
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Options::command().debug_assert();
     }
 
     #[test]
@@ -294,43 +273,33 @@ mod tests {
         assert_eq!(options.machine, "pc");
         assert!(options.devices.is_empty() && options.files.is_empty());
         assert!(!options.no_module && !options.selftest && !options.shell);
+        assert!(!options.gdb && !options.dry_run && !options.print_accel);
         assert!(options.common.accel.is_none() && options.common.timeout.is_none());
     }
 
     #[test]
     fn every_option_is_understood() {
         let options = parse(&[
-            "--qemu",
-            "/q",
-            "--kernel",
-            "/k",
-            "--accel",
-            "tcg",
-            "--smp",
-            "4",
-            "--mem",
-            "1G",
-            "--device",
-            "my_rng",
-            "--device",
-            "edu,id=e",
-            "--file",
-            "a:/b",
-            "--file",
-            "c:d:/e",
+            "--qemu=/q",
+            "--kernel=/k",
+            "--accel=tcg",
+            "--smp=4",
+            "--mem=1G",
+            "--device=my_rng",
+            "--device=edu,id=e",
+            "--file=a:/b",
+            "--file=c:d:/e",
             "--no-module",
             "--selftest",
             "--append",
             "-x y=z",
-            "--keep-log",
-            "log",
-            "--timeout",
-            "7",
+            "--keep-log=log",
+            "--timeout=7",
             "--hotplug",
-            "--machine",
-            "q35",
-            "--qmp",
-            "/s",
+            "--machine=q35",
+            "--qmp=/s",
+            "--gdb",
+            "--dry-run",
             "--qemu-arg",
             "-d",
             "--",
@@ -339,24 +308,43 @@ mod tests {
             "--",
         ])
         .unwrap();
-        assert_eq!(options.common.qemu, Some("/q".into()));
-        assert_eq!(options.common.kernel, Some("/k".into()));
-        assert_eq!(options.common.accel, Some(Accel::Tcg));
-        assert_eq!(options.common.keep_log, Some("log".into()));
-        assert_eq!(options.common.timeout, Some(7));
-        assert_eq!((options.smp, options.mem.as_str()), (4, "1G"));
-        assert_eq!(options.devices, ["my_rng", "edu,id=e"]);
         let file = |host: &str, guest: &str| GuestFile {
             host: host.into(),
             guest: guest.into(),
         };
+        let Common {
+            qemu,
+            kernel,
+            accel,
+            keep_log,
+            timeout,
+        } = options.common;
+        assert_eq!((qemu, kernel), (Some("/q".into()), Some("/k".into())));
+        assert_eq!((accel, timeout), (Some(Accel::Tcg), Some(7)));
+        assert_eq!(keep_log, Some("log".into()));
+        assert_eq!((options.smp, options.mem.as_str()), (4, "1G"));
+        assert_eq!(options.devices, ["my_rng", "edu,id=e"]);
         assert_eq!(options.files, [file("a", "/b"), file("c:d", "/e")]);
         assert!(options.no_module && options.selftest && options.hotplug);
+        assert!(options.gdb && options.dry_run);
         assert_eq!(options.append, "-x y=z");
         assert_eq!(options.machine, "q35");
         assert_eq!(options.qmp, Some("/s".into()));
         assert_eq!(options.qemu_args, ["-d"]);
         assert_eq!(options.command, ["-v", "--smp", "--"]);
+    }
+
+    #[test]
+    fn user_in_gdb_or_at_a_shell_decides_how_long_it_takes() {
+        for (arguments, at_terminal, elsewhere) in [
+            (&["--gdb", "--", "ls"][..], true, true),
+            (&["--shell"], true, false),
+            (&["--", "ls"], false, false),
+        ] {
+            let options = parse(arguments).unwrap();
+            assert_eq!(options.waits_for_user(true), at_terminal);
+            assert_eq!(options.waits_for_user(false), elsewhere);
+        }
     }
 
     #[test]
@@ -382,9 +370,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_need_not_be_text() {
-        let value = OsString::from_vec(b"caf\xe9:/x".to_vec());
-        let file = guest_file(&value).unwrap();
+    fn path_of_a_file_need_not_be_utf_8() {
+        let file = guest_file(OsString::from_vec(b"caf\xe9:/x".to_vec())).unwrap();
         assert_eq!(file.host.as_os_str().as_bytes(), b"caf\xe9");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The demo: what the guest is made to show on its serial console, and whether all of it is right.
+//! The demo: what the guest shows on its serial console, and the check of all of it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 use crate::abi;
 use crate::job::{MODULE_PATH, Step, Work};
 use crate::kernel;
-use crate::known_answers::{KnownAnswer, LIBC, SELFTEST_SEED};
+use crate::known_answers::{LIBC, SELFTEST_SEED};
 
 /// The seed that the classic app uses.
 const APP_SEED: u32 = 0;
@@ -40,21 +40,21 @@ pub fn work() -> Work {
         kernel_log,
     };
     Work::Console(vec![
-        // Before the driver is there, so that the device looks as it is described everywhere.
+        // Before the driver is loaded, the output is as documented.
         step(&lspci(), false),
         step(&insmod(), true),
         step(&app(), false),
     ])
 }
 
-/// What became of a demo.
+/// The result of a demo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// How many numbers were right.
     pub right: usize,
     /// How many numbers there should be.
     pub total: usize,
-    /// What differed, if anything did.
+    /// What was not as documented.
     pub differences: Vec<String>,
 }
 
@@ -87,75 +87,30 @@ impl fmt::Display for Verdict {
 pub fn check(console: &[u8]) -> Verdict {
     let lines = kernel::lines(console);
     let mut verdict = Verdict::default();
-    let mut sections = Sections::of(&lines);
-
-    let boot: Vec<&str> = sections
-        .boot
-        .iter()
-        .filter_map(|line| kernel::message(line))
-        .filter(|message| is_selftest_line(message))
-        .collect();
-    verdict.compare("the self-test", &selftest_lines(), &boot);
-
-    let shown = sections.take(&lspci(), &mut verdict);
+    let mut boot = Shown::until_next_prompt(lines.iter());
+    boot.kernel.retain(|message| is_selftest_line(message));
+    verdict.compare("the self-test", &selftest_lines(), &boot.kernel);
+    let shown = verdict.shown_by(&lspci(), &lines);
     verdict.lspci(&shown.user);
-
-    let logged = sections.take(&insmod(), &mut verdict);
-    verdict.driver(&logged);
-
-    let printed = sections.take(&app(), &mut verdict);
-    verdict.compare("the app", &rounds(APP_SEED), &printed.user);
+    let shown = verdict.shown_by(&insmod(), &lines);
+    verdict.driver(&shown);
+    let shown = verdict.shown_by(&app(), &lines);
+    verdict.compare("the app", &rounds(APP_SEED), &shown.user);
     verdict
 }
 
-/// The console's lines, by what made them.
-struct Sections<'a> {
-    boot: &'a [String],
-    /// What stands from each command's line on, that line included.
-    commands: Vec<&'a [String]>,
-}
-
-/// What one command brought about.
+/// The lines of one part of the console, by who wrote them.
 #[derive(Default)]
 struct Shown<'a> {
     user: Vec<&'a str>,
     kernel: Vec<&'a str>,
 }
 
-impl<'a> Sections<'a> {
-    fn of(lines: &'a [String]) -> Self {
+impl<'a> Shown<'a> {
+    fn until_next_prompt(lines: impl Iterator<Item = &'a String>) -> Self {
         let prompts = [prompt(&lspci()), prompt(&insmod()), prompt(&app())];
-        let mut parts = Vec::new();
-        let mut rest = lines;
-        // A command's section reaches to the next command's line.
-        while let Some(start) = rest.iter().skip(1).position(|line| prompts.contains(line)) {
-            let (part, next) = rest.split_at(start + 1);
-            parts.push(part);
-            rest = next;
-        }
-        parts.push(rest);
-        let boot = parts.remove(0);
-        Self {
-            boot,
-            commands: parts,
-        }
-    }
-
-    /// What the command shown next brought about.
-    fn take(&mut self, argv: &[String], verdict: &mut Verdict) -> Shown<'a> {
-        let prompt = prompt(argv);
-        let found = self
-            .commands
-            .iter()
-            .position(|section| section.first() == Some(&prompt));
-        let Some(index) = found else {
-            verdict
-                .differences
-                .push(format!("the guest never showed '{prompt}'"));
-            return Shown::default();
-        };
-        let mut shown = Shown::default();
-        for line in self.commands.remove(index).iter().skip(1) {
+        let mut shown = Self::default();
+        for line in lines.take_while(|line| !prompts.contains(line)) {
             match kernel::message(line) {
                 Some(message) => shown.kernel.push(message),
                 None if line.is_empty() => {}
@@ -167,7 +122,18 @@ impl<'a> Sections<'a> {
 }
 
 impl Verdict {
-    /// Compares lines one by one and tells the first difference.
+    /// What a command has shown.
+    fn shown_by<'a>(&mut self, argv: &[String], lines: &'a [String]) -> Shown<'a> {
+        let prompt = prompt(argv);
+        let mut behind = lines.iter().skip_while(|line| **line != prompt);
+        if behind.next().is_none() {
+            self.differences
+                .push(format!("the guest never showed '{prompt}'"));
+        }
+        Shown::until_next_prompt(behind)
+    }
+
+    /// Compares lines one by one and records the first difference.
     fn compare(&mut self, what: &str, expected: &[String], got: &[&str]) {
         let is_number = |line: &String| line.starts_with("Round ");
         self.total += expected.iter().filter(|line| is_number(line)).count();
@@ -205,7 +171,7 @@ impl Verdict {
             " (32-bit, non-prefetchable) [size={}K]",
             abi::BAR_SIZE / 1024
         );
-        // Where the device sits, and where its memory is, is the machine's affair.
+        // The slot and the address are up to the machine.
         let mut expected = vec![
             format!("BB:DD.F{header}"),
             "\tSubsystem: Red Hat, Inc. Device 1100".to_owned(),
@@ -244,37 +210,28 @@ impl Verdict {
 
 /// The lines of the boot self-test.
 fn selftest_lines() -> Vec<String> {
-    let mut lines = vec![
-        RULE.to_owned(),
-        "BEGIN MY-RNG TEST".to_owned(),
-        RULE.to_owned(),
-    ];
+    let mut lines = [RULE, "BEGIN MY-RNG TEST", RULE]
+        .map(str::to_owned)
+        .to_vec();
     lines.extend(rounds(SELFTEST_SEED));
-    lines.extend([
-        RULE.to_owned(),
-        "END MY-RNG TEST".to_owned(),
-        RULE.to_owned(),
-    ]);
+    lines.extend([RULE, "END MY-RNG TEST", RULE].map(str::to_owned));
     lines
 }
 
 /// Two rounds of the first five numbers that a seed gives.
 fn rounds(seed: u32) -> Vec<String> {
-    let numbers: Vec<u32> = LIBC
-        .iter()
-        .filter(|answer| answer.seed == seed)
-        .flat_map(|KnownAnswer { first, .. }| *first)
-        .collect();
-    (0..2)
-        .flat_map(|round| {
-            (0..)
-                .zip(&numbers)
-                .map(move |(index, number)| format!("Round {round} number {index}: {number}"))
-        })
-        .collect()
+    let mut lines = Vec::new();
+    for round in 0..2 {
+        for answer in LIBC.iter().filter(|answer| answer.seed == seed) {
+            for (index, number) in answer.first.iter().enumerate() {
+                lines.push(format!("Round {round} number {index}: {number}"));
+            }
+        }
+    }
+    lines
 }
 
-/// Whether a kernel message belongs to the self-test, or is meant to.
+/// Whether a kernel message is one of the self-test, or looks like one.
 fn is_selftest_line(message: &str) -> bool {
     message.starts_with("---")
         || message.starts_with("Round ")
@@ -284,16 +241,12 @@ fn is_selftest_line(message: &str) -> bool {
 
 /// Whether text is a PCI slot as lspci writes it, `bus:device.function`.
 fn is_slot(text: &str) -> bool {
-    let Some((bus, rest)) = text.split_once(':') else {
-        return false;
-    };
-    let Some((device, function)) = rest.split_once('.') else {
-        return false;
-    };
     let hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    hex(bus, 2) && hex(device, 2) && hex(function, 1)
+    text.split_once(':')
+        .and_then(|(bus, rest)| Some((bus, rest.split_once('.')?)))
+        .is_some_and(|(bus, (device, function))| hex(bus, 2) && hex(device, 2) && hex(function, 1))
 }
 
 #[cfg(test)]

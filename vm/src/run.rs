@@ -65,6 +65,11 @@ impl fmt::Debug for Running {
 }
 
 impl Running {
+    /// What [`crate::Console::Live`] has shown: it goes on to grow until the end.
+    pub fn shown(&self) -> Captured {
+        self.live.clone()
+    }
+
     /// Waits until the command and the machine have ended.
     pub fn wait(mut self) -> Result<Status, Error> {
         let result = self.watch();
