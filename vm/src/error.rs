@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What can go wrong, each as one sentence that says how to fix it, and as an exit status.
+//! Errors: one sentence each, which says how to fix it, and an exit status.
 
 use crate::kernel::Tail;
-use crate::protocol::{Stream, signal_status};
+use crate::protocol::{Refusal, Stream, signal_status};
 
-/// Why a run brought no exit status of the command.
+/// Why a run has no exit status of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something that `make` builds is not there.
     #[error("{0}: run `make` first")]
     NotBuilt(String),
-    /// Something on the host's side is missing or refused.
+    /// Something on the host is missing or wrong.
     #[error("{0}")]
     Host(String),
     /// QEMU ended with an error of its own.
@@ -30,13 +30,13 @@ pub enum Error {
         "the guest has too little memory: give it more with --mem; the console's last lines:\n{0}"
     )]
     TooLittleMemory(Tail),
-    /// The guest switched itself off before the command had ended.
+    /// The guest powered off before the command had ended.
     #[error("the guest went down before the command had ended; the console's last lines:\n{0}")]
     GuestDown(Tail),
-    /// The guest's init could not get the guest ready for the command.
+    /// Init could not do its job.
     #[error("the guest could not be made ready: {0}")]
     GuestSetup(String),
-    /// The time-out.
+    /// The time-out has passed.
     #[error(
         "{what} within {seconds} s (--timeout gives it longer); the console's last lines:\n{console}"
     )]
@@ -45,22 +45,22 @@ pub enum Error {
         what: &'static str,
         /// The time-out.
         seconds: u64,
-        /// Where the guest stood.
+        /// What the guest said last.
         console: Tail,
     },
     /// The command could not be started in the guest.
-    #[error("{message}")]
+    #[error("{program} {why}")]
     NotStarted {
-        /// 127: not found; 126: found, but cannot be executed.
-        status: u8,
-        /// The sentence.
-        message: String,
+        /// Why not.
+        why: Refusal,
+        /// The command's name.
+        program: String,
     },
-    /// A signal told us to stop.
+    /// A signal asked us to stop.
     #[error("stopped by signal {0}")]
     Interrupted(i32),
-    /// Whoever read the command's output does so no longer.
-    #[error("nobody reads the command's {0} any more")]
+    /// The reader of the command's output has closed it.
+    #[error("the reader of the command's {0} is gone")]
     ReaderGone(Stream),
     /// The command's output could not be written.
     #[error("cannot write the command's {0}: {1}")]
@@ -68,12 +68,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status that the launcher exits with: as `env` and `timeout` do, 124 to 127 are its own
-    /// and 128 + n stands for signal n.
+    /// The launcher's exit status, like that of `env` and `timeout`: 124 to 127, or 128 + n for signal n.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::TimedOut { .. } => 124,
-            Self::NotStarted { status, .. } => *status,
+            Self::NotStarted { why, .. } => match why {
+                Refusal::NotFound | Refusal::NoInterpreter => 127,
+                Refusal::NotExecutable => 126,
+            },
             Self::Interrupted(signal) => signal_status(*signal),
             Self::ReaderGone(_) => signal_status(signal_hook::consts::SIGPIPE),
             Self::NotBuilt(_)
@@ -87,14 +89,14 @@ impl Error {
         }
     }
 
-    /// The sentence alone, for where the console has been shown already.
+    /// The sentence without the console's last lines.
     pub fn sentence(&self) -> String {
         let text = self.to_string();
         let sentence = text.split("; the console's last lines:").next();
         sentence.unwrap_or_default().to_owned()
     }
 
-    /// An error of the host's side with the file it happened to.
+    /// An error on the host, with the file.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Host(format!("cannot {what} {}: {error}", path.display()))
     }

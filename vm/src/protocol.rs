@@ -88,6 +88,24 @@ pub enum Refusal {
     NotExecutable,
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => {
+                "is not in the guest: put a host file there with --file HOST:GUEST"
+            }
+            Self::NoInterpreter => {
+                "is in the guest, but its interpreter or dynamic loader is not: link it statically, \
+                 or add that with --file HOST:GUEST"
+            }
+            Self::NotExecutable => {
+                "is in the guest, but cannot be executed there: is it an executable file (chmod +x) \
+                 for this machine?"
+            }
+        })
+    }
+}
+
 /// What init says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromGuest {

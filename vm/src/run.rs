@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -15,7 +15,7 @@ use crate::capture::Captured;
 use crate::files::{RunFolder, contents, free_for_socket};
 use crate::kernel::{self, Tail};
 use crate::ports::Event;
-use crate::protocol::{self, FromGuest, FromHost, Refusal, Status, Stream};
+use crate::protocol::{self, FromGuest, FromHost, Status, Stream};
 use crate::qemu::{Process, complaint};
 use crate::terminal::SavedTerminal;
 
@@ -65,7 +65,7 @@ impl fmt::Debug for Running {
 }
 
 impl Running {
-    /// What [`crate::Console::Live`] has shown: it goes on to grow until the end.
+    /// What [`crate::Console::Live`] shows, until the end.
     pub fn shown(&self) -> Captured {
         self.live.clone()
     }
@@ -100,8 +100,7 @@ impl Running {
     /// Lets the readers pass on what QEMU sent before its end.
     fn let_readers_end(&mut self, deadline: Instant) {
         while self.readers > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
+            match self.events.recv_timeout(left(deadline)) {
                 Ok(Event::ReaderEnded) => self.readers -= 1,
                 Ok(_) => {}
                 Err(_) => return,
@@ -112,16 +111,11 @@ impl Running {
     /// Handles events until the command has ended and all of its output is written.
     fn watch(&mut self) -> Result<Status, Error> {
         loop {
-            let event = match self.deadline {
-                None => self
-                    .events
-                    .recv()
-                    .map_err(|_| RecvTimeoutError::Disconnected),
-                Some(deadline) => self
-                    .events
-                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            let event = match self.deadline.map(left) {
+                None => self.events.recv().ok(),
+                Some(left) => self.events.recv_timeout(left).ok(),
             };
-            let Ok(event) = event else {
+            let Some(event) = event else {
                 return Err(self.timed_out());
             };
             match event {
@@ -181,30 +175,7 @@ impl Running {
             FromGuest::Mark(text) => self.mark = Some(text),
             FromGuest::Ended { status, written } => self.ended = Some((status, written)),
             FromGuest::Refused(why, program) => {
-                let (status, message) = match why {
-                    Refusal::NotFound => (
-                        127,
-                        format!(
-                            "{program} is not in the guest: put a host file there with \
-                             --file HOST:GUEST"
-                        ),
-                    ),
-                    Refusal::NoInterpreter => (
-                        127,
-                        format!(
-                            "{program} is in the guest, but its interpreter or dynamic loader is \
-                             not: link it statically, or add that with --file HOST:GUEST"
-                        ),
-                    ),
-                    Refusal::NotExecutable => (
-                        126,
-                        format!(
-                            "{program} is in the guest, but cannot be executed there: is it an \
-                             executable file (chmod +x) for this machine?"
-                        ),
-                    ),
-                };
-                return Err(Error::NotStarted { status, message });
+                return Err(Error::NotStarted { why, program });
             }
             FromGuest::Failed(text) => return Err(Error::GuestSetup(text)),
         }
@@ -280,341 +251,10 @@ impl Running {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::Work;
-    use crate::{Accel, Console, Vm};
-    use std::io::{BufReader, Write};
-    use std::path::Path;
-    use std::thread;
-
-    /// A stand-in for QEMU that does what a script says.
-    struct Fake {
-        folder: tempfile::TempDir,
-        vm: Vm,
-    }
-
-    impl Fake {
-        fn new(script: &str) -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let path = |name: &str| folder.path().join(name);
-            let script = format!("cd {}\n{script}\n", folder.path().display());
-            fs::write(path("kernel"), script).unwrap();
-            fs::write(path("initramfs"), "").unwrap();
-            let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
-            let mut vm = Vm::new(qemu, path("kernel"), path("initramfs"));
-            vm.accel = Accel::Tcg;
-            Self { folder, vm }
-        }
-
-        /// One that tells the test where its ports are, and ends when told to.
-        fn waiting() -> Self {
-            let fake = Self::new(WAITS);
-            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
-            rustix::fs::mknodat(rustix::fs::CWD, fake.path("ready"), kind, mode, 0).unwrap();
-            fake
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.folder.path().join(name)
-        }
-
-        fn start(&self) -> (Running, Captured, Captured) {
-            let (stdout, stderr) = (Captured::default(), Captured::default());
-            let running = self.start_with(stdout.clone(), stderr.clone());
-            (running, stdout, stderr)
-        }
-
-        fn start_with(
-            &self,
-            stdout: impl Write + Send + 'static,
-            stderr: impl Write + Send + 'static,
-        ) -> Running {
-            let console = Console::Streams {
-                stdout: Box::new(stdout),
-                stderr: Box::new(stderr),
-            };
-            let work = Work::Run(vec!["true".into()]);
-            self.vm.start(work, console).unwrap()
-        }
-
-        fn error(&self) -> Error {
-            self.start().0.wait().unwrap_err()
-        }
-
-        /// Plays the guest of a stand-in that waits.
-        fn guest(&self) -> Guest {
-            let ready = fs::read_to_string(self.path("ready")).unwrap();
-            let mut ports = ready.lines().map(|path| {
-                let mut port = UnixStream::connect(path).unwrap();
-                port.write_all(protocol::OPENING.as_bytes()).unwrap();
-                port
-            });
-            Guest {
-                stdout: ports.next().unwrap(),
-                stderr: ports.next().unwrap(),
-                control: BufReader::new(ports.next().unwrap()),
-                end: self.path("end"),
-            }
-        }
-    }
-
-    /// Hangs until its process group is killed. The group has a second process, as one of a wrapper
-    /// around QEMU would.
-    const HANGS: &str = "sleep 1000 & wait";
-
-    const WAITS: &str = "mkfifo end
-printf '%s\\n' \"$stdout\" \"$stderr\" \"$control\" > ready
-read status < end
-exit \"$status\"";
-
-    struct Guest {
-        stdout: UnixStream,
-        stderr: UnixStream,
-        control: BufReader<UnixStream>,
-        end: PathBuf,
-    }
-
-    impl Guest {
-        fn say(&mut self, message: &FromGuest) {
-            protocol::send(self.control.get_mut(), message).unwrap();
-        }
-
-        fn end(&self, status: u8) {
-            fs::write(&self.end, format!("{status}\n")).unwrap();
-        }
-    }
-
-    #[test]
-    fn output_and_status_come_through() {
-        let fake = Fake::waiting();
-        let (running, stdout, stderr) = fake.start();
-        let mut guest = fake.guest();
-        guest.say(&FromGuest::Up);
-        let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
-        let sent = bytes.clone();
-        let guest = thread::spawn(move || {
-            // The end comes before the output: two ports have no common order.
-            guest.say(&FromGuest::Ended {
-                status: Status::Exited(7),
-                written: [sent.len() as u64, 5],
-            });
-            guest.stdout.write_all(&sent).unwrap();
-            guest.stderr.write_all(b"oops\n").unwrap();
-            let answer = protocol::receive(&mut guest.control).unwrap();
-            assert_eq!(answer, Some(FromHost::Bye));
-            guest.end(0);
-        });
-        let status = running.wait().unwrap();
-        guest.join().unwrap();
-        assert_eq!(status, Status::Exited(7));
-        assert!(stdout.take() == bytes);
-        assert_eq!(stderr.take(), b"oops\n");
-    }
-
-    #[test]
-    fn guest_goes_on_when_its_mark_is_on_the_console() {
-        let fake = Fake::waiting();
-        let shown = Captured::default();
-        let console = Console::Live(Box::new(shown.clone()));
-        let running = fake.vm.start(Work::Console(vec![]), console).unwrap();
-        let folder = running.folder.as_ref().unwrap().path().to_owned();
-        let mut guest = fake.guest();
-        let mut serial = UnixStream::connect(folder.join("console.socket")).unwrap();
-        let guest = thread::spawn(move || {
-            guest.say(&FromGuest::Mark("booted".into()));
-            serial.write_all(b"it has booted\r\n").unwrap();
-            let answer = protocol::receive(&mut guest.control).unwrap();
-            assert_eq!(answer, Some(FromHost::Go));
-            guest.say(&FromGuest::Ended {
-                status: Status::Killed(9),
-                written: [0, 0],
-            });
-            let answer = protocol::receive(&mut guest.control).unwrap();
-            assert_eq!(answer, Some(FromHost::Bye));
-            guest.end(0);
-        });
-        assert_eq!(running.wait().unwrap(), Status::Killed(9));
-        guest.join().unwrap();
-        assert_eq!(shown.text(), "it has booted\r\n");
-    }
-
-    #[test]
-    fn nothing_is_left_behind() {
-        let mut fake = Fake::waiting();
-        fake.vm.qmp = Some(fake.path("qmp"));
-        // Such a socket is what a killed QEMU leaves.
-        drop(std::os::unix::net::UnixListener::bind(fake.path("qmp")).unwrap());
-        let (running, ..) = fake.start();
-        let folder = running.folder.as_ref().unwrap().path().to_owned();
-        assert!(folder.exists());
-        let mut guest = fake.guest();
-        guest.say(&FromGuest::Up);
-        guest.say(&FromGuest::Mark("never seen".into()));
-        drop(guest);
-        fake.vm.interrupt.raise(15);
-        assert!(matches!(running.wait(), Err(Error::Interrupted(15))));
-        assert!(!folder.exists());
-        assert!(!fake.path("qmp").exists());
-    }
-
-    #[test]
-    fn dropped_machine_is_killed() {
-        let fake = Fake::waiting();
-        let (running, ..) = fake.start();
-        let pidfd = running.process.pidfd();
-        drop(running);
-        let flags = rustix::event::PollFlags::IN;
-        let mut fds = [rustix::event::PollFd::new(&pidfd, flags)];
-        assert_eq!(rustix::event::poll(&mut fds, None).unwrap(), 1);
-    }
-
-    #[test]
-    fn time_out_says_what_did_not_happen() {
-        let mut fake = Fake::new(&format!("echo 'BIOS here' > \"$console\"\n{HANGS}"));
-        fake.vm.timeout = Some(Duration::from_millis(300));
-        let error = fake.error();
-        assert_eq!(error.exit_status(), 124);
-        let text = error.to_string();
-        assert!(
-            text.starts_with("the guest did not come up within"),
-            "{text}"
-        );
-
-        let mut fake = Fake::waiting();
-        fake.vm.timeout = Some(Duration::from_secs(10));
-        let (running, ..) = fake.start();
-        let mut guest = fake.guest();
-        guest.say(&FromGuest::Up);
-        drop(guest);
-        let text = running.wait().unwrap_err().to_string();
-        assert!(
-            text.starts_with("the command did not end within 10 s"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn interrupt_ends_it() {
-        let fake = Fake::new(HANGS);
-        fake.vm.interrupt.raise(2);
-        let error = fake.error();
-        assert!(matches!(error, Error::Interrupted(2)));
-        assert_eq!(error.exit_status(), 130);
-    }
-
-    #[test]
-    fn early_end_of_qemu_is_explained() {
-        const PANIC: &str = "[ 1.0] Kernel panic - not syncing: x";
-        const UNPACKING: &str =
-            "echo '[ 1.0] Initramfs unpacking failed: write error' > \"$console\"";
-        for (script, told) in [
-            (
-                "echo \"qemu-system-x86_64: -device nothing: no such\" >&2; exit 1",
-                "QEMU would not start the guest: -device nothing: no such",
-            ),
-            ("kill -SEGV $$", "it was ended by signal 11"),
-            ("echo 'name \"my_rng\"'", "name \"my_rng\""),
-            (
-                &format!("echo '{PANIC}' > \"$console\""),
-                &format!("the guest's kernel panicked; the console's last lines:\n  | {PANIC}"),
-            ),
-            (
-                "echo '[ 1.0] reboot: Power down' > \"$console\"",
-                "the guest went down before the command had ended",
-            ),
-            (UNPACKING, "too little memory: give it more with --mem"),
-            (
-                &format!("{UNPACKING}; echo '{PANIC}' >> \"$console\""),
-                "too little memory: give it more with --mem",
-            ),
-            ("exit 0", "--mem"),
-        ] {
-            let error = Fake::new(script).error();
-            let text = error.to_string();
-            assert!(text.contains(told), "{script}: {text}");
-            assert!(!text.contains("ACCEL"), "{text}");
-            assert_eq!(error.exit_status(), 125);
-        }
-        let mut kvm = Fake::new("kill -ABRT $$");
-        kvm.vm.accel = Accel::Kvm;
-        let text = kvm.error().to_string();
-        assert!(
-            text.contains("signal 6") && text.contains("ACCEL=tcg"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn output_before_a_crash_is_delivered() {
-        let fake = Fake::waiting();
-        let (running, stdout, _) = fake.start();
-        let mut guest = fake.guest();
-        guest.say(&FromGuest::Up);
-        guest.stdout.write_all(b"last words").unwrap();
-        guest.end(1);
-        drop(guest);
-        let error = running.wait().unwrap_err();
-        assert!(matches!(error, Error::Qemu { .. }), "{error}");
-        assert_eq!(stdout.take(), b"last words");
-    }
-
-    #[test]
-    fn command_that_cannot_be_started_has_its_own_status() {
-        for (why, status, told) in [
-            (Refusal::NotFound, 127, "frobnicate is not in the guest"),
-            (
-                Refusal::NoInterpreter,
-                127,
-                "its interpreter or dynamic loader is not",
-            ),
-            (Refusal::NotExecutable, 126, "cannot be executed there"),
-        ] {
-            let fake = Fake::waiting();
-            let (running, ..) = fake.start();
-            fake.guest()
-                .say(&FromGuest::Refused(why, "frobnicate".into()));
-            let error = running.wait().unwrap_err();
-            assert_eq!(error.exit_status(), status);
-            assert!(error.to_string().contains(told), "{error}");
-        }
-    }
-
-    #[test]
-    fn another_protocol_is_noticed() {
-        let fake = Fake::waiting();
-        let (running, ..) = fake.start();
-        let mut guest = fake.guest();
-        guest.control.get_mut().write_all(b"gibberish\n").unwrap();
-        drop(guest);
-        let text = running.wait().unwrap_err().to_string();
-        assert!(text.contains("gibberish"), "{text}");
-    }
-
-    struct Broken(io::ErrorKind);
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn closed_pipe_ends_it_quietly_and_a_full_disk_does_not() {
-        for (kind, status) in [
-            (io::ErrorKind::BrokenPipe, 141),
-            (io::ErrorKind::StorageFull, 125),
-        ] {
-            let fake = Fake::waiting();
-            let running = fake.start_with(Broken(kind), io::sink());
-            let mut guest = fake.guest();
-            guest.stdout.write_all(b"x").unwrap();
-            assert_eq!(running.wait().unwrap_err().exit_status(), status);
-        }
-    }
+/// The time until a deadline.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
+
+#[cfg(test)]
+mod tests;
