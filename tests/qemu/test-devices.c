@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Devices for tests alone, linked into a QEMU of their own by
- * scripts/build-extra.sh:
+ * Devices that only tests use. scripts/build-extra.sh links them into a QEMU
+ * of their own.
  *
- * my-rng-classic: the device of two registers, as others have written it. At
- *   every other offset it gives what elsewhere= says: ones, zeros, next (the
- *   next number) or signature (numbers that look like those of INFO).
+ * my-rng-classic: a device with only the two classic registers. All other
+ *   offsets read as elsewhere= says: ones, zeros, next (the next number) or
+ *   signature (numbers that look like those of INFO).
  * my-rng-entropy: the guest writes to its first register how many bytes of
- *   entropy the host has left, or all ones for no limit.
- * my-rng-tester: calls a my_rng device as QEMU would not, or only rarely does.
- *   See below.
+ *   entropy the host has left; all ones for no limit.
+ * my-rng-tester: calls a my_rng device as QEMU never or only rarely does. See
+ *   below.
  */
 
 #include "qemu/osdep.h"
@@ -32,7 +32,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(Entropy, ENTROPY)
 #define TYPE_TESTER "my-rng-tester"
 OBJECT_DECLARE_SIMPLE_TYPE(Tester, TESTER)
 
-/* An id that nothing else of QEMU's has. */
+/* Not used by any other device of QEMU. */
 #define ENTROPY_DEVICE_ID 0xcafd
 
 struct Classic {
@@ -49,7 +49,7 @@ struct Entropy {
     MemoryRegion mmio;
 };
 
-/* Counts on from the seed, so that a test sees which numbers were taken. */
+/* Counts up from the seed, so that a test sees which numbers were taken. */
 static uint64_t classic_read(void *opaque, hwaddr addr, unsigned size)
 {
     Classic *s = opaque;
@@ -142,13 +142,13 @@ static void classic_class_init(ObjectClass *klass, SeamClassData *data)
 }
 
 static uint32_t entropy_left = UINT32_MAX;
-/* Called, once, when a device asks for entropy. */
+/* Called once, when a device next asks for entropy. */
 static void (*on_entropy)(void);
 
 int __real_qemu_guest_getrandom(void *buf, size_t len, Error **errp);
 int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp);
 
-/* The linker calls it where QEMU calls qemu_guest_getrandom(). */
+/* The linker redirects QEMU's calls of qemu_guest_getrandom() to this. */
 int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp)
 {
     void (*call)(void) = on_entropy;
@@ -159,7 +159,7 @@ int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp)
     }
     if (entropy_left != UINT32_MAX) {
         if (len > entropy_left) {
-            error_setg(errp, "the host has no entropy, for the test says so");
+            error_setg(errp, "the test lets the host have no entropy");
             return -1;
         }
         entropy_left -= len;
@@ -200,24 +200,24 @@ static void entropy_class_init(ObjectClass *klass, SeamClassData *data)
 /* ---- my-rng-tester ---- */
 
 /*
- * A write to its property "run" says what to do. The property "said" gives the
- * results, a line for each:
+ * The property "run" starts one of these, and the property "said" returns its
+ * results, one a line:
  *
- * reenter: when a device next asks for entropy, calls the device "rng" in the
- *   middle of that.
+ * reenter: when a device next asks for entropy, calls the device "rng" during
+ *   that.
  * unlocked: calls it without the big lock.
  * unrealized: calls a new device that is not realized.
- * realize-unlocked: realizes a new one without the big lock.
- * realize-late: realizes a new one whose realize fails after the device's own.
- * realize-again GENERATOR: realizes a new one with that property, which is bad,
- *   and then realizes it with a good one.
- * allocations: makes 2000 bad accesses to "rng", and counts the allocations.
- *   Needs AddressSanitizer.
- * memory: which pages of its memory were written to since it was last asked, and
- *   how many refer to it.
+ * realize-unlocked: realizes a new device without the big lock.
+ * realize-late: realizes a new device; this fails after the device's own realize.
+ * realize-again GENERATOR: realizes a new device with this bad property, and
+ *   then again with a good one.
+ * allocations: counts the allocations of 2000 bad accesses to "rng". Needs
+ *   AddressSanitizer.
+ * memory: which pages of the tester's memory were written since the last time,
+ *   and how many references it has.
  *
- * Its memory, behind that of the machine: two pages of RAM, one of a RAM device
- * (as a device that is passed through has it), and half a page of RAM.
+ * The tester's memory, behind the machine's: two pages of RAM, one page of a RAM
+ * device (like the memory of a passed-through device), and half a page of RAM.
  */
 #define TESTER_RAM          0x40000000
 #define TESTER_RAM_SIZE     0x2000
@@ -261,7 +261,7 @@ static void write_register(MemoryRegion *mr, hwaddr addr, uint64_t val)
     mr->ops->write(mr->opaque, addr, val, 4);
 }
 
-/* Makes all calls that QEMU makes to a device, in the way that QEMU does. */
+/* Calls a device in all ways in which QEMU does. */
 static void call_device(Object *rng)
 {
     MemoryRegion *registers = registers_of(rng);
@@ -321,7 +321,7 @@ static void call_unrealized(void)
     object_unref(OBJECT(rng));
 }
 
-/* Realizes a device with a text property, and says the result. */
+/* Realizes a device with a text property, and adds the result to "said". */
 static void try_realize(DeviceState *rng, const char *name, const char *value)
 {
     Error *err = NULL;
@@ -356,7 +356,7 @@ static void try_realize_late(void)
 {
     DeviceState *rng = qdev_new("my_rng");
 
-    /* QEMU reads it when the device was realized. */
+    /* QEMU reads this file after the device's own realize. */
     try_realize(rng, "romfile", "/no such file");
     call_device(OBJECT(rng));
     object_unref(OBJECT(rng));
@@ -388,7 +388,7 @@ static void on_free(const volatile void *ptr)
 {
 }
 
-/* The sanitizer's. */
+/* From the sanitizer's library. */
 int __attribute__((weak)) __sanitizer_install_malloc_and_free_hooks(
     void (*malloc_hook)(const volatile void *, size_t),
     void (*free_hook)(const volatile void *));
@@ -424,7 +424,7 @@ static void look_at_memory(Tester *s)
 
         g_string_append(said, dirty ? "written\n" : "clean\n");
     }
-    /* QEMU's maps of memory refer to it too, and old ones are freed later. */
+    /* Old memory maps of QEMU refer to it too, and are freed with RCU. */
     drain_call_rcu();
     g_string_append_printf(said, "%u references\n", OBJECT(s)->ref);
 }
@@ -451,7 +451,7 @@ static void tester_run(Object *obj, const char *what, Error **errp)
     } else if (!strcmp(what, "memory")) {
         look_at_memory(TESTER(obj));
     } else {
-        error_setg(errp, "there is nothing to run called %s", what);
+        error_setg(errp, "there is nothing called %s", what);
     }
 }
 

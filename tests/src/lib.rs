@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the end-to-end tests share: a guest to run a command in.
+//! What the end-to-end tests share.
 //!
-//! Most tests boot a guest of their own through `vm/run`, as a user would; what several tests look at
-//! is booted once (`Lazy`). The programs they run in it are compiled from `guest/` by `build.rs`. What
-//! needs QEMU itself in hand (migration, sleep, its test protocol) starts it as a `Machine`.
+//! Most tests boot a guest of their own through `vm/run`, as a user would ([`Guest`]). The programs that they run
+//! in it are compiled from `guest/` by `build.rs`. Tests that need QEMU itself (migration, sleep, QEMU's test
+//! protocol) start it as a [`Machine`].
+#![expect(clippy::indexing_slicing, reason = "a panic ends the test")]
 
-#[path = "../../abi/my_rng_abi.rs"]
-pub mod abi;
+pub mod answers;
+mod console;
 mod guest;
-#[path = "../../abi/known_answers.rs"]
-pub mod known_answers;
+pub mod lspci;
 mod machine;
 pub mod pictures;
+mod qmp;
+mod qtest;
 mod screen;
 
 use std::fs;
@@ -21,47 +23,51 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-pub use guest::{Finished, Guest, complaints};
-pub use machine::{Console, DEADLINE, Machine, Process, Qmp};
+pub use console::Console;
+pub use guest::{Finished, Guest};
+pub use machine::{DEADLINE, Machine, Process};
+use my_rng_vm::built::Built;
+pub use my_rng_vm::kernel::complaints;
+pub use my_rng_vm::{abi, known_answers};
+pub use qmp::Qmp;
+pub use qtest::REGISTERS;
 pub use screen::Picture;
 
-/// The folder that holds the whole project.
+/// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("this crate stands in the project's folder")
+        .expect("the root")
 }
 
-/// What a log holds that may not be there, or not be text in all places.
+/// The text of a log, which may be absent, and may contain bytes that are not text.
 pub fn log_text(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Writes a script that can be run.
+/// Writes an executable script.
 pub fn write_program(path: &Path, script: &str) {
     fs::write(path, script).expect("a file");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
 }
 
-/// What `make` has built, as `build/where` names it.
+fn all_built() -> Built {
+    Built::here().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A file that `make` has built, by its key in `build/where`.
 pub fn built(key: &str) -> PathBuf {
-    let list = build_folder().join("where");
-    let text = fs::read_to_string(&list)
-        .unwrap_or_else(|error| panic!("{}: {error}; run `make` first", list.display()));
-    text.lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-        .map(PathBuf::from)
-        .unwrap_or_else(|| panic!("{} names no {key}; run `make` again", list.display()))
+    all_built()
+        .file(key)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The folder that `make` builds in.
+/// The directory that `make` builds in.
 pub fn build_folder() -> PathBuf {
-    std::env::var_os("MY_RNG_BUILD")
-        .filter(|folder| !folder.is_empty())
-        .map_or_else(|| root().join("build"), PathBuf::from)
+    all_built().directory().to_owned()
 }
 
-/// The QEMU that `make` has built, with the devices of `qemu/test-devices.c` in it. Linked when a test first asks.
+/// The QEMU that `make` has built, linked with the devices of `qemu/test-devices.c` when a test first asks.
 pub fn test_qemu() -> &'static Path {
     static QEMU: OnceLock<PathBuf> = OnceLock::new();
     QEMU.get_or_init(|| linked_qemu("tests"))
@@ -74,12 +80,12 @@ pub fn asan_qemu() -> &'static Path {
 }
 
 fn linked_qemu(devices: &str) -> PathBuf {
-    // FOLDER/qemu/prefix/bin/NAME; it may be another folder than that of the kernel.
+    // BUILD/qemu/prefix/bin/NAME. BUILD may be another directory than the kernel's.
     let qemu = built("qemu");
-    let folder = qemu.ancestors().nth(4).expect("a build folder");
+    let build = qemu.ancestors().nth(4).expect("a build directory");
     let made = Command::new(root().join("scripts/build-extra.sh"))
         .arg(devices)
-        .env("MY_RNG_BUILD", folder)
+        .env("MY_RNG_BUILD", build)
         .stdin(Stdio::null())
         .output()
         .expect("scripts/build-extra.sh can be run");

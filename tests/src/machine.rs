@@ -1,75 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! QEMU itself, with a guest or without one, for what `vm/run` does not reach: a machine that is saved,
-//! moved to another process, put to sleep, or driven by QEMU's own test protocol.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "what is not as it should be ends the test"
-)]
+//! QEMU itself, with a guest or without one, for tests that `vm/run` cannot do: they save a machine, migrate it,
+//! put it to sleep, or drive it by QEMU's test protocol.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Command, ExitStatus};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use my_rng_vm::accel::Chosen;
+use my_rng_vm::qemu::{self, BASICS, Foreground, option_value};
+use my_rng_vm::{GuestFile, initramfs, kernel};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{build_folder, built, guest_program, log_text};
+use crate::qtest::{Qtest, SLOT};
+use crate::{Console, Qmp, build_folder, built, guest_program, log_text};
 
-/// How long QEMU or a guest may keep silent: far more than any does, so that only one that hangs meets
-/// it.
+/// How long QEMU or a guest may be silent. Much more than needed: only one that hangs takes so long.
 pub const DEADLINE: Duration = Duration::from_secs(120);
-/// The same, for the kernel.
-const DEADLINE_SPEC: Timespec = Timespec {
-    tv_sec: DEADLINE.as_secs() as i64,
-    tv_nsec: 0,
-};
 
-/// What the guest's shell says when it waits for a line.
-const PROMPT: &str = "guest:~#";
-/// What ends each line that the shell is given. The shell echoes what is typed, which must not be taken for
-/// what is printed.
-const END: &str = "; echo e''nd:$?";
-
-/// A machine's command line.
+/// The command line of a machine.
 #[derive(Debug)]
 pub struct Machine {
     qemu: PathBuf,
     arguments: Vec<OsString>,
+    /// Files for the guest that `make` has built, if this machine runs it.
+    files: Option<Vec<GuestFile>>,
+    has_qtest: bool,
     folder: TempDir,
 }
 
 impl Machine {
-    /// Without a guest, for [`Process::qtest`].
-    pub fn qtest(machine: &str) -> Self {
-        Self::bare().args(["-machine", &format!("{machine},accel=qtest")])
+    /// A machine without a guest, for QEMU's test protocol, with one device.
+    pub fn qtest(properties: &str) -> Self {
+        let mut machine = Self::new("pc,accel=qtest");
+        machine.has_qtest = true;
+        machine
+            .args(["-qtest-log", "/dev/null"])
+            .device(&format!("my_rng,id=rng,addr={SLOT}{properties}"))
     }
 
-    /// With the guest that `make` has built: a shell on its serial console, the module loaded, no
-    /// self-test. Under TCG, so that it is the same machine everywhere.
+    /// A machine with the guest that `make` has built: a shell on its serial console, the module loaded, no
+    /// self-test. Always under TCG, so that it is the same machine everywhere.
     pub fn guest(machine: &str) -> Self {
         Self::guest_with(machine, "")
     }
 
-    /// Likewise, with more arguments for the kernel.
+    /// The same, with more arguments for the kernel.
     pub fn guest_with(machine: &str, append: &str) -> Self {
-        Self::linux(machine, &format!("my_rng_selftest=0 {append}"))
-            .args(["-m", "256M"])
-            .arg("-initrd")
-            .arg(built("initramfs"))
+        let mut guest = Self::linux(machine, &format!("my_rng_selftest=0 {append}"));
+        guest.files = Some(vec![]);
+        guest.args(["-m", "256M"])
     }
 
-    /// With Debian, from the disk that `scripts/debian-vm.sh` has made, which stays as it is: root's shell on
-    /// its serial console, and on its screen a user's, if there is a screen.
+    /// A machine with Debian, from the disk that `scripts/debian-vm.sh` has made; changes to the disk are
+    /// discarded. root's shell is on its serial console, and a user's shell on its screen, if it has one.
     pub fn debian(append: &str) -> Self {
         let disk = build_folder().join("debian/debian.img");
         assert!(
@@ -77,44 +66,37 @@ impl Machine {
             "there is no {}; run `scripts/debian-vm.sh image`",
             disk.display()
         );
-        let disk = disk.display().to_string().replace(',', ",,");
         Self::linux("pc", &format!("root=/dev/vda rw {append}"))
             .args(["-m", "512M", "-smp", "2"])
-            // It would give each device a "Physical Slot".
+            // Otherwise each device has a "Physical Slot".
             .args(["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"])
-            .arg("-drive")
-            .arg(format!(
-                "file={disk},format=raw,snapshot=on,if=none,id=disk"
-            ))
-            // The slot of the network card that there is none of, so that the next device has the usual one.
-            .device("virtio-blk-pci,drive=disk,addr=3")
+            // The slot of the network card, which is not there: so the next device has its usual slot.
+            .disk("disk", &disk, "snapshot=on", 3)
     }
 
-    /// With the kernel that `make` has built, under TCG.
+    /// A machine with the kernel that `make` has built, under TCG.
     fn linux(machine: &str, append: &str) -> Self {
-        Self::bare()
-            .args(["-machine", &format!("{machine},accel=tcg")])
-            // What these features promise is slow under TCG.
-            .args(["-cpu", "max,-erms,-fsrm,-fsrs"])
+        Self::new(machine)
+            .args(Chosen::Tcg.args())
             .arg("-kernel")
             .arg(built("kernel"))
-            // The kernel's checks of timers fail now and then, or never end, on a busy host.
             .arg("-append")
-            .arg(format!(
-                "console=ttyS0 panic=-1 no_timer_check tsc=reliable loglevel=0 {append}"
-            ))
+            .arg(format!("{} loglevel=0 {append}", kernel::ARGUMENTS))
     }
 
-    fn bare() -> Self {
+    fn new(machine: &str) -> Self {
         Self {
             qemu: built("qemu"),
             arguments: vec![],
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            files: None,
+            has_qtest: false,
+            folder: tempfile::tempdir().expect("a temporary directory"),
         }
-        .args(["-nodefaults", "-display", "none"])
+        .args(BASICS)
+        .args(["-action", "reboot=reset", "-machine", machine])
     }
 
-    /// A folder that lives as long as the machine.
+    /// A directory that lives as long as the machine.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -130,154 +112,146 @@ impl Machine {
         arguments.into_iter().fold(self, Self::arg)
     }
 
-    /// Adds a disk that holds the programs compiled from `guest/NAME.c`. The guest, of which it is the first or
-    /// the second disk, unpacks it with `tar -xf`.
-    pub fn programs(self, names: &[&str]) -> Self {
-        let archive = self.folder().join("programs.tar");
-        let mut tar = Command::new("tar");
-        tar.arg("-cf").arg(&archive);
-        for name in names {
-            let program = guest_program(name);
-            let folder = program.parent().expect("a folder").to_owned();
-            tar.arg("-C").arg(folder).arg(name);
-        }
-        assert!(tar.status().expect("tar can be run").success());
-        assert!(std::fs::metadata(&archive).is_ok_and(|archive| archive.len() > 0));
-        let archive = archive.display().to_string().replace(',', ",,");
-        self.arg("-drive")
-            .arg(format!(
-                "file={archive},format=raw,readonly=on,if=none,id=programs"
-            ))
-            .device("virtio-blk-pci,drive=programs,addr=8")
-    }
-
-    /// Takes another QEMU than the one that `make` has built.
-    pub fn qemu(self, path: &Path) -> Self {
-        Self {
-            qemu: path.to_owned(),
-            ..self
-        }
-    }
-
     /// Adds a device.
     pub fn device(self, spec: &str) -> Self {
         self.args(["-device", spec])
     }
 
+    /// Adds a raw disk, with an option for its drive, and the slot of its device.
+    fn disk(self, name: &str, file: &Path, option: &str, slot: u32) -> Self {
+        let mut drive = OsString::from(format!("format=raw,if=none,id={name},{option},file="));
+        drive.push(option_value(file.as_os_str()));
+        self.arg("-drive")
+            .arg(drive)
+            .device(&format!("virtio-blk-pci,drive={name},addr={slot}"))
+    }
+
+    /// Puts programs compiled from `guest/NAME.c` into the guest that `make` has built, as `/NAME`.
+    pub fn programs(mut self, names: &[&str]) -> Self {
+        let files = self
+            .files
+            .as_mut()
+            .expect("the guest that `make` has built");
+        files.extend(names.iter().map(|name| GuestFile {
+            host: guest_program(name),
+            guest: Path::new("/").join(name),
+        }));
+        self
+    }
+
+    /// Adds a disk for Debian with these programs, to be unpacked by `tar`.
+    pub fn disk_of_programs(self, names: &[&str]) -> Self {
+        let archive = self.folder().join("programs.tar");
+        let mut tar = Command::new("tar");
+        tar.arg("-cf").arg(&archive);
+        for name in names {
+            let program = guest_program(name);
+            tar.arg("-C")
+                .arg(program.parent().expect("a directory"))
+                .arg(name);
+        }
+        assert!(tar.status().expect("tar can be run").success());
+        self.disk("programs", &archive, "readonly=on", 8)
+    }
+
+    /// Uses another QEMU than the one that `make` has built.
+    pub fn qemu(mut self, path: &Path) -> Self {
+        self.qemu = path.to_owned();
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Process {
-        Process::start(self)
+        let Self {
+            qemu,
+            mut arguments,
+            files,
+            has_qtest,
+            folder,
+        } = self;
+        if let Some(files) = files {
+            let mut initrd = built("initramfs");
+            if !files.is_empty() {
+                let base = initrd;
+                initrd = folder.path().join("initrd");
+                initramfs::with_files(&base, &files, None, &initrd)
+                    .unwrap_or_else(|error| panic!("{error}"));
+            }
+            arguments.extend(["-initrd".into(), initrd.into()]);
+        }
+        // QEMU connects to us, so nobody has to wait until it listens.
+        let mut listen = |option: &str| {
+            let path = folder.path().join(option);
+            let listener = UnixListener::bind(&path).expect("a socket");
+            let address = format!("unix:{}", path.display());
+            arguments.extend([option.into(), address.into()]);
+            listener
+        };
+        let console = listen("-serial");
+        let qmp = listen("-qmp");
+        let qtest = has_qtest.then(|| listen("-qtest"));
+        let log = folder.path().join(LOG);
+        let log_file = File::create(&log).expect("a file");
+        let process = qemu::Process::start(&qemu, &arguments, &log_file, Foreground::Launcher)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let accept = |listener: UnixListener| {
+            qemu::accept(&listener, &process.pidfd(), Some(DEADLINE))
+                .expect("a connection from QEMU")
+                .unwrap_or_else(|| panic!("QEMU did not connect: {}", log_text(&log)))
+        };
+        Process {
+            console: Console::new(accept(console)),
+            qmp: Qmp::new(accept(qmp)),
+            qtest: qtest.map(|qtest| Qtest::new(accept(qtest))),
+            process,
+            folder,
+        }
     }
 }
 
-/// A QEMU that runs. It is ended when this is dropped.
+/// The name of the file with what QEMU prints.
+const LOG: &str = "log";
+
+/// A running QEMU. Dropping it ends QEMU.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    process: qemu::Process,
     /// Its monitor.
     pub qmp: Qmp,
     /// Its serial console.
     pub console: Console,
-    qtest: Option<Lines>,
-    /// Readable when QEMU has ended.
-    ended: OwnedFd,
+    pub(crate) qtest: Option<Qtest>,
     folder: TempDir,
 }
 
 impl Process {
-    fn start(machine: Machine) -> Self {
-        let folder = machine.folder;
-        let socket = |name: &str| {
-            let path = folder.path().join(name);
-            let listener = UnixListener::bind(&path).expect("a socket");
-            (listener, format!("unix:{}", path.display()))
-        };
-        // QEMU connects to us: so nobody has to wait for it to listen.
-        let (console, console_address) = socket("console");
-        let (qmp, qmp_address) = socket("qmp");
-        let (qtest, qtest_address) = socket("qtest");
-        let with_qtest = machine
-            .arguments
-            .iter()
-            .any(|argument| argument.to_string_lossy().contains("accel=qtest"));
-        let errors = File::create(folder.path().join("errors")).expect("a file");
-        // QEMU ends with the test, however that ends.
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL"])
-            .arg(&machine.qemu)
-            .args(&machine.arguments)
-            .args(["-serial", &console_address, "-qmp", &qmp_address])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors);
-        if with_qtest {
-            command.args(["-qtest", &qtest_address]);
-        }
-        let child = command
-            .spawn()
-            .expect("setpriv (util-linux) and QEMU can be run");
-        let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("a pidfd");
-        let accept = |listener: &UnixListener| {
-            let mut ready = [
-                PollFd::new(listener, PollFlags::IN),
-                PollFd::new(&ended, PollFlags::IN),
-            ];
-            poll(&mut ready, Some(&DEADLINE_SPEC)).expect("poll");
-            assert!(
-                ready[0].revents().contains(PollFlags::IN),
-                "QEMU ended as it started, or did not connect: {}",
-                log_text(&folder.path().join("errors"))
-            );
-            let (stream, _) = listener.accept().expect("a connection of QEMU's");
-            stream
-        };
-        let console = Console::new(accept(&console));
-        let mut qmp = Qmp::new(Lines::new(accept(&qmp)));
-        let qtest = with_qtest.then(|| Lines::new(accept(&qtest)));
-        qmp.greet();
-        Self {
-            child,
-            qmp,
-            console,
-            qtest,
-            ended,
-            folder,
-        }
-    }
-
-    /// A folder that lives as long as this.
+    /// A directory that lives as long as QEMU.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What QEMU has written to its standard error so far.
+    /// What QEMU has printed so far: errors and its log.
     pub fn errors(&self) -> String {
-        log_text(&self.folder.path().join("errors"))
+        log_text(&self.folder.path().join(LOG))
     }
 
-    /// Waits for QEMU to end by itself; its status and its standard error.
+    /// Waits until QEMU ends by itself. Returns its status and what it has printed.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let mut ready = [PollFd::new(&self.ended, PollFlags::IN)];
-        poll(&mut ready, Some(&DEADLINE_SPEC)).expect("poll");
-        let [ended] = ready;
-        assert!(
-            ended.revents().contains(PollFlags::IN),
-            "QEMU does not end: {}\n{}",
-            self.console.take(),
-            self.errors()
-        );
-        let status = self.child.wait().expect("QEMU ends");
+        let Some(status) = self.process.wait(DEADLINE) else {
+            panic!("QEMU does not end: {}", self.console.take());
+        };
         (status, self.errors())
     }
 
-    /// Ends QEMU.
-    pub fn quit(mut self) {
+    /// Ends QEMU, which must succeed. Returns what it has printed.
+    pub fn quit(mut self) -> String {
         self.qmp.execute("quit", json!({}));
-        self.wait();
+        let (status, errors) = self.wait();
+        assert!(status.success(), "{status}: {errors}");
+        errors
     }
 
-    /// Resets the machine, whose shell must wait, and waits for the shell of the new boot.
+    /// Resets the machine, whose shell must be idle, and waits for the shell of the new boot.
     pub fn reset(&mut self) {
         self.console.change_prompt();
         self.qmp.execute("system_reset", json!({}));
@@ -291,319 +265,32 @@ impl Process {
             .execute("qom-get", json!({ "path": path, "property": name }))
     }
 
-    /// Gives a command of the test protocol; QEMU's answer, without the OK.
-    pub fn qtest(&mut self, command: &str) -> String {
-        let qtest = self.qtest.as_mut().expect("a machine for tests");
-        qtest.send(command);
-        loop {
-            let answer = qtest.next("an answer");
-            // Interrupts are told in between.
-            if answer.starts_with("IRQ") {
-                continue;
-            }
-            return answer
-                .strip_prefix("OK")
-                .unwrap_or_else(|| panic!("{command}: {answer}"))
-                .trim()
-                .to_owned();
+    /// How many numbers the device whose id is `rng` has given.
+    pub fn reads(&mut self) -> u64 {
+        self.property("reads").as_u64().expect("a counter")
+    }
+
+    /// Waits until that device has given so many numbers.
+    pub fn wait_for_reads(&mut self, wanted: u64) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.reads() < wanted {
+            assert!(Instant::now() < deadline, "the guest does not read on");
         }
     }
-}
 
-/// What firmware and a driver would do, by the test protocol.
-impl Process {
-    /// Gives a device's first BAR an address, and writes its command register (2: memory decoding, 4: DMA).
-    pub fn enable(&mut self, slot: u64, address: u64, command: u16) {
-        let device = 0x8000_0000_u64 | slot << 11;
-        self.qtest(&format!("outl 0xcf8 {:#x}", device | 0x10));
-        self.qtest(&format!("outl 0xcfc {address:#x}"));
-        self.qtest(&format!("outl 0xcf8 {:#x}", device | 0x04));
-        self.qtest(&format!("outw 0xcfc {command:#x}"));
-    }
-
-    /// Reads 1, 2, 4 or 8 bytes of memory: `b`, `w`, `l` or `q`.
-    pub fn read(&mut self, size: char, address: u64) -> u64 {
-        let answer = self.qtest(&format!("read{size} {address:#x}"));
-        let digits = answer.strip_prefix("0x").expect("a hexadecimal number");
-        u64::from_str_radix(digits, 16).expect("a hexadecimal number")
-    }
-
-    /// Writes them.
-    pub fn write(&mut self, size: char, address: u64, value: u64) {
-        self.qtest(&format!("write{size} {address:#x} {value:#x}"));
+    /// Executes a command of the monitor for people.
+    pub fn monitor(&mut self, command: &str) -> String {
+        let arguments = json!({ "command-line": command });
+        let text = self.qmp.execute("human-monitor-command", arguments);
+        text.as_str().expect("text").to_owned()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if thread::panicking() {
-            let status = self.child.try_wait();
-            eprintln!("QEMU's status: {status:?}, its errors: {}", self.errors());
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Lines to and from QEMU.
-#[derive(Debug)]
-struct Lines {
-    commands: UnixStream,
-    answers: BufReader<UnixStream>,
-}
-
-impl Lines {
-    fn new(commands: UnixStream) -> Self {
-        commands
-            .set_read_timeout(Some(DEADLINE))
-            .expect("a deadline");
-        let answers = BufReader::new(commands.try_clone().expect("a second handle"));
-        Self { commands, answers }
-    }
-
-    fn send(&mut self, line: &str) {
-        // In one piece: QEMU carries out a command as soon as it is whole, and after `quit` there is
-        // nobody to take the end of the line.
-        let line = format!("{line}\n");
-        self.commands
-            .write_all(line.as_bytes())
-            .expect("QEMU takes commands");
-    }
-
-    fn next(&mut self, what: &str) -> String {
-        let mut line = String::new();
-        let length = self
-            .answers
-            .read_line(&mut line)
-            .unwrap_or_else(|error| panic!("QEMU did not send {what}: {error}"));
-        assert!(length > 0, "QEMU went away instead of sending {what}");
-        line.truncate(line.trim_end().len());
-        line
-    }
-}
-
-/// QEMU's monitor.
-#[derive(Debug)]
-pub struct Qmp {
-    lines: Lines,
-    /// Events that came while something else was waited for.
-    events: Vec<Value>,
-}
-
-impl Qmp {
-    /// Connects to the socket at which QEMU listens.
-    pub fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("QEMU listens at its QMP socket");
-        let mut qmp = Self::new(Lines::new(stream));
-        qmp.greet();
-        qmp
-    }
-
-    fn new(lines: Lines) -> Self {
-        Self {
-            lines,
-            events: Vec::new(),
+            let status = self.process.wait(Duration::ZERO);
+            eprintln!("QEMU: {status:?}, it printed: {}", self.errors());
         }
     }
-
-    fn greet(&mut self) {
-        while self.receive("its greeting").get("QMP").is_none() {}
-        self.execute("qmp_capabilities", json!({}));
-    }
-
-    /// Waits for an event, or takes note of one that came already; its data.
-    pub fn wait_for_event(&mut self, name: &str) -> Value {
-        self.wait_for_event_with(name, |_| true)
-    }
-
-    /// Likewise, for an event with such data. What came before it is forgotten.
-    pub fn wait_for_event_with(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let found = self
-                .events
-                .iter()
-                .position(|event| event["event"] == name && wanted(&event["data"]));
-            if let Some(index) = found {
-                let event = self.events.drain(..=index).next_back();
-                return event.expect("the event")["data"].take();
-            }
-            self.receive(name);
-        }
-    }
-
-    fn receive(&mut self, what: &str) -> Value {
-        let line = self.lines.next(what);
-        let message: Value = serde_json::from_str(&line).expect("QMP is JSON");
-        if message.get("event").is_some() {
-            self.events.push(message.clone());
-        }
-        message
-    }
-
-    /// Gives a command that has to succeed; what it returns.
-    pub fn execute(&mut self, command: &str, arguments: Value) -> Value {
-        self.give(command, &arguments)
-            .unwrap_or_else(|error| panic!("{command} {arguments}: {error}"))
-    }
-
-    /// Gives a command that has to fail; what QEMU says of it.
-    pub fn refused(&mut self, command: &str, arguments: Value) -> String {
-        match self.give(command, &arguments) {
-            Ok(value) => panic!("{command} {arguments} was not refused: {value}"),
-            Err(reason) => reason,
-        }
-    }
-
-    fn give(&mut self, command: &str, arguments: &Value) -> Result<Value, String> {
-        let message = json!({ "execute": command, "arguments": arguments });
-        self.lines.send(&message.to_string());
-        loop {
-            let mut message = self.receive(command);
-            if let Some(value) = message.get_mut("return") {
-                return Ok(value.take());
-            }
-            if let Some(error) = message.get("error") {
-                return Err(error["desc"].as_str().unwrap_or_default().to_owned());
-            }
-        }
-    }
-
-    /// Runs a job (`snapshot-save` and its like) to its end; its error, if it has one.
-    pub fn job(&mut self, command: &str, mut arguments: Value) -> Result<(), String> {
-        arguments["job-id"] = json!("job");
-        self.execute(command, arguments);
-        // Some jobs wait to be dismissed, and some are gone by themselves.
-        self.wait_for_event_with("JOB_STATUS_CHANGE", |data| {
-            data["id"] == "job" && data["status"] == "concluded"
-        });
-        let jobs = self.execute("query-jobs", json!({}));
-        let job = jobs
-            .as_array()
-            .and_then(|jobs| jobs.iter().find(|job| job["id"] == "job"))
-            .expect("the job");
-        let error = job["error"].as_str().map(str::to_owned);
-        self.execute("job-dismiss", json!({ "id": "job" }));
-        error.map_or(Ok(()), Err)
-    }
-}
-
-/// The guest's serial console.
-#[derive(Debug)]
-pub struct Console {
-    input: UnixStream,
-    output: Receiver<Vec<u8>>,
-    /// What has come and was not asked for yet.
-    pending: String,
-}
-
-impl Console {
-    fn new(input: UnixStream) -> Self {
-        let mut stream = input.try_clone().expect("a second handle");
-        let (sender, output) = channel();
-        // It is read all the time, so that the guest never waits for us.
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = stream.read(&mut buffer) {
-                if sender.send(buffer[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            input,
-            output,
-            pending: String::new(),
-        }
-    }
-
-    /// Waits for the shell that the guest gives.
-    pub fn shell(&mut self) {
-        self.until(PROMPT);
-    }
-
-    /// Gives the shell a line. What it prints at the end, `until_end` waits for.
-    pub fn shell_line(&mut self, line: &str) {
-        writeln!(self.input, "{line}{END}").expect("QEMU takes input");
-    }
-
-    /// What the shell's line printed, line by line, without its echo; the line must end with 0.
-    pub fn until_end(&mut self) -> Vec<String> {
-        let end = "\nend:0\r\n";
-        let text = self.until(end);
-        self.shell();
-        lines(text.strip_suffix(end).unwrap_or_default())
-            .skip_while(|line| !line.contains(END))
-            .skip(1)
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Waits until the shell has echoed a line, so that none of it is still on its way.
-    pub fn echo(&mut self) {
-        self.until(&format!("{END}\r\n"));
-    }
-
-    /// Gives the shell another prompt than [`Console::shell`] waits for, so that none of it can be taken for
-    /// that of the next boot.
-    pub fn change_prompt(&mut self) {
-        self.shell_line("PS1=before''-the-reset");
-        self.until("before-the-reset");
-    }
-
-    /// Interrupts what the shell's line runs; what that has printed since it was last waited for.
-    pub fn interrupt(&mut self) -> Vec<String> {
-        const ECHO: &str = "^C";
-        self.input.write_all(b"\x03").expect("QEMU takes input");
-        // The kernel signals first, and echoes then: what is interrupted may have its say before.
-        let before = self.until(ECHO);
-        let text = before.strip_suffix(ECHO).unwrap_or_default().to_owned() + &self.until(PROMPT);
-        lines(&text).map(str::to_owned).collect()
-    }
-
-    /// Runs a line of the shell's, which must end with 0; what it printed.
-    pub fn run(&mut self, line: &str) -> Vec<String> {
-        self.shell_line(line);
-        self.until_end()
-    }
-
-    /// Everything up to `marker`.
-    pub fn until(&mut self, marker: &str) -> String {
-        loop {
-            if let Some(at) = self.pending.find(marker) {
-                let rest = self.pending.split_off(at + marker.len());
-                return std::mem::replace(&mut self.pending, rest);
-            }
-            assert!(
-                self.more(),
-                "the console ended before {marker:?}: {}",
-                self.pending
-            );
-        }
-    }
-
-    /// Everything that has come so far.
-    fn take(&mut self) -> String {
-        while let Ok(bytes) = self.output.try_recv() {
-            self.pending.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        std::mem::take(&mut self.pending)
-    }
-
-    fn more(&mut self) -> bool {
-        match self.output.recv_timeout(DEADLINE) {
-            Ok(bytes) => {
-                self.pending.push_str(&String::from_utf8_lossy(&bytes));
-                true
-            }
-            Err(RecvTimeoutError::Disconnected) => false,
-            Err(RecvTimeoutError::Timeout) => {
-                panic!("the guest keeps silent after: {}", self.pending)
-            }
-        }
-    }
-}
-
-/// The lines of what a terminal shows.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(|line| line.trim_end_matches('\r'))
 }

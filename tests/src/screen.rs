@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The guest's screen: a VGA in text mode, which QEMU takes pictures of and which is read off them, cell by
-//! cell, by the font that it is written in.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "what is not as it should be ends the test"
-)]
+//! The guest's screen: a VGA in text mode. Its text is read from pictures, cell by cell, by comparing with the
+//! font of the VGA BIOS.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -17,19 +13,18 @@ use serde_json::json;
 
 use crate::{DEADLINE, Process, built};
 
-/// A character's cell: the font's eight columns, and one between the characters.
+/// The size of a character's cell: eight columns of the font and one between characters, and the lines.
 const CELL: (usize, usize) = (9, 16);
-/// A character, a byte for each line of dots, the leftmost dot its highest bit.
+/// A character: a byte for each line of dots, the leftmost dot in its highest bit.
 type Glyph = [u8; CELL.1];
 
-/// The visible characters of ASCII, by what they look like.
+/// The printable characters of ASCII by their glyphs.
 fn font() -> &'static HashMap<Glyph, char> {
     static FONT: OnceLock<HashMap<Glyph, char>> = OnceLock::new();
     FONT.get_or_init(|| {
-        // The VGA BIOS has brought it.
         let bios = built("qemu").with_file_name("../share/qemu/vgabios-stdvga.bin");
         let bios = fs::read(&bios).unwrap_or_else(|error| panic!("{}: {error}", bios.display()));
-        // Of the characters up to the last of ASCII, the first is empty and the second has a face.
+        // The font's first character is empty, and its second is a face.
         const FACE: Glyph = [
             0, 0, 0x7e, 0x81, 0xa5, 0x81, 0x81, 0xbd, 0x99, 0x81, 0x81, 0x7e, 0, 0, 0, 0,
         ];
@@ -54,9 +49,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Of so many columns, and of three bytes for each pixel, line by line.
+    /// A picture with this width, from three bytes for each pixel, line by line.
     pub fn new(width: usize, rgb: &[u8]) -> Self {
-        assert_eq!(rgb.len() % (3 * width), 0, "no lines of {width} pixels");
+        assert_eq!(rgb.len() % (3 * width), 0, "not lines of {width} pixels");
         let pixels = rgb.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]);
         Self {
             width,
@@ -74,18 +69,18 @@ impl Picture {
         Self::new(width.expect("a width"), part())
     }
 
-    /// Its columns and lines.
+    /// Width and height.
     pub fn size(&self) -> (usize, usize) {
         (self.width, self.pixels.len() / self.width)
     }
 
-    /// How many colours it has.
+    /// The number of colours.
     pub fn colours(&self) -> usize {
         self.pixels.iter().collect::<HashSet<_>>().len()
     }
 
-    /// The lines of text on it, without what is blank at their ends; none where it is not of a screen in text
-    /// mode. What is no visible character of ASCII stands as U+FFFD, a cursor among it, unless it ends its line.
+    /// The lines of text, without trailing blanks; none if the screen is not in text mode. Anything but a printable
+    /// character of ASCII becomes U+FFFD, or is dropped at the end of a line (the cursor).
     pub fn text(&self) -> Vec<String> {
         let (width, height) = self.size();
         if width % CELL.0 != 0 || height % CELL.1 != 0 {
@@ -105,7 +100,7 @@ impl Picture {
             let start = (row * CELL.1 + line) * self.width + column * CELL.0;
             &self.pixels[start..][..CELL.0]
         };
-        // The column between the characters is of the background's colour.
+        // The column between characters has the background's colour.
         let background = line(0)[CELL.0 - 1];
         let mut glyph = Glyph::default();
         for (index, dots) in glyph.iter_mut().enumerate() {
@@ -118,7 +113,7 @@ impl Picture {
 }
 
 impl Process {
-    /// What the screen shows.
+    /// Takes a picture of the screen.
     pub fn screen(&mut self) -> Picture {
         let file = self.folder().join("screen.ppm");
         self.qmp
@@ -126,14 +121,14 @@ impl Process {
         Picture::from_ppm(&fs::read(&file).expect("a picture of the screen"))
     }
 
-    /// Writes what the screen shows as a PNG.
+    /// Saves a picture of the screen as PNG.
     pub fn save_screen(&mut self, file: &Path) {
         let file = std::path::absolute(file).expect("a path");
         self.qmp
             .execute("screendump", json!({ "filename": file, "format": "png" }));
     }
 
-    /// Waits until the last line on the screen that is not blank is as wanted; all of them.
+    /// Waits until `wanted` accepts the last line of text on the screen. Returns all lines.
     pub fn screen_until(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -147,13 +142,13 @@ impl Process {
         }
     }
 
-    /// Types a line at the keyboard, which the screen must show as it is typed, and the Enter key.
+    /// Types a line and the Enter key. Waits until the screen shows each character.
     pub fn type_line(&mut self, line: &str) {
         let mut typed = String::new();
         for character in line.chars() {
             self.press(&keys(character));
             typed.push(character);
-            // A blank cannot be seen.
+            // A blank is invisible.
             if character != ' ' {
                 self.screen_until(|last| last.ends_with(&typed));
             }
@@ -166,13 +161,13 @@ impl Process {
             .iter()
             .map(|key| json!({ "type": "qcode", "data": key }))
             .collect();
-        // In milliseconds, and no key is pressed before the last one was let go.
+        // hold-time is in milliseconds. QEMU releases a key before it presses the next one.
         self.qmp
             .execute("send-key", json!({ "keys": keys, "hold-time": 5 }));
     }
 }
 
-/// The keys that give a character on an American keyboard.
+/// The keys for a character on an American keyboard.
 fn keys(character: char) -> Vec<&'static str> {
     const NAMED: [(char, &[&str]); 12] = [
         (' ', &["spc"]),
@@ -196,7 +191,7 @@ fn keys(character: char) -> Vec<&'static str> {
         .iter()
         .find(|(named, _)| *named == character)
         .map(|(_, keys)| keys.to_vec())
-        .unwrap_or_else(|| panic!("no key is known for {character:?}"))
+        .unwrap_or_else(|| panic!("no key for {character:?}"))
 }
 
 #[cfg(test)]
@@ -219,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn text_on_a_picture_is_read() {
         let all: String = (' '..='~').collect();
         for (ink, paper) in [([170; 3], [0; 3]), ([0, 0, 170], [255, 255, 85])] {
             let picture = paint(&all, ink, paper);
@@ -230,20 +225,20 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_at_the_end_of_a_line_is_not_read() {
+    fn a_cursor_at_the_end_of_a_line_is_dropped() {
         let mut picture = paint("$ ls  ", [170; 3], [0; 3]);
         let (width, _) = picture.size();
         for line in 13..15 {
             picture.pixels[line * width + 5 * CELL.0..][..8].fill([170; 3]);
         }
         assert_eq!(picture.text(), ["$ ls"]);
-        // One under a character hides it.
+        // A cursor below a character hides it.
         picture.pixels[14 * width..][..8].fill([170; 3]);
         assert_eq!(picture.text(), ["\u{fffd} ls"]);
     }
 
     #[test]
-    fn a_picture_of_another_screen_has_no_text() {
+    fn a_picture_of_a_graphics_mode_has_no_text() {
         assert!(Picture::new(640, &[0; 640 * 480 * 3]).text().is_empty());
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What has to be written down outside Rust agrees with the contract in `abi/`. Needs no guest.
+//! The numbers in patches, in the qtest and in the documentation are those of `abi/`. Boots nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,39 +8,28 @@ use std::fs;
 use my_rng_e2e::known_answers::{self, WordsAnswer};
 use my_rng_e2e::{abi, root};
 
-/// The numbers of `#define MY_RNG_NAME NUMBER` lines, which begin with `prefix`.
+const QTEST: &str = "qemu-8.2.9-overlay/tests/qtest/my-rng-test.c";
+
+/// The names of these constants of `abi`, with their values.
+macro_rules! constants {
+    ($($name:ident)*) => {
+        BTreeMap::from([$((stringify!($name).to_owned(), abi::$name as u64)),*])
+    };
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The numbers of the lines `#define MY_RNG_NAME NUMBER` that begin with `prefix`.
 fn defined(text: &str, prefix: &str) -> Vec<(String, u64)> {
     text.lines()
         .filter_map(|line| {
-            let mut words = line.strip_prefix(prefix)?.split_whitespace();
-            if words.next() != Some("#define") {
-                return None;
-            }
-            let name = words.next()?.strip_prefix("MY_RNG_")?;
-            Some((name.to_owned(), words.next().and_then(number)?))
+            let line = line.strip_prefix(prefix)?.strip_prefix("#define MY_RNG_")?;
+            let (name, value) = line.split_once(char::is_whitespace)?;
+            Some((name.to_owned(), number(value.split_whitespace().next()?)?))
         })
         .collect()
-}
-
-/// Those that the kernel patches add.
-fn patch_constants() -> BTreeMap<String, u64> {
-    let mut constants = BTreeMap::new();
-    let folder = fs::read_dir(root().join("linux-patches")).expect("linux-patches/");
-    for entry in folder {
-        let path = entry.expect("an entry of linux-patches/").path();
-        if path
-            .extension()
-            .is_none_or(|extension| extension != "patch")
-        {
-            continue;
-        }
-        let text = fs::read_to_string(&path).expect("a patch");
-        for (name, number) in defined(&text, "+") {
-            let before = constants.insert(name.clone(), number);
-            assert!(before.is_none_or(|before| before == number), "two {name}");
-        }
-    }
-    constants
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -52,83 +41,59 @@ fn number(text: &str) -> Option<u64> {
 
 #[test]
 fn the_kernel_patches_agree_with_the_contract() {
-    let expected = BTreeMap::from(
-        [
-            ("PCI_VENDOR_ID", u64::from(abi::PCI_VENDOR_ID)),
-            ("PCI_DEVICE_ID", u64::from(abi::PCI_DEVICE_ID)),
-            ("BAR", u64::from(abi::BAR)),
-            ("BAR_SIZE", abi::BAR_SIZE as u64),
-            ("REG_RNG", abi::REG_RNG as u64),
-            ("REG_SEED", abi::REG_SEED as u64),
-            ("SELFTEST_SEED", u64::from(known_answers::SELFTEST_SEED)),
-            ("SELFTEST_ROUNDS", 2),
-            ("SELFTEST_NUMBERS", 5),
-        ]
-        .map(|(name, number)| (name.to_owned(), number)),
-    );
-    assert_eq!(patch_constants(), expected);
+    let mut expected = constants!(PCI_VENDOR_ID PCI_DEVICE_ID BAR BAR_SIZE REG_RNG REG_SEED);
+    for (name, number) in [
+        ("SELFTEST_SEED", known_answers::SELFTEST_SEED.into()),
+        ("SELFTEST_ROUNDS", 2),
+        ("SELFTEST_NUMBERS", 5),
+    ] {
+        expected.insert(name.to_owned(), number);
+    }
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(root().join("linux-patches")).expect("linux-patches/") {
+        let path = entry.expect("an entry of linux-patches/").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "patch")
+        {
+            let text = fs::read_to_string(&path).expect("a patch");
+            for (name, number) in defined(&text, "+") {
+                let before = found.insert(name.clone(), number);
+                assert!(before.is_none_or(|before| before == number), "two {name}");
+            }
+        }
+    }
+    assert_eq!(found, expected);
 }
-
-const QTEST: &str = "qemu-8.2.9-overlay/tests/qtest/my-rng-test.c";
 
 #[test]
 fn the_qtest_agrees_with_the_contract() {
-    let text = fs::read_to_string(root().join(QTEST)).expect("the qtest");
-    let expected = BTreeMap::from(
-        [
-            ("PCI_VENDOR_ID", u64::from(abi::PCI_VENDOR_ID)),
-            ("PCI_DEVICE_ID", u64::from(abi::PCI_DEVICE_ID)),
-            ("PCI_REVISION", u64::from(abi::PCI_REVISION)),
-            ("PCI_CLASS", u64::from(abi::PCI_CLASS)),
-            ("BAR", u64::from(abi::BAR)),
-            ("BAR_SIZE", abi::BAR_SIZE as u64),
-            ("REG_SIZE", abi::REG_SIZE as u64),
-            ("REG_RNG", abi::REG_RNG as u64),
-            ("REG_SEED", abi::REG_SEED as u64),
-            ("REG_INFO", abi::REG_INFO as u64),
-            ("REG_DOORBELL", abi::REG_DOORBELL as u64),
-            ("REG_FAILURES", abi::REG_FAILURES as u64),
-            ("INFO_FAILURES", u64::from(abi::INFO_FAILURES)),
-            ("INFO_BULK", u64::from(abi::INFO_BULK)),
-            ("BULK_PAGE", abi::BULK_PAGE as u64),
-            ("BULK_STATUS", abi::BULK_STATUS as u64),
-            ("BULK_COUNT", abi::BULK_COUNT as u64),
-            ("BULK_DONE", abi::BULK_DONE as u64),
-            ("BULK_SEGMENTS", abi::BULK_SEGMENTS as u64),
-            ("BULK_SEGMENT_SIZE", abi::BULK_SEGMENT_SIZE as u64),
-            ("BULK_FILLED", u64::from(abi::BULK_FILLED)),
-            ("BULK_BAD_DESCRIPTOR", u64::from(abi::BULK_BAD_DESCRIPTOR)),
-            ("BULK_BAD_MEMORY", u64::from(abi::BULK_BAD_MEMORY)),
-            ("INFO_SIGNATURE", u64::from(abi::INFO_SIGNATURE)),
-            ("GENERATOR_LIBC", u64::from(abi::GENERATOR_LIBC)),
-            ("GENERATOR_CHACHA20", u64::from(abi::GENERATOR_CHACHA20)),
-            ("GENERATOR_HOST", u64::from(abi::GENERATOR_HOST)),
-            ("GENERATOR_CHACHA8", u64::from(abi::GENERATOR_CHACHA8)),
-            (
-                "GENERATOR_XOSHIRO256PP",
-                u64::from(abi::GENERATOR_XOSHIRO256PP),
-            ),
-            ("DEFAULT_SEED", u64::from(abi::DEFAULT_SEED)),
-        ]
-        .map(|(name, number)| (name.to_owned(), number)),
+    let expected = constants!(
+        PCI_VENDOR_ID PCI_DEVICE_ID PCI_REVISION PCI_CLASS
+        BAR BAR_SIZE REG_SIZE REG_RNG REG_SEED REG_INFO REG_DOORBELL REG_FAILURES
+        INFO_FAILURES INFO_BULK INFO_SIGNATURE
+        BULK_PAGE BULK_STATUS BULK_COUNT BULK_DONE BULK_SEGMENTS BULK_SEGMENT_SIZE
+        BULK_FILLED BULK_BAD_DESCRIPTOR BULK_BAD_MEMORY
+        GENERATOR_LIBC GENERATOR_CHACHA20 GENERATOR_HOST GENERATOR_CHACHA8 GENERATOR_XOSHIRO256PP
+        DEFAULT_SEED
     );
-    let found = defined(&text, "");
+    let found = defined(&read(QTEST), "");
     assert_eq!(found.len(), expected.len(), "each once: {found:?}");
     assert_eq!(BTreeMap::from_iter(found), expected);
 }
 
-/// The generators beside the default that have a seed.
+/// The other generators with a seed.
 const OTHERS: [(&str, &[WordsAnswer]); 3] = [
     ("chacha20", &known_answers::CHACHA20),
     ("chacha8", &known_answers::CHACHA8),
     ("xoshiro256pp", &known_answers::XOSHIRO256PP),
 ];
 
-/// The numbers in the braces of a table of the qtest.
+/// The numbers in a table of the qtest.
 fn table(text: &str, name: &str) -> Vec<u64> {
-    let start = format!("static const Answer {name}[] = {{\n");
+    let start = format!("static const Answer {name}_answers[] = {{\n");
     let (_, rest) = text.split_once(&start).expect(name);
-    let (inside, _) = rest.split_once("\n};").expect("the table's end");
+    let (inside, _) = rest.split_once("\n};").expect("the end of the table");
     inside
         .split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -137,27 +102,23 @@ fn table(text: &str, name: &str) -> Vec<u64> {
 }
 
 #[test]
-fn the_qtest_knows_the_known_answers() {
-    let text = fs::read_to_string(root().join(QTEST)).expect("the qtest");
-    let row = |seed: u32, first: &[u32; 5], thousandth: u32| -> Vec<u64> {
-        let row = [&[seed], first.as_slice(), &[thousandth]].concat();
-        row.into_iter().map(u64::from).collect()
+fn the_qtest_has_the_known_answers() {
+    let text = read(QTEST);
+    let row = |seed: u32, first: [u32; 5], thousandth: u32| {
+        let row = [&[seed][..], &first, &[thousandth]].concat();
+        row.into_iter().map(u64::from)
     };
-    let libc: Vec<_> = known_answers::LIBC
-        .iter()
-        .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
-        .collect();
-    assert_eq!(table(&text, "libc_answers"), libc);
+    let libc = known_answers::LIBC.iter();
+    let libc = libc.flat_map(|answer| row(answer.seed, answer.first, answer.thousandth));
+    assert_eq!(table(&text, "libc"), libc.collect::<Vec<_>>());
     for (name, answers) in OTHERS {
-        let expected: Vec<_> = answers
-            .iter()
-            .flat_map(|answer| row(answer.seed, &answer.first, answer.thousandth))
-            .collect();
-        assert_eq!(table(&text, &format!("{name}_answers")), expected);
+        let answers = answers.iter();
+        let rows = answers.flat_map(|answer| row(answer.seed, answer.first, answer.thousandth));
+        assert_eq!(table(&text, name), rows.collect::<Vec<_>>());
     }
 }
 
-/// The classic clients know these numbers by heart.
+/// Classic clients have these numbers in their code.
 #[test]
 fn the_ioctl_numbers_are_the_classic_ones() {
     assert_eq!(abi::IOCTL_RAND, 0x8004_7101);
@@ -167,7 +128,7 @@ fn the_ioctl_numbers_are_the_classic_ones() {
 
 #[test]
 fn the_specification_agrees_with_the_contract() {
-    let text = fs::read_to_string(root().join("docs/my-rng.rst")).expect("the specification");
+    let text = read("docs/my-rng.rst");
     let check = |seed: u32, first: [u32; 5], later: &[u32]| {
         let first = first.map(|word| word.to_string()).join(" ");
         let row = text
@@ -179,11 +140,8 @@ fn the_specification_agrees_with_the_contract() {
         }
     };
     for answer in &known_answers::LIBC {
-        check(
-            answer.seed,
-            answer.first,
-            &[answer.thousandth, answer.millionth],
-        );
+        let later = [answer.thousandth, answer.millionth];
+        check(answer.seed, answer.first, &later);
     }
     for answer in OTHERS.iter().flat_map(|(_, answers)| *answers) {
         check(answer.seed, answer.first, &[answer.thousandth]);
@@ -210,21 +168,15 @@ fn the_specification_agrees_with_the_contract() {
 
 #[test]
 fn the_syzkaller_description_agrees_with_the_contract() {
-    let text = fs::read_to_string(root().join("docs/dev_my_rng.txt")).expect("the description");
+    let text = read("docs/dev_my_rng.txt");
+    let ioctl = |name: &str, number: u32| {
+        format!("ioctl$MY_RNG_{name}(fd fd_my_rng, cmd const[{number:#x}],")
+    };
     for expected in [
         format!("string[\"/dev/{}\"]", abi::NODE_NAME),
-        format!(
-            "ioctl$MY_RNG_RAND(fd fd_my_rng, cmd const[{:#x}],",
-            abi::IOCTL_RAND
-        ),
-        format!(
-            "ioctl$MY_RNG_SEED(fd fd_my_rng, cmd const[{:#x}],",
-            abi::IOCTL_SEED
-        ),
-        format!(
-            "ioctl$MY_RNG_FILL(fd fd_my_rng, cmd const[{:#x}],",
-            abi::IOCTL_FILL
-        ),
+        ioctl("RAND", abi::IOCTL_RAND),
+        ioctl("SEED", abi::IOCTL_SEED),
+        ioctl("FILL", abi::IOCTL_FILL),
         format!("start\tint32[0:{}]", abi::BULK_MAX_BYTES),
     ] {
         assert!(text.contains(&expected), "{expected}");

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The kit's glue where no qtest reaches it, under AddressSanitizer. The tester of `qemu/test-devices.c` calls a
+//! The kit's glue, where no qtest reaches it, under AddressSanitizer. The tester of `qemu/test-devices.c` calls a
 //! device at times and in ways in which QEMU should not.
 
-use my_rng_e2e::{Machine, Process, abi, asan_qemu, known_answers};
+use my_rng_e2e::answers::{Kind, known, libc};
+use my_rng_e2e::{Machine, Process, REGISTERS, abi, asan_qemu};
 use serde_json::{Value, json};
 
-/// The slot of the device on the bus, and where the tests put its registers.
-const SLOT: u64 = 4;
-const BASE: u64 = 0xfebf_0000;
-const RNG: u64 = BASE + abi::REG_RNG as u64;
-const SEED: u64 = BASE + abi::REG_SEED as u64;
-const DOORBELL: u64 = BASE + abi::REG_DOORBELL as u64;
-const FAILURES: u64 = BASE + abi::REG_FAILURES as u64;
+const RNG: u64 = REGISTERS + abi::REG_RNG as u64;
+const SEED: u64 = REGISTERS + abi::REG_SEED as u64;
+const DOORBELL: u64 = REGISTERS + abi::REG_DOORBELL as u64;
+const FAILURES: u64 = REGISTERS + abi::REG_FAILURES as u64;
 /// A descriptor and a buffer in the machine's own memory.
 const DESCRIPTOR: u64 = 0x10_0000;
 const BUFFER: u64 = 0x20_0000;
@@ -20,6 +18,8 @@ const BUFFER: u64 = 0x20_0000;
 const RAM: u64 = 0x4000_0000;
 const RAM_DEVICE: u64 = 0x4000_2000;
 const HALF_A_PAGE: u64 = 0x4000_3000;
+/// The tester itself.
+const TESTER: &str = "/machine/peripheral/tester";
 
 /// What the tester says when a device refuses all calls.
 const REFUSED: &str = "read 0\nsave -22\nload -22\nreads 0\n";
@@ -27,72 +27,69 @@ const DROPPED: &str = "access dropped: device busy, not realized, or BQL not hel
 
 /// A machine with a device and the tester.
 fn start(properties: &str) -> Process {
-    let mut qemu = Machine::qtest("pc")
+    let mut qemu = Machine::qtest(properties)
         .qemu(asan_qemu())
-        .device(&format!("my_rng,id=rng,addr={SLOT:02x}.0{properties}"))
         .device("my-rng-tester,id=tester")
-        .args(["-d", "guest_errors", "-qtest-log", "/dev/null"])
+        .args(["-d", "guest_errors"])
         .start();
-    qemu.enable(SLOT, BASE, 6);
+    qemu.enable(6);
     qemu
 }
 
-/// Ends QEMU; its log. The sanitizer looks for leaks then, and ends QEMU with an error if it finds any.
-fn end(mut qemu: Process) -> String {
-    qemu.qmp.execute("quit", json!({}));
-    let (status, errors) = qemu.wait();
-    assert!(status.success(), "{status}: {errors}");
-    errors
-}
-
 fn set(qemu: &mut Process, property: &str, value: Value) {
-    let path = "/machine/peripheral/tester";
     qemu.qmp.execute(
         "qom-set",
-        json!({ "path": path, "property": property, "value": value }),
+        json!({ "path": TESTER, "property": property, "value": value }),
     );
 }
 
 /// What the tester has said since the last call.
 fn said(qemu: &mut Process) -> String {
-    let path = "/machine/peripheral/tester";
     let said = qemu
         .qmp
-        .execute("qom-get", json!({ "path": path, "property": "said" }));
-    said.as_str().expect("a text").to_owned()
+        .execute("qom-get", json!({ "path": TESTER, "property": "said" }));
+    said.as_str().expect("text").to_owned()
 }
 
-/// Has the tester do something; what it says.
+/// Lets the tester do something. Returns what it says.
 fn run(qemu: &mut Process, what: &str) -> String {
     set(qemu, "run", what.into());
     said(qemu)
 }
 
-/// Starts a transfer to these segments; its status, and how many bytes it has written.
-fn transfer(qemu: &mut Process, segments: &[(u64, u64)]) -> (u64, u64) {
-    let descriptor = |at: usize| DESCRIPTOR + at as u64;
-    qemu.write('l', descriptor(abi::BULK_STATUS), 0);
-    qemu.write('l', descriptor(abi::BULK_DONE), 0);
-    qemu.write('l', descriptor(abi::BULK_COUNT), segments.len() as u64);
+/// Writes a descriptor with these segments, and rings the doorbell. Returns the status, and how many bytes were
+/// written.
+fn transfer_by(qemu: &mut Process, descriptor: u64, segments: &[(u64, u64)]) -> (u64, u64) {
+    let field = |at: usize| descriptor + at as u64;
+    qemu.write('l', field(abi::BULK_STATUS), 0);
+    qemu.write('l', field(abi::BULK_DONE), 0);
+    qemu.write('l', field(abi::BULK_COUNT), segments.len() as u64);
     for (at, (address, length)) in segments.iter().enumerate() {
-        let segment = descriptor(abi::BULK_SEGMENTS + at * abi::BULK_SEGMENT_SIZE);
+        let segment = field(abi::BULK_SEGMENTS + at * abi::BULK_SEGMENT_SIZE);
         qemu.write('q', segment, *address);
         qemu.write('q', segment + 8, *length);
     }
-    qemu.write('l', DOORBELL, DESCRIPTOR / 4096);
+    qemu.write('l', DOORBELL, descriptor / 4096);
     (
-        qemu.read('l', descriptor(abi::BULK_STATUS)),
-        qemu.read('l', descriptor(abi::BULK_DONE)),
+        qemu.read('l', field(abi::BULK_STATUS)),
+        qemu.read('l', field(abi::BULK_DONE)),
     )
+}
+
+fn transfer(qemu: &mut Process, segments: &[(u64, u64)]) -> (u64, u64) {
+    transfer_by(qemu, DESCRIPTOR, segments)
 }
 
 fn counters(qemu: &mut Process) -> [u64; 3] {
     ["reads", "seeds", "guest-errors"].map(|name| qemu.property(name).as_u64().expect("a counter"))
 }
 
-/// How many lines end with this text.
-fn count(log: &str, text: &str) -> usize {
-    log.lines().filter(|line| line.ends_with(text)).count()
+/// Ends QEMU, and checks how many lines of its log end with this text. The sanitizer then looks for leaks, and QEMU
+/// fails if it finds any.
+fn end_with(qemu: Process, text: &str, count: usize) {
+    let log = qemu.quit();
+    let found = log.lines().filter(|line| line.ends_with(text)).count();
+    assert_eq!(found, count, "{text}: {log}");
 }
 
 #[test]
@@ -109,31 +106,26 @@ fn a_busy_device_refuses_every_other_call() {
     assert_eq!(outcome, (abi::BULK_FILLED.into(), 16));
     assert_eq!(said(&mut qemu), REFUSED);
     assert_eq!(counters(&mut qemu), [6, 0, 14]);
-    assert_eq!(count(&end(qemu), DROPPED), 14);
+    end_with(qemu, DROPPED, 14);
 }
 
 #[test]
 fn a_call_without_the_big_lock_does_not_touch_the_device() {
     let mut qemu = start(",seed=66");
-    let [first, second, ..] = known_answers::LIBC[2].first;
+    let [first, second, ..] = libc(0x42);
     assert_eq!(qemu.read('l', RNG), u64::from(first));
     assert_eq!(run(&mut qemu, "unlocked"), REFUSED);
-    // Not even its count of errors.
+    // Even its count of errors is unchanged.
     assert_eq!(counters(&mut qemu), [1, 0, 0]);
     assert_eq!(qemu.read('l', RNG), u64::from(second));
     assert_eq!(
         run(&mut qemu, "realize-unlocked"),
         "my_rng: realized without QEMU's big lock\n"
     );
-    let errors = end(qemu);
-    assert_eq!(count(&errors, DROPPED), 6);
-    assert_eq!(
-        count(
-            &errors,
-            "my_rng /machine/peripheral/rng: a state that arrives without QEMU's big lock, as in a postcopy migration, is refused"
-        ),
-        1
-    );
+    let refused = "my_rng /machine/peripheral/rng: a state that arrives without QEMU's big lock, as in a postcopy \
+                   migration, is refused";
+    assert_eq!(qemu.errors().matches(refused).count(), 1);
+    end_with(qemu, DROPPED, 6);
 }
 
 #[test]
@@ -141,14 +133,14 @@ fn an_unrealized_device_refuses_every_call() {
     let mut qemu = start("");
     assert_eq!(run(&mut qemu, "unrealized"), REFUSED);
     assert_eq!(counters(&mut qemu), [0, 0, 0]);
-    assert_eq!(count(&end(qemu), DROPPED), 7);
+    end_with(qemu, DROPPED, 7);
 }
 
 #[test]
 fn a_realize_that_failed_can_be_repeated() {
     let mut qemu = start("");
     let long = "x".repeat(100_000);
-    // BYTES stands for some that are not UTF-8.
+    // BYTES stands for bytes that are not UTF-8.
     for generator in ["", "rand", "libc ", "\u{1b}[2J%s%n", "BYTES", &long] {
         let said = run(&mut qemu, &format!("realize-again {generator}"));
         let (error, rest) = said.split_once('\n').expect("an error");
@@ -158,13 +150,13 @@ fn a_realize_that_failed_can_be_repeated() {
             "{error:?}"
         );
         assert!(!error.contains(char::is_control), "{error:?}");
-        let first = known_answers::CHACHA20[1].first[0];
+        let [first, ..] = known(Kind::ChaCha20, abi::DEFAULT_SEED).first;
         assert_eq!(rest, format!("{REFUSED}done\nread {first}\n"));
     }
-    // Not ended by `end`: QEMU itself leaks where a device is realized twice.
+    // Not ended by `quit`, which looks for leaks: QEMU itself leaks if a device is realized twice.
 }
 
-/// QEMU reads the file of an option ROM after the device was realized, for example.
+/// For example, QEMU reads the file of an option ROM after the device's own realize.
 #[test]
 fn a_realize_that_fails_late_leaves_nothing_behind() {
     let mut qemu = start("");
@@ -174,14 +166,11 @@ fn a_realize_that_fails_late_leaves_nothing_behind() {
         assert!(error.contains("/no such file"), "{error}");
         assert_eq!(rest, REFUSED);
     }
-    assert_eq!(
-        qemu.read('l', RNG),
-        u64::from(known_answers::LIBC[1].first[0])
-    );
-    end(qemu);
+    assert_eq!(qemu.read('l', RNG), u64::from(libc(1)[0]));
+    qemu.quit();
 }
 
-/// The guest gets only numbers that the host gave, and QEMU learns exactly which memory was written.
+/// The guest gets only entropy of the host, and QEMU marks exactly the memory that was written as dirty.
 #[test]
 fn a_host_without_entropy_gives_no_numbers() {
     let mut qemu = start(",generator=host");
@@ -203,17 +192,11 @@ fn a_host_without_entropy_gives_no_numbers() {
     assert_eq!(qemu.read('q', RAM + 1024), 0);
     assert!(run(&mut qemu, "memory").starts_with("written\nclean\n"));
     assert_eq!(qemu.read('l', FAILURES), 2);
-    let errors = end(qemu);
-    assert_eq!(
-        count(
-            &errors,
-            "my_rng /machine/peripheral/rng: the host has no entropy to give (reported once)"
-        ),
-        1
-    );
+    let reported =
+        "my_rng /machine/peripheral/rng: the host has no entropy to give (reported once)";
+    end_with(qemu, reported, 1);
 }
 
-/// After a transfer nothing stays mapped.
 #[test]
 fn a_transfer_unmaps_all_memory() {
     let mut qemu = start("");
@@ -240,10 +223,10 @@ fn a_transfer_unmaps_all_memory() {
     for text in [idle, after] {
         assert_eq!(text.lines().last(), before.lines().last());
     }
-    end(qemu);
+    qemu.quit();
 }
 
-/// The memory of a device that is passed through, which QEMU cannot just write to; and a page that is half there.
+/// Not the memory of a passed-through device, which QEMU must not write directly, and not behind the end of memory.
 #[test]
 fn only_plain_memory_is_written() {
     let mut qemu = start("");
@@ -257,24 +240,17 @@ fn only_plain_memory_is_written() {
         assert_eq!(outcome, (abi::BULK_BAD_MEMORY.into(), 0), "{segment:x?}");
     }
     for descriptor in [RAM_DEVICE, HALF_A_PAGE] {
-        qemu.write('l', descriptor + abi::BULK_COUNT as u64, 1);
-        qemu.write('q', descriptor + abi::BULK_SEGMENTS as u64, BUFFER);
-        qemu.write('q', descriptor + abi::BULK_SEGMENTS as u64 + 8, 4);
-        qemu.write('l', DOORBELL, descriptor / 4096);
-        assert_eq!(qemu.read('l', descriptor + abi::BULK_STATUS as u64), 0);
+        assert_eq!(transfer_by(&mut qemu, descriptor, &[(BUFFER, 4)]), (0, 0));
     }
     assert_eq!(qemu.read('q', BUFFER), 0);
     assert_eq!(counters(&mut qemu), [0, 0, 6]);
     let outcome = transfer(&mut qemu, &[(HALF_A_PAGE + 2044, 4)]);
     assert_eq!(outcome, (abi::BULK_FILLED.into(), 4));
-    assert_eq!(
-        qemu.read('l', HALF_A_PAGE + 2044),
-        u64::from(known_answers::LIBC[1].first[0])
-    );
-    end(qemu);
+    assert_eq!(qemu.read('l', HALF_A_PAGE + 2044), u64::from(libc(1)[0]));
+    qemu.quit();
 }
 
-/// A guest cannot keep QEMU busy with guest errors that nobody reads.
+/// Otherwise a guest could keep QEMU busy with errors that nobody reads.
 #[test]
 fn a_bad_access_is_formatted_only_if_it_is_logged_or_traced() {
     let mut qemu = start("");
@@ -286,11 +262,10 @@ fn a_bad_access_is_formatted_only_if_it_is_logged_or_traced() {
         ("trace-event", "my_rng_guest_error off", false),
     ] {
         let line = format!("{option} {value}");
-        qemu.qmp
-            .execute("human-monitor-command", json!({ "command-line": line }));
+        qemu.monitor(&line);
         let said = run(&mut qemu, "allocations");
         assert_eq!(said != "0 allocations\n", formatted, "{line}: {said}");
     }
     assert_eq!(counters(&mut qemu), [0, 0, 10_000]);
-    end(qemu);
+    qemu.quit();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `guest-module/Makefile` with the kernel that `make` has built, and with made-up ones: which of them it
-//! refuses, with which sentence, and with which compiler it builds. Boots nothing.
+//! `guest-module/Makefile` with the kernel that `make` has built, and with fake ones: which kernels it refuses, how it
+//! says so, and which compiler it uses. Boots nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,16 @@ use std::process::{Command, Output};
 use my_rng_e2e::{built, root, write_program};
 use tempfile::TempDir;
 
+/// The compiler of the fake kernels.
 const VERSION: &str = "rustc 1.90.0 (abcdef012 2025-09-18)";
+const OTHER_VERSION: &str = "rustc 1.95.0 (59807616e 2026-04-14)";
 
-/// A folder in which a kernel was built, and compilers.
+/// The build directory of a fake kernel, and fake compilers.
 struct Kernel(TempDir);
 
 impl Kernel {
     fn new(release: &str, config: &str) -> Self {
-        let kernel = Self(tempfile::tempdir().expect("a temporary folder"));
+        let kernel = Self(tempfile::tempdir().expect("a temporary directory"));
         for folder in [
             "kdir/include/config",
             "kdir/rust",
@@ -25,7 +27,7 @@ impl Kernel {
             "rustup/toolchains/x/bin",
             "out",
         ] {
-            fs::create_dir_all(kernel.path(folder)).expect("a folder");
+            fs::create_dir_all(kernel.path(folder)).expect("a directory");
         }
         kernel.write("kdir/include/config/kernel.release", release);
         kernel.write("kdir/include/config/auto.conf", config);
@@ -38,12 +40,15 @@ impl Kernel {
         kernel
     }
 
-    /// One that the driver can be built for, if its compiler is there.
+    /// A kernel with Rust, of this release.
+    fn with_rust(release: &str) -> Self {
+        let config = format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT={VERSION}\n");
+        Self::new(release, &config)
+    }
+
+    /// A kernel that the driver can be built for.
     fn good() -> Self {
-        Self::new(
-            "7.3.4-test\n",
-            &format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT={VERSION}\n"),
-        )
+        Self::with_rust("7.3.4-test\n")
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -54,7 +59,7 @@ impl Kernel {
         fs::write(self.path(path), text).expect("a file");
     }
 
-    /// A compiler that says so of itself, and whose real one is in `sysroot`.
+    /// Adds a fake compiler of this version. The real compiler behind it is in `sysroot`.
     fn compiler(&self, path: &str, version: &str, sysroot: &Path) -> PathBuf {
         let path = self.path(path);
         let sysroot = sysroot.display();
@@ -78,19 +83,24 @@ impl Kernel {
     }
 
     fn built(&self, arguments: &[&str]) -> String {
-        let made = self.make(arguments);
-        let errors = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{errors}");
-        String::from_utf8(made.stdout).expect("text")
+        output(self.make(arguments))
     }
 
-    /// The one line that says why the module is not built.
+    /// Checks that the module is built by this compiler.
+    fn built_by(&self, compiler: &Path, arguments: &[&str]) -> String {
+        let said = self.built(arguments);
+        let expected = format!("modules RUSTC={} ", compiler.display());
+        assert!(said.contains(&expected), "{said}");
+        said
+    }
+
+    /// Checks that the module is not built. Returns the one line that says why.
     fn refused(&self, arguments: &[&str]) -> String {
         let made = self.make(arguments);
         assert!(!made.status.success());
         assert_eq!(String::from_utf8_lossy(&made.stdout), "");
         let errors = String::from_utf8(made.stderr).expect("text");
-        // What make itself adds to a command that failed.
+        // make itself adds a line about the command that failed.
         let said: Vec<&str> = errors
             .lines()
             .filter(|line| !line.starts_with("make: *** [Makefile:"))
@@ -102,7 +112,14 @@ impl Kernel {
     }
 }
 
-/// `make` for the kernel in this folder.
+/// The output of a command that must succeed.
+fn output(command: Output) -> String {
+    let errors = String::from_utf8_lossy(&command.stderr);
+    assert!(command.status.success(), "{errors}");
+    String::from_utf8(command.stdout).expect("text")
+}
+
+/// `make` for the kernel in this directory.
 fn make(kdir: &Path) -> Command {
     let mut make = Command::new("make");
     make.args(["--no-print-directory", "-s", "-C"])
@@ -115,13 +132,13 @@ fn make(kdir: &Path) -> Command {
 }
 
 #[test]
-fn it_is_built_and_installed_for_the_kernel_that_make_built() {
+fn module_is_built_and_installed_for_the_built_kernel() {
     let kernel = built("kernel");
     // OUT/arch/x86/boot/bzImage
-    let kdir = kernel.ancestors().nth(4).expect("a folder");
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kdir = kernel.ancestors().nth(4).expect("a directory");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let (out, image) = (folder.path().join("out"), folder.path().join("image"));
-    fs::create_dir(&out).expect("a folder");
+    fs::create_dir(&out).expect("a directory");
     for target in ["modules", "modules_install"] {
         let made = make(kdir)
             .arg(target)
@@ -129,8 +146,7 @@ fn it_is_built_and_installed_for_the_kernel_that_make_built() {
             .env("INSTALL_MOD_PATH", &image)
             .output()
             .expect("make can be run");
-        let errors = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{target}: {errors}");
+        output(made);
     }
     let release = fs::read_to_string(kdir.join("include/config/kernel.release")).expect("a name");
     let modules = image.join("lib/modules").join(release.trim());
@@ -138,7 +154,7 @@ fn it_is_built_and_installed_for_the_kernel_that_make_built() {
 }
 
 #[test]
-fn a_kernel_that_the_driver_cannot_be_built_for_is_refused_in_one_sentence() {
+fn unsuitable_kernel_is_refused_in_one_sentence() {
     let rust = "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT=rustc 1.90.0\n";
     for (release, config, expected) in [
         (
@@ -171,7 +187,7 @@ fn a_kernel_that_the_driver_cannot_be_built_for_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_folder_without_a_kernel_is_refused() {
+fn directory_without_a_built_kernel_is_refused() {
     let kernel = Kernel::good();
     fs::remove_file(kernel.path("kdir/rust/libkernel.rmeta")).expect("a file");
     let said = kernel.refused(&[]);
@@ -185,71 +201,49 @@ fn a_folder_without_a_kernel_is_refused() {
 }
 
 #[test]
-fn it_is_built_by_the_compiler_of_the_kernel() {
+fn module_is_built_by_the_compiler_of_the_kernel() {
     let kernel = Kernel::good();
     let elsewhere = kernel.path("elsewhere");
-    // The one that would be taken by itself is another.
-    kernel.compiler(
-        "bin/rustc",
-        "rustc 1.95.0 (59807616e 2026-04-14)",
-        &elsewhere,
-    );
+    // The default compiler has another version.
+    kernel.compiler("bin/rustc", OTHER_VERSION, &elsewhere);
     let said = kernel.refused(&[]);
     assert!(said.contains(VERSION), "{said}");
     assert!(said.contains("`rustup toolchain install 1.90.0`"), "{said}");
     assert!(said.contains("RUSTC="), "{said}");
 
-    // A distribution's, by the name that it has beside others.
+    // A distribution's compiler, with its version in the name.
     let named = kernel.compiler("bin/rustc-1.90", VERSION, &elsewhere);
-    let said = kernel.built(&[]);
-    assert!(
-        said.contains(&format!("modules RUSTC={} ", named.display())),
-        "{said}"
-    );
+    kernel.built_by(&named, &[]);
     fs::remove_file(named).expect("a file");
 
-    // One of rustup's.
+    // A compiler of rustup.
     let toolchain = kernel.compiler(
         "rustup/toolchains/x/bin/rustc",
         VERSION,
         &kernel.path("rustup/toolchains/x"),
     );
-    let said = kernel.built(&[]);
-    assert!(
-        said.contains(&format!("modules RUSTC={} ", toolchain.display())),
-        "{said}"
-    );
+    kernel.built_by(&toolchain, &[]);
 
-    // rustup's proxy stands for another compiler in each folder: the real one is taken.
+    // rustup's proxy can run another compiler in another directory: the real compiler is used.
     kernel.compiler("bin/rustc", VERSION, &kernel.path("rustup/toolchains/x"));
     let out = kernel.path("out");
-    let said = kernel.built(&[&format!("MO={}", out.display())]);
-    assert!(
-        said.contains(&format!("modules RUSTC={} ", toolchain.display())),
-        "{said}"
-    );
+    let said = kernel.built_by(&toolchain, &[&format!("MO={}", out.display())]);
     assert!(said.contains(&format!("MO={} ", out.display())), "{said}");
 }
 
 #[test]
-fn a_compiler_that_is_given_is_taken() {
+fn given_compiler_is_used() {
     let kernel = Kernel::good();
     let mine = kernel.compiler("elsewhere", VERSION, &kernel.path("nowhere"));
-    let mine = format!("RUSTC={}", mine.display());
-    let said = kernel.built(&[&mine]);
-    assert!(said.contains(&format!("modules {mine} ")), "{said}");
+    kernel.built_by(&mine, &[&format!("RUSTC={}", mine.display())]);
 }
 
 #[test]
-fn a_compiler_that_is_given_and_is_not_the_kernel_s_is_refused() {
+fn given_compiler_of_another_version_is_refused() {
     let kernel = Kernel::good();
-    // The right one is there, but another was asked for.
+    // The right one is the default.
     kernel.compiler("bin/rustc", VERSION, &kernel.path("nowhere"));
-    let other = kernel.compiler(
-        "other",
-        "rustc 1.95.0 (59807616e 2026-04-14)",
-        &kernel.path("nowhere"),
-    );
+    let other = kernel.compiler("other", OTHER_VERSION, &kernel.path("nowhere"));
     for given in [other.as_path(), Path::new("/nonexistent/rustc")] {
         let given = format!("RUSTC={}", given.display());
         let said = kernel.refused(&[&given]);
@@ -259,18 +253,15 @@ fn a_compiler_that_is_given_and_is_not_the_kernel_s_is_refused() {
 }
 
 #[test]
-fn a_compiler_that_is_given_does_not_keep_the_kernel_from_being_checked() {
-    let kernel = Kernel::new(
-        "7.2.9\n",
-        &format!("CONFIG_RUST=y\nCONFIG_RUSTC_VERSION_TEXT={VERSION}\n"),
-    );
+fn kernel_is_also_checked_if_a_compiler_is_given() {
+    let kernel = Kernel::with_rust("7.2.9\n");
     let mine = kernel.compiler("elsewhere", VERSION, &kernel.path("nowhere"));
     let said = kernel.refused(&[&format!("RUSTC={}", mine.display())]);
     assert!(said.contains("Linux 7.2.9"), "{said}");
 }
 
 #[test]
-fn it_is_installed_where_it_is_told_once_it_is_built() {
+fn only_a_built_module_is_installed() {
     let kernel = Kernel::good();
     let out = format!("MO={}", kernel.path("out").display());
     let arguments = ["modules_install", &out, "INSTALL_MOD_PATH=/image"];
@@ -283,7 +274,7 @@ fn it_is_installed_where_it_is_told_once_it_is_built() {
 }
 
 #[test]
-fn it_is_cleaned_without_a_compiler() {
+fn cleaning_needs_no_compiler() {
     let said = Kernel::good().built(&["clean"]);
     assert!(said.starts_with("clean RUSTC= "), "{said}");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! `docs/new-device.md` is true: its commands work and print what it shows, its code is in the example that it names,
-//! and it lists whatever the kit refuses.
+//! `docs/new-device.md` is true: its commands work and print what it shows, its code is in the example, and its table has
+//! all errors of the kit.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,7 +17,7 @@ fn read(file: impl AsRef<Path>) -> String {
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// The page's blocks of commands, each with what it has to print, if that is shown below it.
+/// The blocks of commands, each with its output if the page shows it.
 fn commands() -> Vec<(String, Option<String>)> {
     let text = read(PAGE);
     let mut blocks = Vec::new();
@@ -26,14 +26,14 @@ fn commands() -> Vec<(String, Option<String>)> {
         match (kind, blocks.last_mut()) {
             ("sh", _) => blocks.push((lines.to_owned(), None)),
             ("text", Some((_, output @ None))) => *output = Some(lines.to_owned()),
-            _ => panic!("a block of the kind `{kind}` is out of place:\n{lines}"),
+            _ => panic!("unexpected block of kind `{kind}`:\n{lines}"),
         }
     }
     blocks
 }
 
-/// Whether the text is as the pattern says, in which `...` stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
+/// Whether a text matches a pattern, in which `...` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
     let with_newlines = |text: &str| -> String {
         let lines = text.lines().map(|line| match line {
             "..." => line.to_owned(),
@@ -54,7 +54,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 }
 
 #[test]
-fn patterns_fit_what_they_should() {
+fn patterns_match_texts() {
     for (pattern, text, expected) in [
         ("a\nb", "a\nb", true),
         ("a", "a\nb", false),
@@ -69,11 +69,11 @@ fn patterns_fit_what_they_should() {
         ("a ... c", "a b d", false),
         ("a...a", "a", false),
     ] {
-        assert_eq!(fits(pattern, text), expected, "{pattern} and {text}");
+        assert_eq!(matches(pattern, text), expected, "{pattern} and {text}");
     }
 }
 
-/// A line as a terminal shows it: QEMU's monitor writes a command anew for each character of it.
+/// A line as a terminal shows it: QEMU's monitor prints the whole command again after each character.
 fn as_shown(line: &str) -> String {
     let line = line.replace(['\r', '\0'], "").replace("\x1b[K", "");
     let shown = match line.rsplit_once("\x1b[D") {
@@ -90,7 +90,7 @@ fn a_command_is_shown_as_it_was_typed() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for page in [PAGE, "docs/kit.md", "docs/examples.md"] {
         for link in read(page).split("](").skip(1) {
             let target = link.split(')').next().unwrap_or_default();
@@ -101,7 +101,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// What stands in backticks in the page's section of this title.
+/// The code in backticks in a section of the page.
 fn code(section: &str) -> Vec<String> {
     let text = read(PAGE);
     let (_, section) = text.split_once(section).expect("the section");
@@ -111,7 +111,7 @@ fn code(section: &str) -> Vec<String> {
 }
 
 #[test]
-fn code_of_the_example_is_in_the_example() {
+fn code_on_the_page_is_in_the_example() {
     let example = read("rust-dev/src/devices/rust_edu.rs");
     let code = code("## 4. More abilities");
     let of_the_example = code
@@ -130,7 +130,7 @@ fn kit() -> Vec<PathBuf> {
     let mut folders = vec![root().join("rust-dev/qemu-pci/src")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder of the kit") {
+        for entry in fs::read_dir(folder).expect("a directory of the kit") {
             let path = entry.expect("an entry").path();
             match path.extension() {
                 None => folders.push(path),
@@ -142,7 +142,7 @@ fn kit() -> Vec<PathBuf> {
     files
 }
 
-/// The string literals of `text`, which begins within parentheses, up to where these end.
+/// The string literals in `text` up to the end of the parentheses in which it begins.
 fn literals(text: &str) -> Vec<&str> {
     let (mut literals, mut depth) = (Vec::new(), 1);
     for (index, part) in text.split('"').enumerate() {
@@ -160,7 +160,7 @@ fn literals(text: &str) -> Vec<&str> {
     literals
 }
 
-/// What the kit says when it refuses something, in parts without a blank to fill in.
+/// The errors of the kit: the fixed parts of their texts.
 fn refusals() -> Vec<String> {
     const STARTS: &str =
         "assert!( panic!( .expect( Err( fail( report( map_err( ok_or_else( guest_error( Some(";
@@ -188,8 +188,8 @@ fn refusals() -> Vec<String> {
 }
 
 #[test]
-fn whatever_the_kit_refuses_is_in_the_table() {
-    // A model cannot make it so.
+fn every_error_of_the_kit_is_in_the_table() {
+    // A model cannot cause it.
     const INTERNAL: [&str; 1] = ["the slots behind it want 8"];
     let page = read(PAGE);
     let refusals = refusals();
@@ -198,10 +198,10 @@ fn whatever_the_kit_refuses_is_in_the_table() {
         .iter()
         .filter(|text| !page.contains(text.as_str()) && !INTERNAL.contains(&text.as_str()))
         .collect();
-    assert!(missing.is_empty(), "{PAGE} does not say: {missing:#?}");
+    assert!(missing.is_empty(), "not in {PAGE}: {missing:#?}");
 }
 
-/// Lines of Rust that are neither blank nor comment nor test.
+/// Counts lines that are not blank, comments or tests.
 #[test]
 fn the_examples_are_short_and_safe() {
     for (file, most) in [
@@ -219,9 +219,9 @@ fn the_examples_are_short_and_safe() {
     }
 }
 
-/// Runs the page's commands in one shell, as its reader does.
+/// Runs the commands of the page in one shell, as its reader does.
 #[test]
-#[ignore = "takes minutes, and a home folder that scripts/check-new-device.sh makes"]
+#[ignore = "takes minutes, and needs a home directory that scripts/check-new-device.sh makes"]
 fn every_command_works_and_prints_what_is_shown() {
     let home = std::env::var_os("NEW_DEVICE_HOME").expect("run scripts/check-new-device.sh");
     let commands = commands();
@@ -254,8 +254,8 @@ fn every_command_works_and_prints_what_is_shown() {
         if let Some(expected) = expected {
             let output = output.trim_end();
             assert!(
-                fits(expected, output),
-                "of\n{lines}\nthis was expected:\n{expected}\nand this was printed:\n{output}"
+                matches(expected, output),
+                "{lines}\nshould print:\n{expected}\nbut prints:\n{output}"
             );
         }
     }

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device as the kernel's own hardware random number generator, and Debian's daemon that feeds on it.
+//! The device as the kernel's hardware random number generator, and Debian's daemon that reads from it.
 
-use std::time::Instant;
+use my_rng_e2e::Machine;
 
-use my_rng_e2e::{DEADLINE, Machine, Process};
+use crate::{no_complaints, numbers::rngtest, start};
 
-use crate::{no_splat, numbers::rngtest, start};
-
-/// The numbers in a block of rngd's, of 20,000 bits.
+/// rngd reads blocks of 20,000 bits: so many numbers.
 const BLOCK: u64 = 20_000 / 32;
 
-/// How many numbers the device has given.
-fn reads(debian: &mut Process) -> u64 {
-    debian.property("reads").as_u64().expect("a counter")
-}
-
 #[test]
-fn the_host_s_numbers_are_the_kernel_s_hwrng() {
+fn host_entropy_is_registered_as_hwrng() {
     let mut debian = start(Machine::debian("").device("my_rng,id=rng,generator=host"));
     let console = &mut debian.console;
     let attributes =
@@ -28,26 +21,23 @@ fn the_host_s_numbers_are_the_kernel_s_hwrng() {
     let [successes, failures, ..] = counts[..] else {
         panic!("no counts: {counts:?}");
     };
-    // How many fail, chance decides.
+    // Chance decides how many blocks fail.
     assert_eq!(successes + failures, 200, "{counts:?}");
 
-    // The kernel takes a few numbers now and then, but rngd takes a block. By itself it would first take one of
-    // the processor's, with which the kernel has enough.
-    let before = reads(&mut debian);
+    // The kernel takes a few numbers now and then, but rngd takes a block. Without --no-drng it would read from the
+    // processor first, and the kernel would have enough.
+    let before = debian.reads();
     debian
         .console
         .run("systemd-run --unit feed rngd --foreground --rng-device=/dev/hwrng --no-drng=1");
-    let deadline = Instant::now() + DEADLINE;
-    while reads(&mut debian) < before + BLOCK {
-        assert!(Instant::now() < deadline, "rngd takes no numbers");
-    }
+    debian.wait_for_reads(before + BLOCK);
     assert_eq!(debian.console.run("systemctl is-active feed"), ["active"]);
-    no_splat(&mut debian);
+    no_complaints(&mut debian);
     debian.quit();
 }
 
 #[test]
-fn a_generator_that_can_be_foreseen_is_none_of_the_kernel_s() {
+fn predictable_generator_is_not_registered_as_hwrng() {
     let mut debian = start(
         Machine::debian("")
             .device("my_rng,generator=libc")

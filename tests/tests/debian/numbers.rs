@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Batteries of tests for random numbers. From the same seed they get the same numbers, so that their verdicts
-//! are known answers.
+//! Test suites for random numbers. From the same seed they get the same numbers, so their verdicts are known answers.
 
 use my_rng_e2e::{Console, Machine};
 
-use crate::{no_splat, start};
+use crate::{no_complaints, start};
 
-/// What rngtest says of a thousand blocks of 20,000 bits, each of which a perfect generator fails about once in
-/// a thousand times.
+/// rngtest tests so many blocks of 20,000 bits. A perfect generator fails about one in a thousand.
 const BLOCKS: u32 = 1000;
 
-/// The stream of the seed 0x42, without end, for a program that says when it has enough.
+/// A command that writes the stream of seed 0x42 until its reader has enough.
 fn stream(node: &str) -> String {
     format!("my-rng --device {node} seed 0x42; my-rng --device {node} read 4000000000 --format raw")
 }
 
-/// rngtest's counts, in its own order: successes, failures, and of those by Monobit, Poker, Runs, Long run, and
-/// Continuous run.
+/// The counts of rngtest: successes, failures, and the failures in Monobit, Poker, Runs, Long run and Continuous run.
 pub fn rngtest(console: &mut Console, source: &str, blocks: u32) -> Vec<u32> {
-    // It ends with 1 where a block has failed.
+    // Its status is 1 if a block has failed.
     let lines = console.run(&format!(
         "{source} | rngtest --blockcount={blocks} 2>&1 | grep FIPS"
     ));
@@ -33,7 +30,7 @@ pub fn rngtest(console: &mut Console, source: &str, blocks: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Some of dieharder's tests, with fewer samples than it takes by itself, and its verdicts.
+/// Some tests of dieharder, with fewer samples than usual, and their verdicts.
 const DIEHARDER: [(&str, &[&str]); 8] = [
     (
         "-d 0 -t 100 -p 20",
@@ -72,7 +69,7 @@ const DIEHARDER: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Likewise for libc, whose highest bit is always 0.
+/// The same for libc, whose highest bit is always 0.
 const DIEHARDER_LIBC: [(&str, &[&str]); 2] = [
     (
         "-d 100 -t 10000 -p 10",
@@ -94,7 +91,7 @@ fn dieharder(console: &mut Console, node: &str, test: &str) -> Vec<String> {
         "assessment",
     ];
     let fields: String = fields.map(|field| format!(" -D {field}")).concat();
-    // 200 is its name for what comes from the standard input; and its own generator has a seed, too.
+    // -g 200 reads from stdin, and -S seeds dieharder's own generator.
     let lines = console.run(&format!(
         "({}) | dieharder -g 200 -S 1{fields} {test}",
         stream(node)
@@ -106,7 +103,7 @@ fn dieharder(console: &mut Console, node: &str, test: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_batteries_say_of_a_seed_what_they_always_say() {
+fn test_suites_give_known_verdicts() {
     let mut debian = start(
         Machine::debian("")
             .device("my_rng,generator=chacha20")
@@ -126,6 +123,6 @@ fn the_batteries_say_of_a_seed_what_they_always_say() {
             assert_eq!(dieharder(console, node, test), *verdicts, "{node} {test}");
         }
     }
-    no_splat(&mut debian);
+    no_complaints(&mut debian);
     debian.quit();
 }

@@ -2,11 +2,12 @@
 
 //! One boot that several tests look at: with the self-test, one device and the driver.
 
+use std::sync::LazyLock;
+
 use my_rng_e2e::{Finished, Guest, abi};
-use once_cell::sync::Lazy;
 
 /// That boot.
-pub static FIRST_BOOT: Lazy<Finished> = Lazy::new(|| {
+pub static FIRST_BOOT: LazyLock<Finished> = LazyLock::new(|| {
     Guest::new()
         .switch("--selftest")
         .sh(&format!(

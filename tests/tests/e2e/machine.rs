@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device in QEMU without a guest, driven over QEMU's own test protocol.
+//! The device in QEMU without a guest, driven by QEMU's test protocol.
 
-use my_rng_e2e::{Machine, Process, abi, built, known_answers, root};
+use std::process::Command;
+
+use my_rng_e2e::answers::libc;
+use my_rng_e2e::known_answers::{CHACHA8, CHACHA20, XOSHIRO256PP};
+use my_rng_e2e::{Machine, Process, REGISTERS, abi, built, root};
 use serde_json::json;
 
-/// Where the tests put the device's registers.
-const BASE: u64 = 0xfebf_0000;
-/// The slot of the device on the bus.
-const SLOT: u64 = 4;
-
-/// One device, with these properties.
+/// A machine with one device, with these properties.
 fn start(properties: &str) -> Process {
-    let device = format!("my_rng,id=rng,addr={SLOT:02x}.0{properties}");
-    let mut qemu = Machine::qtest("pc").device(&device).start();
-    enable(&mut qemu);
+    start_with(properties, &[])
+}
+
+/// The same, with more arguments for QEMU.
+fn start_with(properties: &str, arguments: &[&str]) -> Process {
+    let mut qemu = Machine::qtest(properties).args(arguments).start();
+    qemu.enable(2);
     qemu
 }
 
-/// What the firmware would do: an address for the BAR, and memory decoding on.
-fn enable(qemu: &mut Process) {
-    qemu.enable(SLOT, BASE, 2);
-}
-
 fn seed(qemu: &mut Process, seed: u32) {
-    qemu.write('l', BASE + abi::REG_SEED as u64, seed.into());
+    qemu.write('l', REGISTERS + abi::REG_SEED as u64, seed.into());
 }
 
 fn number(qemu: &mut Process) -> u32 {
@@ -32,7 +30,7 @@ fn number(qemu: &mut Process) -> u32 {
 }
 
 fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
-    let number = qemu.read(size, BASE + offset as u64);
+    let number = qemu.read(size, REGISTERS + offset as u64);
     number.try_into().expect("a number of 32 bits")
 }
 
@@ -40,38 +38,26 @@ fn numbers<const N: usize>(qemu: &mut Process) -> [u32; N] {
     std::array::from_fn(|_| number(qemu))
 }
 
-fn hmp(qemu: &mut Process, command: &str) -> String {
-    let text = qemu
-        .qmp
-        .execute("human-monitor-command", json!({ "command-line": command }));
-    text.as_str().expect("a text").to_owned()
-}
-
 #[test]
-fn a_reset_brings_back_the_initial_seed() {
-    let seeded = &known_answers::LIBC[2];
-    for (properties, unseeded) in [
-        ("", &known_answers::LIBC[1]),
-        (",seed=0xffffffff", &known_answers::LIBC[5]),
-    ] {
+fn a_reset_restores_the_initial_seed() {
+    for (properties, initial) in [("", abi::DEFAULT_SEED), (",seed=0xffffffff", 0xffff_ffff)] {
         let mut qemu = start(properties);
-        assert_eq!(numbers(&mut qemu), unseeded.first);
-        seed(&mut qemu, seeded.seed);
-        assert_eq!(numbers(&mut qemu), seeded.first);
+        assert_eq!(numbers(&mut qemu), libc(initial));
+        seed(&mut qemu, 0x42);
+        assert_eq!(numbers(&mut qemu), libc(0x42));
         qemu.qmp.execute("system_reset", json!({}));
         qemu.qmp.wait_for_event("RESET");
-        enable(&mut qemu);
-        assert_eq!(numbers(&mut qemu), unseeded.first);
+        qemu.enable(2);
+        assert_eq!(numbers(&mut qemu), libc(initial));
     }
-    assert_eq!(known_answers::LIBC[1].seed, abi::DEFAULT_SEED);
 }
 
 #[test]
-fn the_other_generators_give_their_words() {
+fn the_other_generators_give_their_known_answers() {
     for (generator, answers) in [
-        ("chacha20", &known_answers::CHACHA20),
-        ("chacha8", &known_answers::CHACHA8),
-        ("xoshiro256pp", &known_answers::XOSHIRO256PP),
+        ("chacha20", &CHACHA20),
+        ("chacha8", &CHACHA8),
+        ("xoshiro256pp", &XOSHIRO256PP),
     ] {
         for answer in answers {
             let mut qemu = start(&format!(",generator={generator},seed={}", answer.seed));
@@ -83,9 +69,8 @@ fn the_other_generators_give_their_words() {
     }
 }
 
-/// What INFO says of each, with the bulk engine and without.
 #[test]
-fn info_tells_the_generator_and_the_extensions() {
+fn info_shows_the_generator_and_the_extensions() {
     for (generator, id) in [
         ("libc", abi::GENERATOR_LIBC),
         ("chacha20", abi::GENERATOR_CHACHA20),
@@ -101,37 +86,31 @@ fn info_tells_the_generator_and_the_extensions() {
     }
 }
 
-/// With `-seed` QEMU's own random numbers repeat, and so do those of the host that it passes on.
+/// With `-seed`, QEMU's own random numbers repeat, and so does the entropy that it passes on.
 #[test]
-fn the_host_s_numbers_repeat_under_seed_and_only_there() {
-    let run = |options: &[&str]| -> [u32; 8] {
-        let mut qemu = Machine::qtest("pc")
-            .device("my_rng,id=rng,addr=04.0,generator=host")
-            .args(options)
-            .start();
-        enable(&mut qemu);
-        numbers(&mut qemu)
-    };
+fn host_entropy_repeats_only_with_the_seed_option() {
+    let run =
+        |arguments: &[&str]| -> [u32; 8] { numbers(&mut start_with(",generator=host", arguments)) };
     let first = run(&["-seed", "7"]);
     assert_eq!(run(&["-seed", "7"]), first);
     assert_ne!(run(&["-seed", "8"]), first);
-    // 256 bits of entropy: never the same.
+    // 256 bits of entropy never repeat.
     assert_ne!(run(&[]), run(&[]));
 }
 
 #[test]
-fn the_host_takes_no_seed() {
+fn host_entropy_cannot_be_seeded() {
     let mut qemu = start(",generator=host");
     seed(&mut qemu, 0x42);
     let words: [u32; 5] = numbers(&mut qemu);
-    assert_ne!(words, known_answers::LIBC[2].first);
+    assert_ne!(words, libc(0x42));
     assert_eq!(qemu.property("seeds"), 0);
     assert_eq!(qemu.property("guest-errors"), 1);
     assert_eq!(qemu.property("reads"), 5);
 }
 
 #[test]
-fn counters_count() {
+fn counters_count_and_are_read_only() {
     let mut qemu = start("");
     for name in ["reads", "seeds", "guest-errors"] {
         assert_eq!(qemu.property(name), 0, "{name}");
@@ -146,20 +125,20 @@ fn counters_count() {
     let _: [u32; 3] = numbers(&mut qemu);
     read(&mut qemu, 'b', 0);
     read(&mut qemu, 'l', abi::REG_DOORBELL);
-    // Beyond the last register, in two pieces.
+    // Behind the last register, in two pieces.
     read(&mut qemu, 'q', abi::REG_FAILURES + 8);
-    // Not a master of the bus, it cannot get at the descriptor.
-    qemu.write('l', BASE + abi::REG_DOORBELL as u64, 1);
+    // The device is no bus master, so it cannot read the descriptor.
+    qemu.write('l', REGISTERS + abi::REG_DOORBELL as u64, 1);
     for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 5)] {
         assert_eq!(qemu.property(name), count, "{name}");
     }
 }
 
-/// A device that is plugged in gets the same errors, and the machine goes on.
+/// Also by a machine that runs, which goes on.
 #[test]
 fn bad_properties_are_refused_by_name() {
     let mut qemu = start("");
-    assert_eq!(number(&mut qemu), known_answers::LIBC[1].first[0]);
+    assert_eq!(number(&mut qemu), libc(1)[0]);
     for (properties, expected) in [
         (
             json!({ "generator": "foo" }),
@@ -186,7 +165,7 @@ fn bad_properties_are_refused_by_name() {
         "device_add",
         json!({ "driver": "my_rng", "id": "other", "generator": "chacha20", "seed": 5 }),
     );
-    assert_eq!(number(&mut qemu), known_answers::LIBC[1].first[1]);
+    assert_eq!(number(&mut qemu), libc(1)[1]);
 }
 
 #[test]
@@ -221,19 +200,19 @@ fn properties_describe_themselves() {
         let description = find("generator")["description"].as_str();
         assert!(description.is_some_and(|text| text.contains(generator)));
     }
-    let help = std::process::Command::new(built("qemu"))
+    let help = Command::new(built("qemu"))
         .args(["-device", "my_rng,help"])
         .output()
         .expect("QEMU can be run");
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
-    // QEMU 8.2 puts a default text in quotes.
+    // QEMU 8.2 puts the default of a text in quotes.
     let help = help.replace('"', "");
     for line in [
         "seed=<uint32>",
         "generator=<str>",
         "(default: libc)",
         "bulk=<bool>",
-        // The kit puts the names behind the text of the property.
+        // The kit appends the names to the description.
         ": libc, chacha20, host, chacha8, xoshiro256pp",
     ] {
         assert!(help.contains(line), "{help}");
@@ -243,7 +222,7 @@ fn properties_describe_themselves() {
 #[test]
 fn the_monitor_shows_sensible_names() {
     let mut qemu = start(",seed=7,generator=chacha20");
-    let tree = hmp(&mut qemu, "info qtree");
+    let tree = qemu.monitor("info qtree");
     for line in [
         "dev: my_rng, id \"rng\"",
         "seed = 7 (0x7)",
@@ -252,8 +231,9 @@ fn the_monitor_shows_sensible_names() {
     ] {
         assert!(tree.contains(line), "no {line}: {tree}");
     }
-    let memory = hmp(&mut qemu, "info mtree");
-    let line = format!("{BASE:016x}-{:016x}", BASE + abi::BAR_SIZE as u64 - 1);
+    let memory = qemu.monitor("info mtree");
+    let last = REGISTERS + abi::BAR_SIZE as u64 - 1;
+    let line = format!("{REGISTERS:016x}-{last:016x}");
     let line = memory.lines().find(|found| found.contains(&line));
     assert!(
         line.is_some_and(|line| line.ends_with("i/o): my_rng")),
@@ -263,19 +243,11 @@ fn the_monitor_shows_sensible_names() {
 
 #[test]
 fn events_are_traced_and_errors_logged() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let log = folder.path().join("log");
-    let mut qemu = Machine::qtest("pc")
-        .device("my_rng,id=rng,addr=04.0")
-        .args(["-trace", "my_rng_*", "-d", "guest_errors", "-D"])
-        .arg(&log)
-        .start();
-    enable(&mut qemu);
+    let mut qemu = start_with("", &["-trace", "my_rng_*", "-d", "guest_errors"]);
     seed(&mut qemu, 0x42);
     number(&mut qemu);
     read(&mut qemu, 'w', 0);
-    qemu.quit();
-    let log = std::fs::read_to_string(&log).expect("the log");
+    let log = qemu.quit();
     let path = "/machine/peripheral/rng";
     let error = "2-byte read at offset 0x0 of BAR 0: only accesses of 4 bytes do anything";
     let expected = [
@@ -283,13 +255,13 @@ fn events_are_traced_and_errors_logged() {
         format!("my_rng_seed {path} seed 0x42"),
         format!(
             "my_rng_read {path} bar 0 offset 0x0 size 4 value {:#x}",
-            known_answers::LIBC[2].first[0]
+            libc(0x42)[0]
         ),
         format!("my_rng {path}: {error}"),
         format!("my_rng_guest_error {path} {error}"),
         format!("my_rng_read {path} bar 0 offset 0x0 size 2 value 0x0"),
     ];
-    // Some backends put a time in front; resets come before.
+    // Some trace backends put a time in front. Resets come before.
     let found: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("my_rng") && !line.contains("my_rng_reset"))
@@ -299,7 +271,7 @@ fn events_are_traced_and_errors_logged() {
     assert!(log.contains(&format!("my_rng_reset {path}")), "{log}");
 }
 
-/// Each line of the log that the specification shows appears for the access that it names.
+/// The specification shows lines of the log. Each of them appears for the access that it names.
 #[test]
 fn guest_errors_are_logged_as_the_specification_shows() {
     const DESCRIPTOR: u64 = 0x10_0000;
@@ -310,7 +282,6 @@ fn guest_errors_are_logged_as_the_specification_shows() {
         .filter(|line| line.contains("-byte"))
         .collect();
     assert!(shown.len() >= 8, "{shown:?}");
-    let folder = tempfile::tempdir().expect("a temporary folder");
     for line in shown {
         let (access, _) = line.split_once(" of BAR 0: ").expect("the BAR's number");
         let words: Vec<_> = access.split(' ').collect();
@@ -324,33 +295,26 @@ fn guest_errors_are_logged_as_the_specification_shows() {
         };
         let offset = u64::from_str_radix(offset.trim_start_matches("0x"), 16).expect("an offset");
         let generator = ["libc", "host"][usize::from(line.contains("the host's"))];
-        let log = folder.path().join("log");
-        let mut qemu = Machine::qtest("pc")
-            .device(&format!(
-                "my_rng,id=rng,addr={SLOT:02x}.0,generator={generator}"
-            ))
-            .args(["-d", "guest_errors", "-D"])
-            .arg(&log)
-            .start();
-        // With DMA too, for a transfer whose second segment is no memory.
-        qemu.enable(SLOT, BASE, 6);
+        let properties = format!(",generator={generator}");
+        let mut qemu = start_with(&properties, &["-d", "guest_errors"]);
+        // DMA too, for a transfer whose second segment is not memory.
+        qemu.enable(6);
         let second = abi::BULK_SEGMENTS + abi::BULK_SEGMENT_SIZE;
         for (at, value) in [
             (abi::BULK_COUNT, 2),
             (abi::BULK_SEGMENTS, DESCRIPTOR + 0x1000),
             (abi::BULK_SEGMENTS + 8, 4),
-            (second, BASE),
+            (second, REGISTERS),
             (second + 8, 4),
         ] {
             qemu.write('l', DESCRIPTOR + at as u64, value);
         }
-        let address = BASE + offset;
+        let address = REGISTERS + offset;
         match direction {
             "read" => drop(qemu.read(size, address)),
             _ => qemu.write(size, address, DESCRIPTOR >> 12),
         }
-        qemu.quit();
-        let log = std::fs::read_to_string(&log).expect("the log");
+        let log = qemu.quit();
         let expected = format!("my_rng /machine/peripheral/rng: {line}\n");
         assert!(log.ends_with(&expected), "{line}\n{log}");
     }

@@ -27,6 +27,7 @@ mod removal;
 mod replay;
 mod run_ubuntu;
 mod sleep;
+mod snapshot;
 mod stress;
 mod unplug;
 mod vm_run;

@@ -2,16 +2,16 @@
 
 //! As many devices as the buses hold.
 
-use my_rng_dev::generator::{Generator, Kind};
 use my_rng_e2e::Machine;
+use my_rng_e2e::answers::{Kind, stream};
 
-/// On the root bus, whose other two slots the machine's own devices take...
+/// Free slots of the root bus; the machine's own devices take the other two.
 const ON_ROOT: usize = 30;
-/// ... and behind a bridge, whose slot 0 is its own.
+/// Free slots behind a bridge, whose slot 0 is its own.
 const BEHIND_BRIDGE: usize = 31;
 const DEVICES: usize = ON_ROOT + BEHIND_BRIDGE;
 
-/// Each with a stream of its own, while all of them are read in turns.
+/// Each device has a stream of its own, while all of them are read in turns.
 fn all_at_once(machine: &str, bridge: &str, slots: std::ops::Range<usize>) {
     assert_eq!(slots.len(), ON_ROOT);
     let mut guest = Machine::guest(machine).device(bridge);
@@ -29,19 +29,15 @@ fn all_at_once(machine: &str, bridge: &str, slots: std::ops::Range<usize>) {
     guest.console.run(&format!(
         "seed=1000; {all} my-rng --device $node seed $seed; seed=$((seed + 1)); done"
     ));
-    let mut streams: Vec<Generator> = (1000..1000 + DEVICES as u32)
-        .map(|seed| Generator::new(Kind::Libc, seed))
-        .collect();
+    let seeds = 1000..1000 + DEVICES as u32;
+    let mut streams: Vec<_> = seeds.map(|seed| stream(Kind::Libc, seed)).collect();
     for _ in 0..2 {
-        let words = guest
+        let numbers = guest
             .console
             .run(&format!("{all} my-rng --device $node read 2; done"));
-        let expected: Vec<String> = streams
-            .iter_mut()
-            .flat_map(|stream| [stream.next_u32(|| None), stream.next_u32(|| None)])
-            .map(|word| word.expect("a number").to_string())
-            .collect();
-        assert_eq!(words, expected);
+        let expected = streams.iter_mut().flat_map(|stream| stream.take(2));
+        let expected: Vec<_> = expected.map(|number| number.to_string()).collect();
+        assert_eq!(numbers, expected);
     }
 }
 

@@ -2,49 +2,23 @@
 
 //! The device on the PCI bus, as lspci and sysfs show it.
 
-use my_rng_e2e::{Guest, abi, known_answers};
+use my_rng_e2e::answers::libc;
+use my_rng_e2e::known_answers::LIBC;
+use my_rng_e2e::{Guest, abi, lspci};
 
 use crate::first_boot::{FIRST_BOOT, SECTIONS, ids, section};
 
-/// Holds what `lspci -v` says of one device against the contract, with these flags, and returns the lines
-/// beyond.
-fn check_lspci<'a>(lines: &[&'a str], expected_flags: &str) -> Vec<&'a str> {
-    let [title, subsystem, flags, memory, rest @ ..] = lines else {
-        panic!("too few lines: {lines:#?}");
-    };
-    let (address, title) = title.split_once(' ').expect("an address");
-    assert!(
-        address.ends_with(".0") && address.contains(':'),
-        "{address}"
-    );
-    assert_eq!(
-        title,
-        "Unclassified device [00ff]: Device 1234:cafe (rev 10)"
-    );
-    assert_eq!(*subsystem, "\tSubsystem: Red Hat, Inc. Device 1100");
-    assert_eq!(*flags, format!("\tFlags: {expected_flags}"));
-    let place = memory
-        .strip_prefix("\tMemory at ")
-        .and_then(|memory| memory.strip_suffix(" (32-bit, non-prefetchable) [size=4K]"))
-        .unwrap_or_else(|| panic!("{memory}"));
-    let place = u32::from_str_radix(place, 16).expect("a 32-bit address");
-    assert!(
-        place != 0 && place as usize % abi::BAR_SIZE == 0,
-        "{place:#x}"
-    );
-    rest.to_vec()
-}
-
 #[test]
 fn lspci_without_the_driver() {
-    assert!(check_lspci(&section(&FIRST_BOOT, "free"), "fast devsel").is_empty());
+    assert!(lspci::check(&section(&FIRST_BOOT, "free"), "fast devsel").is_empty());
 }
 
 #[test]
 fn lspci_with_the_driver() {
-    // Only the driver makes it a master of the bus, and unbinding ends that.
+    // Only while the driver is bound, the device is a bus master.
     let flags = "bus master, fast devsel, latency 0";
-    let beyond = check_lspci(&section(&FIRST_BOOT, "driven"), flags);
+    let lines = section(&FIRST_BOOT, "driven");
+    let beyond = lspci::check(&lines, flags);
     assert_eq!(beyond.first(), Some(&"\tKernel driver in use: my_rng"));
     // lspci names the module itself only where the module is installed.
     assert!(
@@ -71,7 +45,7 @@ fn configuration_space() {
     assert_eq!(bytes[0x08], abi::PCI_REVISION);
     assert_eq!(bytes[0x09], 0, "no programming interface");
     assert_eq!(u16_at(0x0a), abi::PCI_CLASS);
-    assert_eq!(bytes[0x0e], 0, "an ordinary header, one function");
+    assert_eq!(bytes[0x0e], 0, "a normal header, one function");
     let bar = 0x10 + 4 * usize::from(abi::BAR);
     assert_eq!(u32_at(bar) & 0xf, 0, "memory, 32-bit, non-prefetchable");
     assert_ne!(u32_at(bar), 0);
@@ -99,18 +73,17 @@ fn the_bar_is_one_page_of_memory() {
         panic!("{resource:?}");
     };
     assert_eq!(last - first + 1, abi::BAR_SIZE as u64);
-    // IORESOURCE_MEM, and not IORESOURCE_PREFETCH, of Linux's include/linux/ioport.h.
+    // IORESOURCE_MEM without IORESOURCE_PREFETCH, see Linux's include/linux/ioport.h.
     assert_eq!(flags & 0x2300, 0x200);
 }
 
-/// Words are taken one at a time, in turns with the other device.
+/// Both devices are read in turns.
 #[test]
 fn two_devices_have_a_node_and_a_stream_each() {
-    let first = &known_answers::LIBC[2];
-    let second = &known_answers::LIBC[5];
+    let (first, second) = (&LIBC[2], &LIBC[5]);
     let two = Guest::new()
-        .option("--device", "my_rng")
-        .option("--device", "my_rng")
+        .device("my_rng")
+        .device("my_rng")
         .sh(&format!(
             "{SECTIONS}
              section lspci; lspci -d {ids} | wc -l
@@ -139,7 +112,7 @@ fn two_devices_have_a_node_and_a_stream_each() {
             .map(|line| line.parse().expect("a number"))
             .collect()
     };
-    let start = &known_answers::LIBC[1].first;
+    let start = libc(1);
     assert_eq!(words("untouched"), [start[0], start[0], start[1], start[1]]);
     let (a, b) = (&first.first, &second.first);
     assert_eq!(

@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Runs that repeat: recorded and replayed, and under `-seed`.
+//! Runs that repeat: record and replay, `-seed`, and `-icount`.
 //!
-//! The guest is the kernel alone: its self-test reads numbers from the device and logs them, and its init
-//! ends at once.
+//! Most guests here are only a kernel: its self-test reads numbers and logs them, and its init ends at once.
 
-use std::path::Path;
+use my_rng_e2e::answers::libc;
+use my_rng_e2e::{Guest, Machine, log_text};
 
-use my_rng_e2e::{Guest, Machine, known_answers};
-
-/// Boots to the end; the numbers of the self-test.
+/// Boots to the end. Returns the numbers of the self-test.
 fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let console = folder.path().join("console");
     let guest = Machine::guest_with(
         "pc",
-        // With KASLR and the processor's random numbers out of the way the guest takes as many random
-        // numbers of QEMU's each time: those of the device.
+        // Without KASLR and the processor's random numbers, the guest always takes the same count of random
+        // numbers from QEMU: those of the device.
         "my_rng_selftest=1 loglevel=7 nokaslr rdinit=/bin/busybox -- false",
     )
     .device(&format!("my_rng,generator={generator}"))
-    // The first serial port is a file: what a socket's other end does is no part of a recording.
+    // The first serial port is a file: a recording does not contain the other end of a socket.
     .args(["-serial", &format!("file:{}", console.display())])
     .args(["-no-reboot", "-smp", "1", "-cpu", "qemu64"])
     .args(options)
     .start();
     let (status, errors) = guest.wait();
-    let console = std::fs::read(&console).expect("the console");
-    let console = String::from_utf8_lossy(&console);
+    let console = log_text(&console);
     assert!(status.success(), "{errors}\n{console}");
     let numbers: Vec<u32> = console
         .lines()
@@ -38,23 +35,22 @@ fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
     numbers
 }
 
-fn record_or_replay(mode: &str, file: &Path, generator: &str) -> Vec<u32> {
-    let icount = format!("shift=auto,rr={mode},rrfile={}", file.display());
-    boot(generator, &["-icount", &icount])
-}
-
 #[test]
 fn a_replay_gives_the_recorded_numbers() {
     for generator in ["host", "libc"] {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = tempfile::tempdir().expect("a temporary directory");
         let file = folder.path().join("recording");
-        let recorded = record_or_replay("record", &file, generator);
-        assert_eq!(record_or_replay("replay", &file, generator), recorded);
+        let run = |mode| {
+            let icount = format!("shift=auto,rr={mode},rrfile={}", file.display());
+            boot(generator, &["-icount", &icount])
+        };
+        let recorded = run("record");
+        assert_eq!(run("replay"), recorded);
         if generator == "host" {
-            // The self-test's seeding is refused, so the two rounds differ.
+            // The self-test cannot seed it, so the two rounds differ.
             assert_ne!(recorded[..5], recorded[5..]);
         } else {
-            assert_eq!(recorded[..5], known_answers::LIBC[2].first);
+            assert_eq!(recorded[..5], libc(0x42));
         }
     }
 }
@@ -71,17 +67,16 @@ fn two_runs_with_a_seed_give_the_same_numbers() {
     }
 }
 
-/// With `-icount` a number of instructions is a time, so the reads until a timer is due are always as many. The guest's
-/// own interrupts take some of the instructions away now and then: the most of many tries is what counts.
+/// With `-icount` a count of instructions is a time, so the guest always reads equally often until a timer ends.
+/// Interrupts of the guest take a few instructions now and then: the program prints the most of many tries.
 #[test]
-fn timers_repeat_where_instructions_are_the_clock() {
+fn timers_repeat_with_icount() {
     let most_reads = || -> u32 {
         let finished = Guest::new()
             .option("--accel", "tcg")
             .option("--smp", "1")
-            .option("--device", "rust_edu")
-            .option("--qemu-arg", "-icount")
-            .option("--qemu-arg", "shift=4,sleep=off")
+            .device("rust_edu")
+            .qemu_args(["-icount", "shift=4,sleep=off"])
             .switch("--no-module")
             .program("timer")
             .sh("for d in /sys/bus/pci/devices/*; do
