@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * QTest testcase for the my_rng PCI device. What it holds the device against
- * is its specification, docs/my-rng.rst of the my_rng repository.
+ * QTest testcase for the my_rng PCI device. The specification is
+ * docs/my-rng.rst in the my_rng repository.
  */
 
 #include "qemu/osdep.h"
@@ -16,7 +16,7 @@
 #include "hw/pci/pci_regs.h"
 
 /*
- * As abi/my_rng_abi.rs of the my_rng repository has them, where
+ * Copied from abi/my_rng_abi.rs in the my_rng repository, where
  * tests/tests/constants.rs compares these and the answers below.
  */
 #define MY_RNG_PCI_VENDOR_ID    0x1234
@@ -34,7 +34,7 @@
 #define MY_RNG_INFO_SIGNATURE   0x524e
 #define MY_RNG_INFO_BULK        0x100
 #define MY_RNG_INFO_FAILURES    0x200
-/* What INFO of a device with a bulk engine says beside the generator. */
+/* INFO of a device with a bulk engine, without the generator. */
 #define MY_RNG_INFO             (MY_RNG_INFO_SIGNATURE << 16 | \
                                  MY_RNG_INFO_BULK | MY_RNG_INFO_FAILURES)
 #define MY_RNG_GENERATOR_LIBC   0
@@ -59,7 +59,7 @@ typedef struct Answer {
     uint32_t thousandth;
 } Answer;
 
-/* As abi/known_answers.rs has them. */
+/* Copied from abi/known_answers.rs. */
 static const Answer libc_answers[] = {
     { 0x00000000, { 1804289383, 846930886, 1681692777, 1714636915,
                     1957747793 }, 1143565421 },
@@ -127,7 +127,7 @@ static const Generator xoshiro256pp = {
     "xoshiro256pp", MY_RNG_GENERATOR_XOSHIRO256PP,
     xoshiro256pp_answers, ARRAY_SIZE(xoshiro256pp_answers)
 };
-/* Nobody knows its numbers. */
+/* Its numbers are unpredictable. */
 static const Generator host = { "host", MY_RNG_GENERATOR_HOST, NULL, 0 };
 
 /* ---- a device in a machine ---- */
@@ -143,7 +143,7 @@ typedef struct MyRng {
     const char *id;
 } MyRng;
 
-/* What the firmware would do; has to be done again after a reset. */
+/* Does the firmware's work; call it again after a reset. */
 static void my_rng_map(MyRng *rng)
 {
     qpci_device_enable(rng->dev);
@@ -233,7 +233,7 @@ static void skip_numbers(MyRng *rng, int n)
     }
 }
 
-/* The numbers from the one that is called @from, counted from 0, to @to. */
+/* Checks the numbers with the indices @from to @to, counted from 0. */
 static void assert_first(MyRng *rng, const Answer *answer, int from, int to)
 {
     for (int i = from; i <= to; i++) {
@@ -280,7 +280,7 @@ static void reset(MyRng *rng)
     my_rng_map(rng);
 }
 
-/* Consumes @error, what a command that failed gave. */
+/* Checks and frees @error, the response to a command that failed. */
 static void assert_error(QDict *error, const char *expected)
 {
     g_assert_cmpstr(qdict_get_str(error, "desc"), ==, expected);
@@ -298,7 +298,7 @@ static char *folder_make(void)
     return folder;
 }
 
-/* Consumes @folder, in which there are only files. */
+/* Removes @folder, which contains only files, and frees its name. */
 static void folder_remove(char *folder)
 {
     GDir *dir = g_dir_open(folder, 0, NULL);
@@ -325,7 +325,7 @@ static char *file_read(const char *path, gsize *size)
     return text;
 }
 
-/* The lines of a file that begin with @prefix, and only they. */
+/* Returns the lines of a file that begin with @prefix. */
 static char *file_lines(const char *path, const char *prefix)
 {
     g_autofree char *text = file_read(path, NULL);
@@ -371,7 +371,7 @@ static void test_config_space(void)
     g_assert_cmphex(qpci_config_readb(dev, PCI_CAPABILITY_LIST), ==, 0);
     g_assert_cmphex(qpci_config_readb(dev, PCI_INTERRUPT_PIN), ==, 0);
 
-    /* One BAR, and no ROM: nothing else takes an address. */
+    /* Only one BAR, and no ROM. */
     for (int i = 0; i < PCI_ROM_SLOT; i++) {
         int reg = PCI_BASE_ADDRESS_0 + 4 * i;
 
@@ -390,7 +390,7 @@ static void test_config_space(void)
     machine_stop(bus);
 }
 
-/* Nothing is taken from the stream while memory decoding is off. */
+/* While memory decoding is off, reads take no number. */
 static void test_memory_decoding(void)
 {
     const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
@@ -421,7 +421,7 @@ static void test_known_answers(const void *data)
     MyRng rng;
 
     my_rng_start(&rng, props, "");
-    /* As if it had been seeded. */
+    /* As if it had been seeded with 1. */
     assert_first(&rng, answer_of(generator, MY_RNG_DEFAULT_SEED), 0, 4);
     for (size_t i = 0; i < generator->n; i++) {
         const Answer *answer = &generator->answers[i];
@@ -452,7 +452,7 @@ static void test_two_devices(void)
         assert_first(&one, one_answer, i, i);
         assert_first(&other, other_answer, i + 2, i + 2);
     }
-    /* What one did wrong is not on the other's account. */
+    /* A guest error of one device does not count for the other. */
     qpci_io_readb(one.dev, one.bar, MY_RNG_REG_RNG);
     seed(&other, 0xffffffff);
     assert_first(&one, one_answer, 3, 4);
@@ -463,9 +463,9 @@ static void test_two_devices(void)
     machine_stop(bus);
 }
 
-/* ---- what the device says of itself ---- */
+/* ---- INFO ---- */
 
-/* The same whatever happens; and asking takes and changes nothing. */
+/* It never changes, and reading it has no side effect. */
 static void test_info(const void *data)
 {
     const Generator *generator = data;
@@ -488,7 +488,7 @@ static void test_info(const void *data)
     }
     assert_counters(&rng, 5, 0, 0);
 
-    /* To the generator "host" an error. */
+    /* With the generator "host" this is a guest error. */
     seed(&rng, 0x42);
     assert_info(&rng, generator);
     if (answer) {
@@ -577,11 +577,11 @@ static void test_properties_refused(void)
     assert_error(device_add_refused(rng.qts, "host", 7),
                  "my_rng: seed: generator=host takes no seed; leave it out, "
                  "or choose another generator");
-    /* QEMU's own words, which differ. */
+    /* QEMU's own text, which depends on the version. */
     qobject_unref(device_add_refused(rng.qts, "libc", 0x100000000LL));
     qobject_unref(device_add_refused(rng.qts, "libc", -0x100000000LL));
 
-    /* The machine lives on, and the slot and the name are free. */
+    /* The machine still works, and the slot and the name are free. */
     assert_first(&rng, answer, 1, 2);
     qtest_qmp_device_add(rng.qts, "my_rng", "more",
                          "{'addr': '05.0', 'generator': 'chacha20',"
@@ -593,7 +593,7 @@ static void test_properties_refused(void)
     my_rng_stop(&rng);
 }
 
-/* Nothing can be set on a device that is at work, and counters never. */
+/* Properties cannot be set on a realized device, and counters never. */
 static void test_properties_fixed(void)
 {
     static const char *const names[] = {
@@ -623,12 +623,12 @@ static void test_properties_fixed(void)
 
 /* ---- accesses ---- */
 
-/* Whether an access has the one width and place at which a register is. */
+/* Whether an access has the width and offset of a register. */
 static bool reaches(uint64_t offset, size_t size, uint64_t reg)
 {
     size_t done = 0;
 
-    /* An access of 8 bytes arrives as two of them. */
+    /* An access of 8 bytes arrives as two of 4. */
     for (; done < size; done += MY_RNG_REG_SIZE) {
         if (size >= MY_RNG_REG_SIZE && offset + done == reg) {
             return true;
@@ -645,8 +645,8 @@ static bool reaches_readable(uint64_t offset, size_t size)
 }
 
 /*
- * Every size, around the registers and at the end of the BAR: what is not
- * defined reads 0, takes and changes nothing, and is counted for each piece.
+ * Every size, around the registers and at the end of the BAR: an undefined
+ * access reads 0, has no side effect, and each of its pieces is counted.
  */
 static void test_accesses_refused(void)
 {
@@ -716,7 +716,7 @@ static void test_accesses_of_8_bytes(void)
     my_rng_stop(&rng);
 }
 
-/* What QEMU says names the device, of which there may be several. */
+/* QEMU's messages contain the device's path, as there may be several. */
 #define SAID(what) "my_rng /machine/peripheral/" ID ": " what
 #define LOGGED(what) SAID(what) "\n"
 
@@ -766,7 +766,7 @@ static void test_accesses_log(void)
 #define TRACED(event, what) \
     "my_rng_" event " /machine/peripheral/" ID " " what "\n"
 
-/* The events after those of the reset with which QEMU starts. */
+/* Skips the events of QEMU's initial reset. */
 static void test_trace(void)
 {
 #ifdef CONFIG_TRACE_LOG
@@ -792,7 +792,7 @@ static void test_trace(void)
     text = file_read(log, NULL);
     lines = g_strsplit(text, "\n", -1);
     for (int i = 0; lines[i]; i++) {
-        /* What stands before an event, if anything, differs. */
+        /* The prefix of an event depends on the version. */
         const char *event = strstr(lines[i], "my_rng_");
 
         if (event && (said->len || !g_str_has_prefix(event, "my_rng_reset"))) {
@@ -822,7 +822,7 @@ static void test_trace(void)
 
 /* ---- the bulk engine ---- */
 
-/* Of the machine's 128 MiB. */
+/* In the machine's 128 MiB. */
 #define DESCRIPTOR 0x100000
 #define BUFFER 0x200000
 #define RAM_SIZE (128 * MiB)
@@ -860,7 +860,7 @@ static void describe(MyRng *rng, uint64_t descriptor, const Segment *segments,
     }
 }
 
-/* Rings for these segments, and says what became of it. */
+/* Rings the doorbell for these segments, and checks the result. */
 static void transfer(MyRng *rng, const Segment *segments, int n,
                      uint32_t status, uint32_t done)
 {
@@ -899,12 +899,12 @@ static void test_bulk(gconstpointer data)
     g_assert_cmphex(qtest_readl(rng.qts, RAM_SIZE - 4), ==,
                     answer->thousandth);
     assert_counters(&rng, 1000, 1, 0);
-    /* Nothing beyond what was asked for. */
+    /* Nothing was written outside the segments. */
     g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
     g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 12), ==, 0);
     g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 0x10000 + 3976), ==, 0);
 
-    /* Register and engine take from one stream; a reset leaves nothing. */
+    /* Register and engine share the stream; a reset restarts it. */
     seed(&rng, 0x42);
     assert_first(&rng, answer, 0, 0);
     transfer(&rng, segments, 1, MY_RNG_BULK_FILLED, 8);
@@ -919,7 +919,7 @@ static void test_bulk(gconstpointer data)
     my_rng_stop(&rng);
 }
 
-/* The longest there is, word by word against the registers of a twin. */
+/* The longest transfer, compared with the registers of a second device. */
 static void test_bulk_longest(void)
 {
     const Segment longest = { BUFFER, 256 * KiB };
@@ -945,8 +945,8 @@ static void test_bulk_longest(void)
 }
 
 /*
- * Whatever the guest names: nothing but memory is written to, the stream
- * stands where it stood, and QEMU lives.
+ * A bad address: only memory is written to, no number is taken from the
+ * stream, and QEMU does not crash.
  */
 static void test_bulk_nowhere(void)
 {
@@ -971,7 +971,7 @@ static void test_bulk_nowhere(void)
     {
         const uint64_t addresses[] = {
             bar, bar + MY_RNG_REG_SEED, bar + MY_RNG_REG_DOORBELL,
-            /* Just behind memory, the firmware, the end of all addresses. */
+            /* Behind memory, the firmware, the end of the address space. */
             RAM_SIZE, 4 * GiB - 4096, 1ULL << 47, UINT64_MAX - 3,
         };
 
@@ -986,7 +986,7 @@ static void test_bulk_nowhere(void)
     }
     {
         const Segment bad[] = {
-            /* Over the end of memory, and of all addresses. */
+            /* Across the end of memory, and of the address space. */
             { RAM_SIZE - 4096, 8192 }, { 0xfffffffffffff000, 8192 },
             { BUFFER + 1, 4 }, { BUFFER, 3 }, { BUFFER, 0 },
             { BUFFER, UINT32_MAX - 3 },
@@ -1011,7 +1011,7 @@ static void test_bulk_nowhere(void)
                         MY_RNG_BULK_BAD_DESCRIPTOR);
         assert_counters(&rng, 0, 0, ++errors);
     }
-    /* All that was the guest's doing, and is forgotten. */
+    /* All of these were guest errors, without lasting effect. */
     transfer(&rng, &one, 1, MY_RNG_BULK_FILLED, 4);
     g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, answer->first[0]);
     assert_first(&rng, answer, 1, 4);
@@ -1019,9 +1019,9 @@ static void test_bulk_nowhere(void)
 }
 
 /*
- * Behind an IOMMU, here that of VT-d: its tables, in memory, and what it is
- * told. There are 2 MiB with the descriptor and 2 MiB with the buffer, of
- * each of which the first page leads somewhere.
+ * Behind an IOMMU (VT-d), with its tables in memory and its commands. The
+ * descriptor and the buffer each have 2 MiB of addresses, of which the first
+ * page is mapped.
  */
 #define VTD 0xfed90000ULL
 #define VTD_TABLES 0x600000
@@ -1033,7 +1033,7 @@ static void vtd_set(MyRng *rng, int table, int entry, uint64_t value)
     qtest_writeq(rng->qts, VTD_TABLES + table * 0x1000 + entry * 8, value);
 }
 
-/* Where a page of 2 MiB's first leads, and what is allowed there. */
+/* Maps the first page of 2 MiB, with these permissions. */
 static void vtd_map(MyRng *rng, uint64_t from, uint64_t to, int allowed)
 {
     int table = VTD_LEVEL_1 + from / (2 * MiB);
@@ -1041,7 +1041,7 @@ static void vtd_map(MyRng *rng, uint64_t from, uint64_t to, int allowed)
     vtd_set(rng, VTD_LEVEL_2, from / (2 * MiB),
             (VTD_TABLES + table * 0x1000) | VTD_READ | VTD_WRITE);
     vtd_set(rng, table, from % (2 * MiB) / 0x1000, to | allowed);
-    /* Forget all that was looked up. */
+    /* Flush the IOTLB. */
     qtest_writeq(rng->qts, VTD + 0xf8, 1ULL << 63 | 1ULL << 60);
 }
 
@@ -1080,38 +1080,38 @@ static void test_bulk_iommu(void)
     vtd_start(&rng);
     vtd_map(&rng, BUFFER, far, VTD_READ | VTD_WRITE);
 
-    /* The descriptor is read and written, and both have to be allowed. */
+    /* The descriptor needs read and write permission. */
     for (int allowed = 0; allowed < (VTD_READ | VTD_WRITE); allowed++) {
         vtd_map(&rng, DESCRIPTOR, DESCRIPTOR, allowed);
         transfer(&rng, &one, 1, 0, 0);
         assert_counters(&rng, 0, 0, allowed + 1);
     }
     vtd_map(&rng, DESCRIPTOR, DESCRIPTOR, VTD_READ | VTD_WRITE);
-    /* A segment is written. */
+    /* A segment needs write permission. */
     vtd_map(&rng, BUFFER, far, VTD_READ);
     transfer(&rng, &one, 1, MY_RNG_BULK_BAD_MEMORY, 0);
     vtd_map(&rng, BUFFER, far, VTD_WRITE);
     transfer(&rng, &one, 1, MY_RNG_BULK_FILLED, 4);
     g_assert_cmphex(qtest_readl(qts, far), ==, answer->first[0]);
     g_assert_cmphex(qtest_readl(qts, BUFFER), ==, 0);
-    /* To its own registers: no memory, wherever the IOMMU has them. */
+    /* Its own registers are not memory, even behind the IOMMU. */
     bar = qpci_config_readl(rng.dev, PCI_BASE_ADDRESS_0) & ~0xfULL;
     vtd_map(&rng, BUFFER, bar, VTD_READ | VTD_WRITE);
     transfer(&rng, &one, 1, MY_RNG_BULK_BAD_MEMORY, 0);
     assert_counters(&rng, 1, 0, 5);
-    /* Two pages in a row that lie apart. */
+    /* Two adjacent pages that are mapped apart. */
     vtd_map(&rng, BUFFER, far + 0x3000, VTD_WRITE);
     vtd_map(&rng, BUFFER + 0x1000, far + 0x1000, VTD_WRITE);
     transfer(&rng, &two, 1, MY_RNG_BULK_FILLED, 8);
     g_assert_cmphex(qtest_readl(qts, far + 0x3ffc), ==, answer->first[1]);
     g_assert_cmphex(qtest_readl(qts, far + 0x1000), ==, answer->first[2]);
     g_assert_cmphex(qtest_readl(qts, far + 0x4000), ==, 0);
-    /* Tables in its own registers: to look there would be to call it again. */
+    /* Tables in its own registers: a walk would re-enter the device. */
     qtest_writeq(qts, VTD + 0x20, bar);
     qtest_writel(qts, VTD + 0x18, 3U << 30);
     qtest_writeq(qts, VTD + 0x28, 1ULL << 63 | 1ULL << 61);
     qtest_writeq(qts, VTD + 0xf8, 1ULL << 63 | 1ULL << 60);
-    /* VT-d has read there already, when it was told of the tables. */
+    /* VT-d has already read there when the tables were set. */
     reads = counter(&rng, "reads");
     errors = counter(&rng, "guest-errors");
     ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
@@ -1151,7 +1151,7 @@ static void test_host(void)
     my_rng_stop(&rng);
 }
 
-/* QEMU's -seed stands in for the host's entropy, and INFO does not tell. */
+/* -seed replaces the host's entropy, and INFO does not show it. */
 static void test_host_seed_option(void)
 {
     static const char *const options[] = { "-seed 1", "-seed 1", "-seed 2" };
@@ -1186,14 +1186,14 @@ static void test_system_reset(void)
     seed(&rng, 7);
     reset(&rng);
     assert_first(&rng, answer, 0, 4);
-    /* People who look in from outside count on. */
+    /* The counters for monitoring continue. */
     assert_counters(&rng, 13, 1, 0);
     my_rng_stop(&rng);
 }
 
 #define BRIDGE_SLOT 5
 
-/* Makes the bridge's bus number 1, and lets the first MiB through. */
+/* Sets the bridge's bus number to 1, and forwards the first MiB. */
 static QPCIDevice *bridge_find(QPCIBus *bus)
 {
     QPCIDevice *bridge = qpci_device_find(bus, QPCI_DEVFN(BRIDGE_SLOT, 0));
@@ -1272,7 +1272,7 @@ static void unplug_by_reset(QTestState *qts)
 {
     qtest_qmp_device_del_send(qts, "plugged");
     qtest_qmp_assert_success(qts, "{'execute': 'system_reset'}");
-    /* Sent when nothing refers to the device any more: after RESET. */
+    /* Sent when the last reference to the device is gone: after RESET. */
     qtest_qmp_eventwait(qts, "DEVICE_DELETED");
 }
 
@@ -1288,10 +1288,10 @@ static void test_hotplug_pc(void)
         plug(&plugged, rng.bus, i % 2 ? &chacha20 : &libc,
              i % 2 ? second : first, "pci.0", "06.0", devfn);
         my_rng_forget(&plugged);
-        /* The guest's ACPI would let it go... */
+        /* Eject it like the guest's ACPI code ... */
         qpci_unplug_acpi_device_test(rng.qts, "plugged", 6);
         assert_gone(&plugged, devfn);
-        /* One that fails after the device was realized leaves nothing. */
+        /* A failure after realize leaves nothing behind. */
         qobject_unref(qtest_qmp_assert_failure_ref(
             rng.qts, "{'execute': 'device_add', 'arguments': {"
             " 'driver': 'my_rng', 'id': 'plugged', 'bus': 'pci.0',"
@@ -1300,7 +1300,7 @@ static void test_hotplug_pc(void)
     }
     plug(&plugged, rng.bus, &libc, first, "pci.0", "06.0", devfn);
     my_rng_forget(&plugged);
-    /* ... and so does a reset. */
+    /* ... or by a reset. */
     unplug_by_reset(rng.qts);
     assert_gone(&plugged, devfn);
     my_rng_map(&rng);
@@ -1338,7 +1338,7 @@ static void test_hotplug_q35(void)
 
 /* ---- snapshots ---- */
 
-/* Waits for a job to end; whether it did well is for what follows to find. */
+/* Waits for a job to end. The caller checks whether it succeeded. */
 static void job_wait(QTestState *qts, const char *id)
 {
     g_autofree char *status = NULL;
@@ -1355,7 +1355,7 @@ static void job_wait(QTestState *qts, const char *id)
                              " {'id': %s}}", id);
 }
 
-/* QEMU can make the disk for its snapshots itself; qemu-img may be missing. */
+/* Lets QEMU create the snapshot disk, as qemu-img may be missing. */
 static void disk_make(QTestState *qts, const char *path)
 {
     qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create', 'arguments':"
@@ -1401,7 +1401,7 @@ static void test_snapshot(const void *data)
     seed(&rng, 7);
     skip_numbers(&rng, 100);
 
-    /* Back, twice; the BAR is where it was, too. */
+    /* Load it twice; the BAR's address is restored too. */
     for (int i = 0; i < 2; i++) {
         assert_hmp(rng.qts, "loadvm place");
         assert_info(&rng, generator);
@@ -1424,8 +1424,8 @@ static bool is_running(QTestState *qts)
 }
 
 /*
- * Another machine's snapshot: the load fails, and the machine, paused, can go
- * on from one of its own.
+ * Another machine's snapshot: the load fails, and the machine, which is
+ * paused, can load one of its own.
  */
 static void test_snapshot_mismatch(void)
 {
@@ -1454,7 +1454,7 @@ static void test_snapshot_mismatch(void)
         SAID("the state that arrived is refused: it is of a device with "
              "seed=7, and this one has seed=66: give both sides the same")));
     g_assert_false(is_running(rng.qts));
-    /* QEMU resets the machine before it loads into it. */
+    /* QEMU resets the machine before it loads a snapshot. */
     my_rng_map(&rng);
     assert_first(&rng, answer, 0, 4);
 
@@ -1483,7 +1483,7 @@ static void migration_wait(QTestState *qts, const char *expected)
     while (g_strcmp0(status, expected)) {
         QDict *event = qtest_qmp_eventwait_ref(qts, "MIGRATION");
 
-        /* The two that nothing follows. */
+        /* The two final states. */
         g_assert_cmpstr(status, !=, "completed");
         g_assert_cmpstr(status, !=, "failed");
         g_free(status);
@@ -1505,7 +1505,7 @@ static void migrate_incoming(QTestState *qts, const char *uri)
                              " 'arguments': {'uri': %s}}", uri);
 }
 
-/* The device of @from, where the guest has mapped it, in @to's machine. */
+/* The device of @from in the machine of @to, at the same address. */
 static void my_rng_follow(MyRng *to, const MyRng *from, QPCIBus *bus)
 {
     *to = *from;
@@ -1515,7 +1515,7 @@ static void my_rng_follow(MyRng *to, const MyRng *from, QPCIBus *bus)
     g_assert_nonnull(to->dev);
 }
 
-/* From @from to a machine that is made as it was; it goes on as @to. */
+/* Migrates @from to a machine with the same command line, @to. */
 static void my_rng_migrate(MyRng *to, const MyRng *from, const char *props,
                            const char *folder)
 {
@@ -1548,7 +1548,7 @@ static void test_migration(const void *data)
 
     my_rng_migrate(&middle, &source, props, folder);
     my_rng_stop(&source);
-    /* What was counted stays with the QEMU that counted it. */
+    /* The counters are not migrated. */
     assert_counters(&middle, 0, 0, 0);
     assert_info(&middle, generator);
     assert_first(&middle, answer, 3, 4);
@@ -1583,7 +1583,7 @@ static void test_migration_host(void)
     folder_remove(folder);
 }
 
-/* A QEMU that is to refuse what arrives, and what it has to say then. */
+/* A QEMU that must refuse the migration, and the expected error. */
 typedef struct Refusal {
     QTestState *qts;
     char *said;
@@ -1638,7 +1638,7 @@ static const Mismatch mismatches[] = {
       "sides the same" },
 };
 
-/* The destination refuses and ends; the source goes on where it stood. */
+/* The destination refuses and ends; the source continues unchanged. */
 static void test_migration_mismatch(void)
 {
     const Answer *answer = answer_of(&libc, 0x42);
@@ -1670,7 +1670,8 @@ static void test_migration_mismatch(void)
 
 /*
  * The device's own state in a saved machine, field by field, big-endian and
- * packed. It is found by its first seed, which the tests choose to be found.
+ * packed. It is located by its initial seed, for which the tests use a
+ * unique value.
  */
 enum {
     STATE_GENERATOR = 0,
@@ -1700,7 +1701,7 @@ static gsize state_find(const char *machine, gsize size)
     return found;
 }
 
-/* Into a file, as "savevm" does without a disk; reads are still answered. */
+/* Saves to a file by migration; registers can still be read afterwards. */
 static void my_rng_save(MyRng *rng, const char *uri)
 {
     migration_prepare(rng->qts, false);
@@ -1717,9 +1718,9 @@ typedef struct Format {
 } Format;
 
 /*
- * What version 2 of the state is three numbers after the seed 0x42: with libc
- * r[341] to r[346] and r[316] to r[340] of the specification, and the place
- * of the oldest of them; with the others the seed and how many were taken.
+ * Version 2 of the state three numbers after the seed 0x42: for libc r[341]
+ * to r[346] and r[316] to r[340] of the specification and the index of the
+ * oldest of them; for the others the seed and how many words were taken.
  */
 static const Format formats[] = {
     { &libc, 0, 0, 6, {
@@ -1791,18 +1792,18 @@ static const Damage damages[] = {
     { STATE_INITIAL_SEED + 3, 1,
       "it is of a device with seed=1592594997, and this one has "
       "seed=1592594996: give both sides the same" },
-    /* A key stream is long, but not that long. */
+    /* This position is beyond the maximum. */
     { STATE_POSITION, 0x80,
       "the generator chacha20 cannot stand where it says" },
-    /* It has no table. */
+    /* This generator has no table. */
     { STATE_TABLE, 1, "the generator chacha20 cannot stand where it says" },
     { STATE_FAILURES - 1, 1,
       "the generator chacha20 cannot stand where it says" },
 };
 
 /*
- * A machine goes on from a file; and no file is so bad that QEMU does more
- * than refuse it.
+ * A machine continues from a file. QEMU refuses a bad file and does not
+ * crash.
  */
 static void test_migration_file(void)
 {
@@ -1837,7 +1838,7 @@ static void test_migration_file(void)
     machine = file_read(path, &size);
     state = state_find(machine, size);
 
-    /* FAILURES travels, and a reset leaves it. */
+    /* FAILURES is migrated, and a reset does not change it. */
     stl_be_p(machine + state + STATE_FAILURES, 0xfedcba98);
     g_assert(g_file_set_contents(path, machine, size, NULL));
     stl_be_p(machine + state + STATE_FAILURES, 0);

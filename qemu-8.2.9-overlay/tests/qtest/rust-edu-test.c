@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * QTest testcase for rust_edu, QEMU's edu device written again in Rust. Its
+ * QTest testcase for rust_edu, QEMU's edu device rewritten in Rust. The
  * specification is docs/specs/edu.rst.
  */
 
@@ -46,7 +46,7 @@ enum {
 #define FACTORIAL_TIME          100000
 #define DMA_TIME                100000000
 
-/* Memory of the guest's, for DMA and for messages; and where there is none. */
+/* Guest memory for DMA and for messages; an address without memory. */
 #define MEMORY                  0x100000
 #define MESSAGE                 0x200000
 #define HOLE                    0x80000000
@@ -64,7 +64,7 @@ typedef struct Edu {
     const char *id;
 } Edu;
 
-/* What the firmware would do; has to be done again after a reset. */
+/* Does the firmware's work; call it again after a reset. */
 static void edu_map(Edu *edu)
 {
     qpci_device_enable(edu->dev);
@@ -147,7 +147,7 @@ static void start_dma(Edu *edu, uint64_t source, uint64_t destination,
     set(edu, DMA_COMMAND, command | COMMAND_START);
 }
 
-/* Starts a DMA, and lets the time pass that it takes. */
+/* Starts a DMA, and advances the clock until it is done. */
 static void dma(Edu *edu, uint64_t source, uint64_t destination,
                 uint64_t count, uint32_t command)
 {
@@ -175,7 +175,7 @@ static void assert_factorial(Edu *edu, uint32_t n, uint32_t result)
     g_assert_cmphex(get(edu, FACTORIAL), ==, result);
 }
 
-/* The device does what it should. */
+/* Checks that the device works. */
 static void assert_alive(Edu *edu)
 {
     set(edu, LIVENESS, 0x12345678);
@@ -239,14 +239,14 @@ static void test_registers(void)
     set_long(&edu, DMA_SOURCE, 0x0123456789abcdef);
     g_assert_cmphex(get_long(&edu, DMA_SOURCE), ==, 0x0123456789abcdef);
     g_assert_cmphex(get(&edu, DMA_SOURCE), ==, 0x89abcdef);
-    /* 4 bytes are the whole register too. */
+    /* 4 bytes set the whole register too. */
     set(&edu, DMA_SOURCE, 5);
     g_assert_cmphex(get_long(&edu, DMA_SOURCE), ==, 5);
     assert_errors(&edu, 0);
     edu_stop(&edu);
 }
 
-/* What a register takes: from 0x80 on there are those of 8 bytes. */
+/* Valid sizes: registers from 0x80 up have 8 bytes. */
 static bool is_register(uint64_t offset, size_t size, bool write)
 {
     switch (offset) {
@@ -271,8 +271,8 @@ static bool is_register(uint64_t offset, size_t size, bool write)
 }
 
 /*
- * Every size, at every place near the registers and in the part where DMA
- * finds the buffer.
+ * Every size, at every offset near the registers and in the range that is
+ * the buffer for DMA.
  */
 static void test_accesses(void)
 {
@@ -323,7 +323,7 @@ static void test_factorial(void)
     assert_factorial(&edu, 0xffffffff, 0);
     assert_errors(&edu, 0);
 
-    /* The next one has to wait. */
+    /* The next factorial has to wait. */
     start_factorial(&edu, 4);
     set(&edu, FACTORIAL, 5);
     assert_errors(&edu, 1);
@@ -345,7 +345,7 @@ static void test_dma(void)
     fill_pattern(bytes, sizeof(bytes));
     qtest_memwrite(edu.qts, MEMORY, bytes, sizeof(bytes));
     dma(&edu, MEMORY, BUFFER, BUFFER_SIZE, 0);
-    /* Not at a page's boundary, and back in two parts. */
+    /* Not at a page boundary, and back in two parts. */
     dma(&edu, BUFFER, MEMORY + 0x2010, 16, COMMAND_TO_MEMORY);
     assert_memory(&edu, MEMORY + 0x2010, bytes, 16);
     assert_memory(&edu, MEMORY + 0x2020, zero, 16);
@@ -361,7 +361,7 @@ static void test_dma(void)
     assert_memory(&edu, MEMORY, bytes, BUFFER_SIZE);
     assert_errors(&edu, 0);
 
-    /* Its registers are fixed while it runs. */
+    /* Its registers cannot be written while it runs. */
     start_dma(&edu, BUFFER, MEMORY, 4, COMMAND_TO_MEMORY);
     set_long(&edu, DMA_COUNT, 8);
     set(&edu, DMA_COMMAND, COMMAND_START);
@@ -404,7 +404,7 @@ typedef struct Part {
     uint64_t count;
 } Part;
 
-/* What does not fit into the buffer, or reaches no memory, is not copied. */
+/* A DMA outside the buffer, or without memory, copies nothing. */
 static void test_dma_refused(void)
 {
     static const Part parts[] = {
@@ -430,7 +430,7 @@ static void test_dma_refused(void)
 
         dma(&edu, MEMORY, part->at, part->count, COMMAND_INTERRUPT);
         assert_errors(&edu, ++errors);
-        /* It has ended all the same. */
+        /* It has ended anyway. */
         g_assert_cmphex(get(&edu, INTERRUPT_STATUS), ==, DMA_DONE);
         set(&edu, INTERRUPT_ACKNOWLEDGE, DMA_DONE);
         dma(&edu, part->at, MEMORY, part->count, COMMAND_TO_MEMORY);
@@ -438,7 +438,7 @@ static void test_dma_refused(void)
     }
     assert_memory(&edu, MEMORY, bytes, sizeof(bytes));
 
-    /* The device's own registers are no memory, nor is a hole. */
+    /* The device's own registers and holes are not memory. */
     dma(&edu, BUFFER, edu.bar.addr + LIVENESS, 4, COMMAND_TO_MEMORY);
     assert_errors(&edu, ++errors);
     dma(&edu, HOLE, BUFFER, 4, COMMAND_INTERRUPT);
@@ -446,7 +446,7 @@ static void test_dma_refused(void)
     g_assert_cmphex(get(&edu, LIVENESS), ==, 0);
     g_assert_cmphex(get(&edu, INTERRUPT_STATUS), ==, DMA_DONE);
 
-    /* A device that is not a bus master reaches nothing. */
+    /* Without bus mastering the device cannot access memory. */
     command = qpci_config_readw(edu.dev, PCI_COMMAND);
     qpci_config_writew(edu.dev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
     dma(&edu, BUFFER, MEMORY, BUFFER_SIZE, COMMAND_TO_MEMORY);
@@ -459,7 +459,7 @@ static void test_dma_refused(void)
 
 #define IRQ 10
 
-/* Lets all pins of the bus lead to one line of the interrupt controller. */
+/* Routes all pins of the bus to one line of the interrupt controller. */
 static void route_pins(Edu *edu)
 {
     QPCIDevice *bridge = qpci_device_find(edu->bus, QPCI_DEVFN(1, 0));
@@ -527,7 +527,7 @@ static void test_pin(void)
     edu_stop(&edu);
 }
 
-/* Lets the device send its message to an address. */
+/* Enables MSI with this address. */
 static void enable_msi(Edu *edu, uint64_t address, uint16_t message)
 {
     uint8_t msi = qpci_find_capability(edu->dev, PCI_CAP_ID_MSI, 0);
@@ -543,7 +543,7 @@ static void enable_msi(Edu *edu, uint64_t address, uint16_t message)
                        flags | PCI_MSI_FLAGS_ENABLE);
 }
 
-/* Whether a message has arrived since this was last asked. */
+/* Whether a message has arrived since the last call. */
 static bool take_message(Edu *edu, uint32_t message)
 {
     uint32_t found = qtest_readl(edu->qts, MESSAGE);
@@ -564,7 +564,7 @@ static void test_msi(void)
     g_assert_false(take_message(&edu, 0x4321));
     set(&edu, INTERRUPT_RAISE, 6);
     g_assert_true(take_message(&edu, 0x4321));
-    /* Another one for another reason, and none for an acknowledgement. */
+    /* One more for another reason, none for an acknowledgement. */
     set(&edu, INTERRUPT_RAISE, 1);
     g_assert_true(take_message(&edu, 0x4321));
     set(&edu, INTERRUPT_ACKNOWLEDGE, 3);
@@ -586,9 +586,8 @@ static void test_msi(void)
 }
 
 /*
- * Messages that go to a register of the device itself. QEMU blocks them where
- * they are sent during an access to the device; those that a timer sends come
- * through.
+ * Messages to a register of the device itself. QEMU blocks them during an
+ * access to the device; those that a timer sends arrive.
  */
 static void test_msi_to_itself(void)
 {
@@ -620,7 +619,7 @@ static void test_msi_to_itself(void)
     }
 }
 
-/* ---- life ---- */
+/* ---- reset and hot-plug ---- */
 
 static void test_reset(void)
 {
@@ -648,11 +647,11 @@ static void test_reset(void)
     g_assert_cmphex(get_long(&edu, DMA_COMMAND), ==, 0);
     g_assert_cmphex(qpci_config_readw(edu.dev, PCI_STATUS) &
                     PCI_STATUS_INTERRUPT, ==, 0);
-    /* No timer is left over. */
+    /* No timer is running. */
     qtest_clock_step(edu.qts, 2 * DMA_TIME);
     g_assert_cmphex(get(&edu, FACTORIAL), ==, 0);
     g_assert_cmphex(get(&edu, INTERRUPT_STATUS), ==, 0);
-    /* The buffer is empty, and the mask is what it was. */
+    /* The buffer is empty, and the mask is unchanged. */
     dma(&edu, BUFFER, 0x400000 | (MEMORY + 16), 16, COMMAND_TO_MEMORY);
     assert_memory(&edu, MEMORY + 16, zero, 16);
     assert_errors(&edu, 2);
@@ -677,7 +676,7 @@ static void test_unplug(void)
                   COMMAND_TO_MEMORY | COMMAND_INTERRUPT);
         start_factorial(&plugged, 5);
         g_free(plugged.dev);
-        /* The guest's ACPI would let it go. */
+        /* Eject it like the guest's ACPI code. */
         qpci_unplug_acpi_device_test(edu.qts, "plugged", PLUG_SLOT);
         g_assert_null(qpci_device_find(edu.bus, QPCI_DEVFN(PLUG_SLOT, 0)));
         qtest_clock_step(edu.qts, 2 * DMA_TIME);
@@ -691,8 +690,8 @@ static void test_unplug(void)
 /* ---- migration ---- */
 
 /*
- * From @from to a machine that is made as it was; it goes on as @to. Under
- * qtest the clock does not travel.
+ * Migrates @from to a machine with the same command line, @to. Under qtest
+ * the clock is not migrated.
  */
 static void edu_migrate(Edu *to, Edu *from, int64_t now, const char *folder)
 {
@@ -731,7 +730,7 @@ static void test_migration(void)
     set(&source, STATUS, STATUS_INTERRUPT);
     set(&source, INTERRUPT_RAISE, 0x10);
 
-    /* In the middle of a DMA. */
+    /* During a DMA. */
     start_dma(&source, BUFFER, MEMORY + 0x2000, BUFFER_SIZE,
               COMMAND_TO_MEMORY | COMMAND_INTERRUPT);
     now = qtest_clock_step(source.qts, DMA_TIME / 2);
@@ -752,7 +751,7 @@ static void test_migration(void)
     g_assert_cmphex(get(&middle, INTERRUPT_STATUS), ==, DMA_DONE);
     assert_memory(&middle, MEMORY + 0x2000, bytes, BUFFER_SIZE);
 
-    /* In the middle of a factorial. */
+    /* During a factorial. */
     start_factorial(&middle, 10);
     now = qtest_clock_step(middle.qts, FACTORIAL_TIME / 4);
     edu_migrate(&destination, &middle, now, folder);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * QTest testcase for rust_sampler, a PCIe device with one of everything that
- * the kit for devices in Rust offers: what the kit makes of it in QEMU.
+ * QTest testcase for rust_sampler, a PCIe device that uses every feature of
+ * the kit for devices in Rust.
  */
 
 #include "qemu/osdep.h"
@@ -53,7 +53,7 @@ enum {
 #define SHORTEST_DELAY      10000
 #define LONGEST_DELAY       3600000000000
 
-/* Memory of the guest's, for DMA and for messages; its end; and none. */
+/* Guest memory for DMA and for messages; its end; an address without. */
 #define MEMORY              0x100000
 #define MESSAGE             0x200000
 #define MEMORY_END          0x8000000
@@ -74,7 +74,7 @@ typedef struct Sampler {
     QPCIBar ports;
 } Sampler;
 
-/* What the firmware would do; has to be done again after a reset. */
+/* Does the firmware's work; call it again after a reset. */
 static void sampler_map(Sampler *s)
 {
     uint64_t sizes[3] = { };
@@ -173,7 +173,7 @@ static uint8_t capability(Sampler *s, uint8_t id)
 
 /* ---- identity ---- */
 
-/* @type is what the PCIe capability says. */
+/* @type is the port type in the PCIe capability. */
 static void assert_identity(Sampler *s, int type)
 {
     static const struct {
@@ -209,7 +209,7 @@ static void assert_identity(Sampler *s, int type)
         g_assert_cmphex(qpci_config_readl(s->dev, bars[i].at) & 0xf, ==,
                         bars[i].bits);
     }
-    /* The upper half of BAR 2, and no BAR. */
+    /* The upper half of BAR 2, and an unused BAR. */
     qpci_config_writel(s->dev, PCI_BASE_ADDRESS_3, ~0);
     g_assert_cmphex(qpci_config_readl(s->dev, PCI_BASE_ADDRESS_3), ==, ~0U);
     qpci_config_writel(s->dev, PCI_BASE_ADDRESS_3, 0);
@@ -227,7 +227,7 @@ static void assert_identity(Sampler *s, int type)
     }
 }
 
-/* A PCIe device works in a slot for conventional ones, as QEMU's own do. */
+/* A PCIe device works in a conventional slot, like QEMU's own. */
 static void test_identity_conventional(void)
 {
     Sampler s;
@@ -237,7 +237,7 @@ static void test_identity_conventional(void)
     sampler_stop(&s);
 }
 
-/* Where q35 shows all 4096 bytes of configuration space; its register. */
+/* q35's window to 4096 bytes of configuration space, and its register. */
 #define ECAM 0xb0000000
 #define Q35_PCIEXBAR 0x60
 
@@ -284,8 +284,8 @@ static void test_identity_root_bus(void)
 }
 
 /*
- * Starts a sampler in the slot of a root port, from which it is unplugged
- * without ACPI. Returns the port.
+ * Starts a sampler in a root port, for unplugging without ACPI. Returns the
+ * port.
  */
 static QPCIDevice *port_start(Sampler *s, const char *props)
 {
@@ -397,7 +397,7 @@ static bool is_register(int at, size_t size, bool write)
     }
 }
 
-/* BAR 0 takes aligned accesses of 4 and 8 bytes. */
+/* BAR 0 accepts aligned accesses of 4 and 8 bytes. */
 static void test_accesses_registers(void)
 {
     int errors = 0;
@@ -429,7 +429,7 @@ static void test_accesses_registers(void)
     sampler_stop(&s);
 }
 
-/* 8 bytes are one access, to be seen by a delay that has an upper half. */
+/* 8 bytes are one access: a delay with an upper half shows it. */
 static void test_accesses_whole(void)
 {
     int64_t now;
@@ -444,7 +444,7 @@ static void test_accesses_whole(void)
     g_assert_cmpuint(get(&s, RUNS), ==, 0);
     qtest_clock_step(s.qts, 1);
     g_assert_cmpuint(get(&s, RUNS), ==, 1);
-    /* 4 bytes are the whole register too. */
+    /* 4 bytes set the whole register too. */
     set(&s, DELAY, 0x10000000);
     qtest_clock_step(s.qts, 0x10000000);
     g_assert_cmpuint(get(&s, RUNS), ==, 2);
@@ -452,7 +452,7 @@ static void test_accesses_whole(void)
     sampler_stop(&s);
 }
 
-/* BAR 2 takes every access that ends in its scratch memory. */
+/* BAR 2 accepts every access that ends in its scratch memory. */
 static void test_accesses_memory(void)
 {
     uint8_t scratch[SCRATCH_SIZE] = { };
@@ -487,7 +487,7 @@ static void test_accesses_memory(void)
     sampler_stop(&s);
 }
 
-/* BAR 4 is told of every access byte by byte. */
+/* BAR 4 gets every access byte by byte. */
 static void test_accesses_ports(void)
 {
     Sampler s;
@@ -510,7 +510,7 @@ static void test_accesses_ports(void)
 
 #define IRQ 10
 
-/* Lets all pins of the bus lead to one line of the interrupt controller. */
+/* Routes all pins of the bus to one line of the interrupt controller. */
 static void route_pins(Sampler *s)
 {
     QPCIDevice *bridge = qpci_device_find(s->bus, QPCI_DEVFN(1, 0));
@@ -542,7 +542,7 @@ static void test_pin(void)
     route_pins(&s);
     set(&s, LOWER, 0);
     assert_pin(&s, false);
-    /* All vectors are one pin. */
+    /* All vectors share the pin. */
     for (int vector = 0; vector < VECTORS; vector++) {
         set(&s, INTERRUPT, vector);
         assert_pin(&s, true);
@@ -557,7 +557,7 @@ static void test_pin(void)
     sampler_stop(&s);
 }
 
-/* A reset lowers the pin, and at its end the device raises it again. */
+/* A reset lowers the pin; in its exit phase the device raises it again. */
 static void test_pin_reset(void)
 {
     Sampler s;
@@ -580,7 +580,7 @@ static void test_pin_reset(void)
 
 /* ---- messages ---- */
 
-/* Whether this message, and only this one, has arrived since last asked. */
+/* Whether only this message has arrived since the last call. */
 static bool take_message(Sampler *s, uint64_t address, uint32_t message)
 {
     uint32_t found = qtest_readl(s->qts, address);
@@ -609,8 +609,8 @@ static void enable_msi(Sampler *s, int vectors)
 }
 
 /*
- * A guest may enable fewer vectors than the device has, or ask for more. The
- * device's are then spread over those that there are.
+ * A guest may enable fewer vectors than the device has, or request more. The
+ * device's vectors are then taken modulo the enabled number.
  */
 static void test_msi(void)
 {
@@ -641,7 +641,7 @@ static void test_msi(void)
     sampler_stop(&s);
 }
 
-/* The pin that was high before is lowered, and can be raised later. */
+/* A high pin is lowered, and can be raised later. */
 static void test_msi_and_pin(void)
 {
     uint8_t msi;
@@ -705,7 +705,7 @@ static void test_msix(void)
                             other == vector % MSIX_VECTORS);
         }
     }
-    /* A masked one waits. */
+    /* A masked vector stays pending. */
     set_msix_entry(&s, 2, true);
     set(&s, INTERRUPT, 2);
     g_assert_false(take_msix_message(&s, 2));
@@ -718,8 +718,8 @@ static void test_msix(void)
 }
 
 /*
- * There is no pin to raise or lower. A reset takes the table away, but not the
- * use of the vectors.
+ * There is no pin to raise or lower. A reset clears the table, but the
+ * vectors stay in use.
  */
 static void test_msix_only(void)
 {
@@ -742,7 +742,7 @@ static void test_msix_only(void)
 
 /* ---- a machine without MSI ---- */
 
-/* A processor without APIC takes no messages. */
+/* A processor without APIC cannot receive messages. */
 #define NO_MSI "-cpu qemu64,-apic"
 
 static QDict *device_add_refused(QTestState *qts, const char *property,
@@ -756,7 +756,7 @@ static QDict *device_add_refused(QTestState *qts, const char *property,
                                         " %s: %s}}", property, value);
 }
 
-/* Consumes @error, what a command that failed gave. */
+/* Checks and frees @error, the response to a command that failed. */
 static void assert_error(QDict *error, const char *expected)
 {
     g_assert_cmpstr(qdict_get_str(error, "desc"), ==, expected);
@@ -787,7 +787,7 @@ static void test_no_msi(void)
         set(&s, INTERRUPT, 3);
         g_assert_true(is_pin_high(&s));
 
-        /* One that cannot do without is refused, and the slot stays free. */
+        /* A device that needs MSI is refused, and the slot stays free. */
         assert_error(device_add_refused(s.qts, "interrupts", "msix-only"),
                      "MSI-X is not supported by interrupt controller");
         plug(&plugged, s.bus, kinds[i]);
@@ -820,7 +820,7 @@ static void test_timer(void)
     qtest_clock_step(s.qts, 1);
     g_assert_cmpuint(get(&s, RUNS), ==, 2);
 
-    /* One that runs already is moved, and the longest delay is bounded. */
+    /* A running timer is moved, and the delay is limited. */
     set_long(&s, DELAY, 0);
     set_long(&s, DELAY, ~0ULL);
     qtest_clock_step(s.qts, LONGEST_DELAY - 1);
@@ -830,7 +830,7 @@ static void test_timer(void)
     sampler_stop(&s);
 }
 
-/* A timer that starts itself anew, for now, does not hold up the clock. */
+/* A timer that restarts itself without delay does not stop the clock. */
 static void test_timer_repeats(void)
 {
     Sampler s;
@@ -879,7 +879,7 @@ static void test_timer_reset(void)
 
 /* ---- DMA ---- */
 
-/* Has 8 bytes copied to where they end. Returns whether that went well. */
+/* Copies 8 bytes to the next 8 bytes. Returns whether it succeeded. */
 static bool copy(Sampler *s, uint64_t address)
 {
     set_long(s, COPY, address);
@@ -898,7 +898,7 @@ static void test_dma(void)
     g_assert_true(copy(&s, MEMORY));
     g_assert_cmphex(qtest_readq(s.qts, MEMORY + 8), ==, 0x0123456789abcdef);
     g_assert_cmphex(qtest_readq(s.qts, MEMORY + 16), ==, 0);
-    /* Over the border of two pages, and not aligned. */
+    /* Across a page boundary, and not aligned. */
     g_assert_true(copy(&s, MEMORY + 8));
     qtest_writeq(s.qts, MEMORY + 0xffb, 0xfedcba9876543210);
     g_assert_true(copy(&s, MEMORY + 0xffb));
@@ -906,7 +906,7 @@ static void test_dma(void)
                     0xfedcba9876543210);
     g_assert_true(copy(&s, MEMORY_END - 16));
 
-    /* Where one of the two ends in a hole, or is a register. */
+    /* Source or destination ends in a hole, or is a register. */
     g_assert_false(copy(&s, MEMORY_END - 8));
     g_assert_false(copy(&s, MEMORY_END - 12));
     g_assert_false(copy(&s, HOLE));
@@ -916,14 +916,14 @@ static void test_dma(void)
     g_assert_false(copy(&s, own + NOW));
     g_assert_cmphex(get(&s, REPEAT), ==, 0);
 
-    /* The firmware below MEMORY can be read and not written. */
+    /* The firmware below MEMORY can be read but not written. */
     g_assert_false(copy(&s, MEMORY - 16));
     qtest_writeq(s.qts, MEMORY, 0);
     g_assert_true(copy(&s, MEMORY - 8));
     g_assert_cmphex(qtest_readq(s.qts, MEMORY), ==,
                     qtest_readq(s.qts, MEMORY - 8));
 
-    /* A device that is not a bus master reaches nothing. */
+    /* Without bus mastering the device cannot access memory. */
     command = qpci_config_readw(s.dev, PCI_COMMAND);
     qpci_config_writew(s.dev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
     g_assert_false(copy(&s, MEMORY + 8));
@@ -935,7 +935,7 @@ static void test_dma(void)
 
 /* ---- state ---- */
 
-/* A saved machine in a file, to be changed. */
+/* A saved machine in a file, for modification. */
 typedef struct Saved {
     char *folder;
     char *path;
@@ -968,7 +968,7 @@ static void saved_free(Saved *saved)
     g_free(saved->folder);
 }
 
-/* Waits for a migration, or a job, to get so far. */
+/* Waits for a migration, or a job, to reach this status. */
 static void wait_status(QTestState *qts, const char *name, const char *expected)
 {
     bool found = false;
@@ -994,7 +994,7 @@ static void migrate(QTestState *qts, const char *command, const char *uri)
     wait_status(qts, "MIGRATION", "completed");
 }
 
-/* Saves the machine, which stops. */
+/* Stops and saves the machine. */
 static void sampler_save(Sampler *s, Saved *saved)
 {
     GError *error = NULL;
@@ -1018,8 +1018,8 @@ static void saved_write(const Saved *saved, const GByteArray *bytes)
 }
 
 /*
- * A machine that goes on from a saved one; what the guest of @from has mapped
- * is where it was. Under qtest the clock does not travel.
+ * Starts a machine from a saved one, with the BARs of @from at the same
+ * addresses. Under qtest the clock is not migrated.
  */
 static void sampler_load(Sampler *to, const Sampler *from, const Saved *saved,
                          const char *props)
@@ -1039,7 +1039,7 @@ static void sampler_load(Sampler *to, const Sampler *from, const Saved *saved,
     migrate(to->qts, "migrate-incoming", saved->uri);
 }
 
-/* Loads a changed machine, which QEMU refuses with a text that has @why. */
+/* Loads a modified machine, which QEMU refuses with an error with @why. */
 static void assert_refused(const Saved *saved, const char *why)
 {
     g_autofree char *path = g_build_filename(saved->folder, "said", NULL);
@@ -1080,7 +1080,7 @@ static int count(const GByteArray *bytes, const void *what, gsize size,
 
 /*
  * The device's own state in a saved machine, field by field, big-endian and
- * packed. It is found by its scratch memory.
+ * packed. It is located by its scratch memory.
  */
 enum {
     STATE_COPIED = 0,
@@ -1102,7 +1102,7 @@ static const uint8_t scratch[SCRATCH_SIZE] = {
     0x77, 0x18, 0xf9, 0xaa, 0x4b, 0xcc, 0x0d, 0xee,
 };
 static const uint8_t pattern[] = { 0, 1, 0xfe, 0, 1, 0xfe, 0, 3, 0xfc };
-/* A section that holds a part of a state, its name, its version, a number. */
+/* A subsection of a state: its name, its version, a number. */
 static const uint8_t rare_section[] =
     "\x05\x11rust_sampler/rare\0\0\0\x01\x89\xab\xcd\xef";
 
@@ -1114,7 +1114,7 @@ static gsize state_find(const GByteArray *bytes)
     return at - STATE_SCRATCH;
 }
 
-/* Where the version of the device's state is. */
+/* The place of the version of the device's state. */
 static gsize version_find(const GByteArray *bytes)
 {
     static const char name[] = "\x19" "0000:00:04.0/rust_sampler";
@@ -1126,7 +1126,7 @@ static gsize version_find(const GByteArray *bytes)
     return at;
 }
 
-/* Gives every field a value, and leaves a timer running. */
+/* Sets every field, and starts a timer. */
 static void fill_state(Sampler *s, bool rare)
 {
     qpci_memwrite(s->dev, s->memory, 0, scratch, 8);
@@ -1181,7 +1181,7 @@ static void assert_loaded(Sampler *s, uint32_t limit, uint32_t rare)
     assert_errors(s, 0);
 }
 
-/* Every field travels, and so does the timer; then all of it once more. */
+/* Every field and the timer are migrated; then everything again. */
 static void test_state(gconstpointer data)
 {
     bool rare = GPOINTER_TO_INT(data);
@@ -1257,7 +1257,7 @@ typedef struct Damage {
     const char *why;
 } Damage;
 
-/* A state that QEMU or the device refuses; -1 is the place of its version. */
+/* A state that QEMU or the device refuses; place -1 is its version. */
 static void test_state_refused(void)
 {
     const char *late = "the state that arrived is refused: its timer 0 is due "
@@ -1302,7 +1302,7 @@ static void test_state_refused(void)
     saved_free(&saved);
 }
 
-/* A deadline as late as can be is accepted, and one that has passed. */
+/* The latest possible deadline is accepted, and one that has passed. */
 static void test_state_deadlines(void)
 {
     const uint64_t deadlines[] = { 410000 + LONGEST_DELAY, 410000, 0 };
@@ -1328,7 +1328,7 @@ static void test_state_deadlines(void)
     saved_free(&saved);
 }
 
-/* Has QEMU itself make a disk for snapshots; qemu-img may be missing. */
+/* Lets QEMU create the snapshot disk, as qemu-img may be missing. */
 static void make_disk(QTestState *qts, const char *path)
 {
     qtest_qmp_assert_success(qts, "{'execute': 'blockdev-create', 'arguments':"
@@ -1354,7 +1354,7 @@ static void snapshot(Sampler *s, const char *command, const char *name)
     g_assert_cmpstr(said, ==, "");
 }
 
-/* What one snapshot has and another lacks is not left from an earlier load. */
+/* A subsection that a snapshot lacks is not kept from an earlier load. */
 static void test_state_snapshots(void)
 {
     Saved saved;
@@ -1381,7 +1381,7 @@ static void test_state_snapshots(void)
     saved_free(&saved);
 }
 
-/* The pin is as it was, and no timer runs that did not. */
+/* The pin and the timers are restored. */
 static void test_state_pin(void)
 {
     Sampler source, destination;
@@ -1411,7 +1411,7 @@ static void test_state_pin(void)
 }
 
 /*
- * QEMU takes any pin from a saved configuration space, and asserts that a
+ * QEMU loads any pin from a saved configuration space, and asserts that a
  * device that raises its pin has one.
  */
 static void test_state_other_pin(void)
@@ -1425,7 +1425,7 @@ static void test_state_other_pin(void)
     sampler_start(&source, "");
     fill_state(&source, false);
     sampler_save(&source, &saved);
-    /* After two versions, the device's and that of PCI's part. */
+    /* After two versions: the device's and the one of the PCI part. */
     pin = saved.bytes->data + version_find(saved.bytes) + 8 + PCI_INTERRUPT_PIN;
     g_assert_cmphex(*pin, ==, 1);
     for (int i = 0; i < ARRAY_SIZE(pins); i++) {
@@ -1442,7 +1442,7 @@ static void test_state_other_pin(void)
     saved_free(&saved);
 }
 
-/* MSI-X' table, and what is pending. */
+/* The MSI-X table and the pending bits. */
 static void test_state_msix(void)
 {
     Sampler source, destination;
@@ -1468,9 +1468,9 @@ static void test_state_msix(void)
 /* ---- properties ---- */
 
 /*
- * A property in the help, and its value: by default, as it is set, and as the
- * tree of devices and qom-get show it then. (The help shows a text or a bool
- * between quotation marks or without, as the version of QEMU has it.)
+ * A property in the help; its default, a value to set, and how "info qtree"
+ * and qom-get show that value. (The help shows a string or a bool with or
+ * without quotation marks, depending on the version of QEMU.)
  */
 typedef struct Shown {
     const char *name;
@@ -1506,7 +1506,7 @@ static const Shown properties[] = {
       "msix", "\"msix\"", "\"msix\"" },
 };
 
-/* Each run of blanks becomes one. */
+/* Replaces each run of blanks by one. */
 static void squeeze(char *text)
 {
     char *to = text;
@@ -1588,7 +1588,7 @@ static void test_properties_refused(void)
             qtest_hmp(s.qts, "device_add rust_sampler,addr=06.0,%s=%s",
                       others[i].name, others[i].value);
 
-        /* QEMU's own words, which differ. */
+        /* QEMU's own text, which depends on the version. */
         g_assert_nonnull(strstr(said, others[i].name));
     }
     assert_error(device_add_refused(s.qts, "interrupts", "none"),
@@ -1631,7 +1631,7 @@ static void test_unplug(void)
             assert_pin(&plugged, true);
         }
         g_free(plugged.dev);
-        /* The guest's ACPI would let it go. */
+        /* Eject it like the guest's ACPI code. */
         qpci_unplug_acpi_device_test(s.qts, "plugged", PLUG_SLOT);
         g_assert_null(qpci_device_find(s.bus, QPCI_DEVFN(PLUG_SLOT, 0)));
         g_assert_false(qtest_get_irq(s.qts, IRQ));
@@ -1643,8 +1643,8 @@ static void test_unplug(void)
 }
 
 /*
- * The guest chooses where messages go. One that goes to the slot's register
- * unplugs the device that has more of them to send.
+ * The guest chooses the address of messages. A message to the slot's register
+ * unplugs the device while it has more messages to send.
  */
 static void test_unplug_by_message(gconstpointer data)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * QTest testcase for rust_testdev, QEMU's pci-testdev written again in Rust.
- * Its specification is docs/specs/pci-testdev.rst.
+ * QTest testcase for rust_testdev, QEMU's pci-testdev rewritten in Rust. The
+ * specification is docs/specs/pci-testdev.rst.
  */
 
 #include "qemu/osdep.h"
@@ -108,7 +108,7 @@ static void test_config_space(void)
     testdev_stop(&testdev);
 }
 
-/* What a guest does with it, on both BARs. */
+/* Uses it like a guest, on both BARs. */
 static void test_count(void)
 {
     Testdev testdev;
@@ -139,7 +139,7 @@ static void test_count(void)
             write_byte(&testdev, bar, offset, data ^ 1);
             write_byte(&testdev, bar, offset + 1, data);
         }
-        /* The tests that need an ioeventfd, and others that are not there. */
+        /* The tests that need an ioeventfd, and numbers without a test. */
         for (int test = 1; test < 256; test++) {
             g_assert_cmpint(width_of(&testdev, bar, test), ==, 0);
             g_assert_cmpuint(get(&testdev, bar, COUNT), ==, 0);
