@@ -97,19 +97,17 @@ impl Piece {
     }
 }
 
-/// Counts since the driver was bound to the device.
+/// Numbers taken and seeds written since the driver was bound to the device.
 pub(crate) struct Counters {
     words: Atomic<u64>,
     seeds: Atomic<u64>,
 }
 
 impl Counters {
-    /// How many numbers were taken.
     pub(crate) fn words(&self) -> u64 {
         self.words.load(Relaxed)
     }
 
-    /// How often the device was seeded.
     pub(crate) fn seeds(&self) -> u64 {
         self.seeds.load(Relaxed)
     }
@@ -177,17 +175,14 @@ impl Device {
         &self.counters
     }
 
-    /// Whether the device is registered with hw_random.
     pub(crate) fn is_offered(&self) -> bool {
         self.is_offered.load(Relaxed)
     }
 
-    /// Records that the device is registered with hw_random.
     pub(crate) fn set_offered(&self) {
         self.is_offered.store(true, Relaxed);
     }
 
-    /// Takes the next number of the stream.
     pub(crate) fn rand(&self) -> Result<u32> {
         let mut word = [0; abi::REG_SIZE];
         self.fill(&mut word)?;

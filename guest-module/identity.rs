@@ -57,7 +57,6 @@ impl Identity {
         }
     }
 
-    /// Whether the device has a bulk engine.
     pub(crate) fn has_bulk(self) -> bool {
         self.0.is_some_and(|info| info & abi::INFO_BULK != 0)
     }

@@ -91,7 +91,6 @@ impl NodeName {
         }
     }
 
-    /// The file name under `/dev`.
     pub(crate) fn as_cstr(&self) -> &'static CStr {
         self.name
     }

@@ -110,7 +110,7 @@ pub enum Command {
     /// Take numbers from the stream and print them
     #[command(after_help = READ_EXAMPLES)]
     Read(Read),
-    /// Describe the device and count what was read from it
+    /// Show what the device is and how much was read from it
     #[command(after_help = INFO_EXAMPLES)]
     Info {
         /// How to print it

@@ -28,9 +28,7 @@ const _: () = assert!(PIECE % REG_SIZE == 0 && PIECE <= my_rng::Device::FILL_MAX
 
 /// A stream of numbers that can be restarted: the device, or a fake in tests.
 pub trait Source {
-    /// Restarts the stream from `seed`.
     fn seed(&mut self, seed: u32) -> Result<(), my_rng::Error>;
-    /// Takes the next number.
     fn next_u32(&mut self) -> Result<u32, my_rng::Error>;
     /// Takes numbers as little-endian bytes and returns how many bytes, at most the length of `buffer`.
     /// Returns `None` if the driver has no `read()`.
@@ -72,11 +70,9 @@ impl Source for my_rng::Device {
 /// Why a command stopped.
 #[derive(Debug)]
 pub enum Failure {
-    /// The device failed.
     Device(my_rng::Error),
     /// The device at this node takes no seed.
     Seedless(PathBuf),
-    /// The output could not be written.
     Output(io::Error),
     /// A signal asked the app to stop.
     Interrupted,
@@ -113,7 +109,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs the classic check and prints its numbers.
 pub fn classic(
     source: &mut impl Source,
     output: &mut impl Write,
@@ -226,7 +221,6 @@ pub fn read<S: Source>(
 /// Formats little-endian bytes as numbers.
 struct Printer {
     format: Format,
-    /// Whether a number was printed.
     started: bool,
 }
 

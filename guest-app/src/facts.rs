@@ -71,7 +71,6 @@ fn yes_or_no(answer: Option<bool>) -> &'static str {
     }
 }
 
-/// Prints one device.
 pub fn info(output: &mut impl Write, info: &Info, shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {
@@ -96,7 +95,6 @@ pub fn info(output: &mut impl Write, info: &Info, shape: Shape) -> io::Result<()
 /// A node and its device, or why it cannot be queried.
 pub type Entry = (PathBuf, Result<Info, Error>);
 
-/// Prints all nodes.
 pub fn list(output: &mut impl Write, entries: &[Entry], shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {

@@ -142,7 +142,7 @@ impl<'a> Lines<'a> {
             .map(str::trim)
     }
 
-    /// Returns the value of a line that every driver writes which writes any.
+    /// Returns the value of a line that the first driver with fdinfo already had: without it, the driver is older.
     fn value(&self, key: &str) -> Result<&'a str, Error> {
         self.find(key).ok_or_else(|| {
             Error::new(

@@ -11,7 +11,6 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::Cli;
 
-/// Prints the completions for a shell.
 pub fn completions(output: &mut impl Write, shell: Shell) -> io::Result<()> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();

@@ -13,7 +13,6 @@ const TEMPLATE: &str = "{bar:20} {percent:>3}% {binary_bytes} of {binary_total_b
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// No bar.
     pub fn none() -> Self {
         Self(None)
     }

@@ -40,7 +40,6 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether a signal arrived.
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }

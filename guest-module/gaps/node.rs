@@ -20,7 +20,6 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
     /// The private data of the node.
     type Target: Send + Sync + 'static;
 
-    /// Opens the node.
     fn open(target: Arc<Self::Target>) -> impl PinInit<Self, Error>;
 
     /// Handles an ioctl whose argument is a pointer.
@@ -29,7 +28,6 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
     /// Handles a read at any position. Returns how many bytes were stored.
     fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize>;
 
-    /// Maps the file into a program's memory.
     fn mmap(&self, vma: &VmaNew) -> Result;
 
     /// Adds lines to the file's `/proc/PID/fdinfo`.
