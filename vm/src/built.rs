@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_and_its_files_are_looked_for() {
+    fn listed_files_must_exist() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("bzImage"), "").unwrap();
         fs::write(
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_built_is_told_when_it_matters() {
+    fn missing_list_is_an_error_when_a_file_is_needed() {
         let directory = tempfile::tempdir().unwrap();
         let built = Built::read(&directory.path().join("build")).unwrap();
         assert!(matches!(built.file("qemu"), Err(Error::NotBuilt(_))));

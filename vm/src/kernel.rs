@@ -13,13 +13,13 @@ pub const ARGUMENTS: &str = "console=ttyS0 panic=-1 no_timer_check tsc=reliable"
 /// How many lines of the console an error shows.
 const TAIL_LINES: usize = 20;
 
-/// What a panicking kernel says.
+/// A panicking kernel logs this.
 const PANIC: &str = "Kernel panic - not syncing";
 
-/// What a kernel says when the initramfs does not fit into the memory.
+/// The kernel logs this if the initramfs does not fit into memory.
 const UNPACKING_FAILED: &str = "Initramfs unpacking failed";
 
-/// What a kernel says that has found a fault in itself.
+/// A kernel with a fault logs one of these.
 const COMPLAINTS: [&str; 15] = [
     "WARNING:",
     "BUG:",
@@ -38,7 +38,7 @@ const COMPLAINTS: [&str; 15] = [
     "suspected memory leaks",
 ];
 
-/// The last lines of a console, fit for a terminal.
+/// The last lines of a console, safe to print to a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tail(Vec<String>);
 
@@ -50,7 +50,7 @@ impl Tail {
         Self(lines.into_iter().skip(from).collect())
     }
 
-    /// What a panicking kernel said last, from a little before the panic on.
+    /// The lines around a panic.
     pub fn of_panic(console: &[u8]) -> Self {
         const BEFORE: usize = 10;
         const AT_MOST: usize = 60;
@@ -81,7 +81,7 @@ pub fn shows_failed_unpacking(console: &[u8]) -> bool {
     String::from_utf8_lossy(console).contains(UNPACKING_FAILED)
 }
 
-/// The lines of a console, without what would disturb a terminal; a tab stays a tab.
+/// The lines of a console, without control characters except for tabs.
 pub fn lines(console: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(console);
     let mut lines: Vec<String> = text
@@ -98,7 +98,7 @@ pub fn lines(console: &[u8]) -> Vec<String> {
     lines
 }
 
-/// Whether the kernel said that it panicked.
+/// Whether the kernel panicked.
 pub fn shows_panic(console: &[u8]) -> bool {
     console
         .windows(PANIC.len())
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_is_the_last_lines_without_control_characters() {
+    fn tail_is_the_last_lines_without_control_characters() {
         let mut text = String::new();
         for number in 0..100 {
             text.push_str(&format!("line {number}\r\n"));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_shown_as_far_as_possible() {
+    fn bytes_that_are_no_text_are_replaced() {
         assert_eq!(
             Tail::of(b"a\xff\xfeb\n").to_string(),
             "  | a\u{fffd}\u{fffd}b"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A QEMU process: found, started, and never left behind.
+//! A QEMU process, which never stays behind.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -33,40 +33,32 @@ pub const BASICS: [&str; 5] = [
     "none",
 ];
 
-/// How long a killed process may take to be gone. One that the kernel cannot end (an accelerator's
-/// fault) is then left to the kernel.
+/// How long to wait for a killed process. The kernel may be unable to end it if the accelerator is
+/// faulty.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
-/// The executable that `name` means: a path, or a name to be looked up in `PATH`.
+/// Finds an executable by its path, or by its name in `PATH`.
 pub fn find(name: &Path) -> Result<PathBuf, Error> {
     let executable = |path: &Path| {
         path.metadata()
             .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     };
-    if name.as_os_str().as_encoded_bytes().contains(&b'/') {
-        return if executable(name) {
-            Ok(name.to_owned())
-        } else {
-            Err(Error::Host(format!(
-                "{} is no executable file: name a QEMU with --qemu, or run `make`",
-                name.display()
-            )))
-        };
-    }
-    env::var_os("PATH")
-        .iter()
-        .flat_map(env::split_paths)
-        .map(|folder| folder.join(name))
-        .find(|path| executable(path))
-        .ok_or_else(|| {
-            Error::Host(format!(
-                "{} is not in PATH: name a QEMU with --qemu, or run `make`",
-                name.display()
-            ))
-        })
+    let (found, place) = if name.as_os_str().as_encoded_bytes().contains(&b'/') {
+        (executable(name).then(|| name.to_owned()), "")
+    } else {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut candidates = env::split_paths(&path).map(|folder| folder.join(name));
+        (candidates.find(|path| executable(path)), " in PATH")
+    };
+    found.ok_or_else(|| {
+        Error::Host(format!(
+            "{} is no executable file{place}: name a QEMU with --qemu, or run `make`",
+            name.display()
+        ))
+    })
 }
 
-/// A value for an option of the form `key=value,...`, in which QEMU wants commas doubled.
+/// A value for an option of the form `key=value,...`, where QEMU expects commas to be doubled.
 pub fn option_value(value: &OsStr) -> OsString {
     let mut doubled = Vec::with_capacity(value.len());
     for byte in value.as_bytes() {
@@ -96,17 +88,17 @@ pub(crate) fn shell_quoted(word: &OsStr) -> OsString {
     OsString::from_vec(quoted)
 }
 
-/// Who has the terminal while QEMU runs.
+/// Who uses the terminal while QEMU runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreground {
-    /// We; QEMU gets a process group of its own, so that Ctrl-C reaches only us.
+    /// The launcher. QEMU has a process group of its own, so Ctrl-C does not reach it.
     Launcher,
     /// QEMU, for an interactive guest.
     Qemu,
 }
 
-/// A running QEMU, which ends with this value, with the thread that started it, or with the
-/// launcher's process, whichever is first.
+/// A running QEMU. It is killed when this is dropped, or when the thread or the process ends that has
+/// started it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -128,8 +120,8 @@ impl Process {
                 .map(Stdio::from)
                 .map_err(|error| Error::Host(format!("cannot keep QEMU's {what}: {error}")))
         };
-        // The kernel ends QEMU when we end, however that comes about: setpriv asks for it and then
-        // becomes QEMU. (std offers no safe way to do so between fork and exec.)
+        // setpriv asks the kernel to kill QEMU when we end, and then becomes QEMU. std has no safe way
+        // to do this between fork and exec.
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--"])
@@ -183,7 +175,7 @@ impl Process {
 
     /// Ends QEMU at once.
     pub fn kill(&mut self) {
-        // Once it has been waited for, its id may be another process's.
+        // After it has been waited for, another process may have its id.
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
@@ -247,7 +239,7 @@ pub fn accept(
     Ok(None)
 }
 
-/// What QEMU said, in short: its own lines without its name, or how it ended if it said nothing.
+/// What QEMU said, without its name, or how it ended if it said nothing.
 pub(crate) fn complaint(log: &str, status: Option<ExitStatus>) -> String {
     let lines: Vec<&str> = log
         .lines()

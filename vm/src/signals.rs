@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Signals that ask us to stop, and how to obey them.
+//! Signals that ask us to stop.
 
 use std::fmt;
 use std::fs;
@@ -49,12 +49,13 @@ impl Interrupt {
         }
     }
 
-    /// Raises the interrupt when a signal asks the process to stop: for programs, not for tests.
+    /// Raises the interrupt when a signal asks the process to stop.
     pub fn on_signals(&self) -> Result<(), Error> {
-        let ignored = ignored_signals();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = ignored_signals(&status);
         let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
             .into_iter()
-            // What `nohup` or a background job of a shell ignores stays ignored.
+            // What `nohup` or a shell's background job ignores stays ignored.
             .filter(|signal| ignored & (1 << (signal - 1)) == 0);
         let mut signals = Signals::new(wanted)
             .map_err(|error| Error::Host(format!("cannot watch for signals: {error}")))?;
@@ -72,26 +73,21 @@ impl Interrupt {
     }
 }
 
-/// Whether a signal that comes now is a second wish, which is to be obeyed at once. One that comes
-/// right behind the first is the same wish: `timeout` signals its child and then the whole group.
+/// Whether a signal is a second request, which ends us at once. Right after the first it is not:
+/// `timeout` signals its child and then the whole group.
 fn repeated(first: &mut Option<Instant>, now: Instant) -> bool {
-    const SAME_WISH: Duration = Duration::from_millis(200);
-    now.saturating_duration_since(*first.get_or_insert(now)) > SAME_WISH
+    const SAME_REQUEST: Duration = Duration::from_millis(200);
+    now.saturating_duration_since(*first.get_or_insert(now)) > SAME_REQUEST
 }
 
-/// Ends the process as the signal would have done, so that a shell or `make` sees why.
+/// Ends the process by the signal, so that a shell or `make` sees why.
 pub fn die_of(signal: i32) -> ! {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(i32::from(signal_status(signal)))
 }
 
-/// The signals that were ignored when the process started, as a bit mask.
-fn ignored_signals() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_ignored(&status)
-}
-
-fn parse_ignored(status: &str) -> u64 {
+/// The ignored signals in `/proc/self/status`, as a bit mask.
+fn ignored_signals(status: &str) -> u64 {
     status
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))
@@ -105,7 +101,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn every_run_hears_it_and_so_does_a_later_one() {
+    fn every_run_gets_the_interrupt_and_so_does_a_later_one() {
         let interrupt = Interrupt::default();
         let subscribe = || {
             let (sender, heard) = channel();
@@ -122,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_wish_is_told_from_one_told_twice() {
+    fn second_request_is_told_from_a_repeated_signal() {
         let now = Instant::now();
         let mut first = None;
         assert!(!repeated(&mut first, now));
@@ -131,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn the_mask_of_ignored_signals_is_read() {
+    fn mask_of_ignored_signals_is_read() {
         let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
-        assert_eq!(parse_ignored(status), 1 << (SIGHUP - 1) | 1 << 12);
-        assert_eq!(parse_ignored(""), 0);
+        assert_eq!(ignored_signals(status), 1 << (SIGHUP - 1) | 1 << 12);
+        assert_eq!(ignored_signals(""), 0);
     }
 }
