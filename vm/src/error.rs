@@ -101,3 +101,26 @@ impl Error {
         Self::Host(format!("cannot {what} {}: {error}", path.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_that_cannot_be_started_has_its_own_status() {
+        for (why, status, told) in [
+            (Refusal::NotFound, 127, "tool is not in the guest"),
+            (
+                Refusal::NoInterpreter,
+                127,
+                "its interpreter or dynamic loader is not",
+            ),
+            (Refusal::NotExecutable, 126, "cannot be executed there"),
+        ] {
+            let program = "tool".to_owned();
+            let error = Error::NotStarted { why, program };
+            assert_eq!(error.exit_status(), status);
+            assert!(error.to_string().contains(told), "{error}");
+        }
+    }
+}

@@ -135,13 +135,7 @@ mod tests {
             let damaged = text.replacen(from, to, 1);
             assert!(damaged != text && Job::decode(damaged.as_bytes()).is_err());
         }
-        for text in [
-            r#"{"load_module":true,"work":{"Shell":{"name":{"Unix":[]},"rows":-1,"columns":80}}}"#,
-            r#"{"load_module":true,"work":{"Shell":{"name":{"Unix":[]},"rows":50}}}"#,
-            r#"{"load_module":true,"work":{"Console":[{"kernel_log":true}]}}"#,
-            r#"{"load_module":true}"#,
-        ] {
-            assert!(Job::decode(text.as_bytes()).is_err(), "{text}");
-        }
+        let no_columns = r#"{"load_module":true,"work":{"Shell":{"name":{"Unix":[]},"rows":50}}}"#;
+        assert!(Job::decode(no_columns.as_bytes()).is_err());
     }
 }

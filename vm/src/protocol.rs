@@ -233,15 +233,12 @@ mod tests {
         for line in [
             "\n",
             "down\n",
-            "\"Down\"\n",
             "\"Go\"\n",
             "\"Up\" \"Up\"\n",
-            "{\"Mark\": 1}\n",
-            "{\"Ended\": {\"status\": {\"Exited\": 0}}}\n",
             "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [1]}}\n",
             "{\"Ended\": {\"status\": {\"Exited\": 256}, \"written\": [0, 0]}}\n",
-            "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, -1]}}\n",
             "{\"Ended\": {\"status\": {\"Killed\": \"x\"}, \"written\": [0, 0]}}\n",
+            "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, -1]}}\n",
             "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, 99999999999999999999]}}\n",
         ] {
             let expected = format!("a control line is no message: {}", shortened(line.trim()));

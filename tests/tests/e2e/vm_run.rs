@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use my_rng_e2e::{Finished, Guest, built, write_program};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// The exit status of `vm/run` that says it is no command's.
+/// The exit status for errors of `vm/run` itself.
 const OWN_ERROR: i32 = 125;
 
 /// The bytes that `guest/noise.c` writes, from this start.
@@ -25,7 +25,7 @@ fn noise(mut state: u32, count: usize) -> Vec<u8> {
     .collect()
 }
 
-/// Not `assert_eq!`, which would print both.
+/// Like `assert_eq!`, but does not print the bytes.
 fn assert_same(got: &[u8], expected: &[u8], what: &str) {
     let common = got
         .iter()
@@ -88,7 +88,7 @@ fn arguments_and_files_arrive_as_they_are() {
 fn the_status_is_the_commands() {
     Guest::new().run(&["true"]).success();
     Guest::new().sh("exit 255").expect_code(255);
-    // As a shell says it.
+    // As in a shell.
     Guest::new().sh("kill -KILL $$").expect_code(128 + 9);
 }
 
@@ -116,7 +116,7 @@ fn options_reach_the_guest() {
     assert!((256 << 10..384 << 10).contains(&memory), "{memory} KiB");
 }
 
-/// The interactive guest, with somebody at the keyboard who waits for the prompt.
+/// The interactive guest. The test waits for the prompt, as a user would.
 #[test]
 fn a_shell_with_the_usual_tools() {
     const PROMPT: &[u8] = b"guest:~# ";
@@ -269,7 +269,7 @@ fn where_nothing_is_built_it_says_how_to_build() {
     assert!(errors.contains("`make`"), "{errors}");
 }
 
-/// One sentence on stderr that has these words, and nothing on stdout.
+/// Checks that stderr has these words, and stdout nothing.
 fn assert_error(run: &Finished, words: &[&str]) {
     assert!(run.stdout.is_empty(), "{}", run.report());
     for word in words {
@@ -289,8 +289,7 @@ fn a_command_that_cannot_be_run_is_126() {
     assert_error(&run, &["/proc/version"]);
 }
 
-/// What is wrong before the boot: no guest, so no console, and none of the statuses that could be
-/// the command's.
+/// Mistakes found before the boot: there is no console, and the status is none of a command's.
 #[test]
 fn bad_command_lines_are_refused_at_once() {
     for (option, value, words) in [
@@ -337,7 +336,8 @@ fn a_guest_that_hangs_meets_the_deadline() {
         .sh("echo started; while :; do :; done")
         .expect_code(124);
     assert_eq!(run.text(), "started\n", "{}", run.report());
-    assert!(run.errors().contains("45 s"), "{}", run.report());
+    let told = "the command did not end within 45 s";
+    assert!(run.errors().contains(told), "{}", run.report());
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn a_guest_that_never_comes_up_meets_the_deadline() {
         .option("--qemu-arg", "-S")
         .run(&["true"])
         .expect_code(124);
-    assert!(run.errors().contains("come up"), "{}", run.report());
+    assert_error(&run, &["the guest did not come up within 2 s"]);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn a_guest_that_goes_away_is_an_error() {
     }
 }
 
-/// A process, told from a later one of the same number by when it started.
+/// A process. The time of its start tells it from a later one with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Process {
     id: u32,
@@ -375,10 +375,10 @@ fn processes() -> Vec<Process> {
         .filter_map(|entry| {
             let id = entry.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            // The name may hold anything; the fields after it do not.
+            // The name may contain anything; the fields after it do not.
             let (name, fields) = stat.rsplit_once(") ")?;
             let fields: Vec<_> = fields.split(' ').collect();
-            // A zombie has ended; that nobody has asked for its status yet is its parent's matter.
+            // A zombie has ended; its parent has not waited for it yet.
             if *fields.first()? == "Z" {
                 return None;
             }
@@ -392,7 +392,7 @@ fn processes() -> Vec<Process> {
         .collect()
 }
 
-/// A process and all that descend from it.
+/// A process and its descendants.
 fn family(ancestor: u32) -> Vec<Process> {
     let all = processes();
     let mut ids = vec![ancestor];
@@ -404,11 +404,11 @@ fn family(ancestor: u32) -> Vec<Process> {
     all.into_iter().filter(|it| ids.contains(&it.id)).collect()
 }
 
-/// Starts a guest that says "started" and then waits for ever, as a shell starts a job: in a
-/// process group of its own.
+/// Starts a guest that prints "started" and then waits forever, in a process group of its own, as a
+/// shell starts a job.
 fn start(guest: &Guest) -> (Child, Vec<Process>) {
     let command = guest.command(&["sh", "-c", "echo started; sleep 100000"]);
-    // A test run in the background may have been started with signals ignored; a Ctrl-C never is.
+    // A test in the background may have been started with signals ignored. A user's shell resets them.
     let mut run = Command::new("env")
         .arg("--default-signal")
         .arg(command.get_program())
@@ -450,7 +450,7 @@ fn nothing_is_left_running_after_ctrl_c() {
             .read_to_string(&mut errors)
             .expect("stderr");
         let end = run.wait().expect("vm/run ends");
-        // Either way of saying it is the convention: ended by the signal, or as a shell says that.
+        // Killed by the signal, or the exit status that a shell uses for it.
         assert!(
             end.signal() == Some(signal.as_raw()) || end.code() == Some(status),
             "{signal:?}: {end} {errors}"
@@ -461,14 +461,14 @@ fn nothing_is_left_running_after_ctrl_c() {
     }
 }
 
-/// Killed without a chance to clean up, it takes its QEMU along.
+/// A launcher that is killed cannot clean up, but QEMU ends with it.
 #[test]
 fn nothing_is_left_running_after_a_kill() {
     let guest = Guest::new();
     let (mut run, family) = start(&guest);
     run.kill().expect("the signal is sent");
     run.wait().expect("vm/run ends");
-    // The kernel ends the others at once, but on its own time.
+    // The kernel kills the others, but this test may be faster.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let now = processes();
