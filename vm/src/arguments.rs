@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::accel::Chosen;
-use crate::init::JOB_ARGUMENT;
+use crate::job::JOB_ARGUMENT;
 use crate::kernel;
 use crate::machine::Vm;
 use crate::protocol::{CONTROL_PORT, Stream};

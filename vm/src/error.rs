@@ -123,4 +123,15 @@ mod tests {
             assert!(error.to_string().contains(told), "{error}");
         }
     }
+
+    #[test]
+    fn sentence_comes_without_the_console() {
+        let error = Error::TooLittleMemory(Tail::of(b"the last line"));
+        assert!(error.to_string().ends_with("the last line"));
+        let sentence = error.sentence();
+        assert_eq!(
+            sentence,
+            "the guest has too little memory: give it more with --mem"
+        );
+    }
 }

@@ -24,6 +24,7 @@ pub mod qemu;
 pub mod qmp;
 pub mod run;
 pub mod signals;
+mod start;
 mod terminal;
 
 /// The guest-visible contract of the device and its driver.

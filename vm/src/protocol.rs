@@ -203,7 +203,7 @@ mod tests {
             ended(Status::Killed(11)),
             FromGuest::Refused(Refusal::NotFound, "a b".into()),
             FromGuest::Refused(Refusal::NoInterpreter, "\n\r".into()),
-            FromGuest::Refused(Refusal::NotExecutable, "".into()),
+            FromGuest::Refused(Refusal::NotExecutable, shortened(&"\0".repeat(1_000_000))),
             FromGuest::Failed("cannot load\nit".into()),
         ];
         let mut port = Vec::new();

@@ -18,11 +18,12 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, WaitOptions, ioctl_tiocsctty, setsid, wait};
 use rustix::termios::{Winsize, tcdrain, tcsetwinsize};
 
-use super::HOME;
 use super::launcher::Launcher;
 use crate::job::{Step, Terminal};
 use crate::protocol::{self, FromGuest, Refusal, Status};
 
+/// The working directory.
+pub(super) const HOME: &str = "/root";
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Starts a command with the usual environment. If that fails, the message says why.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The ports to the launcher.
+//! The ports to the launcher, without which the guest powers off.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::power_off;
+use rustix::system::{RebootCommand, reboot};
+
 use crate::protocol::{self, CONTROL_PORT, FromGuest, FromHost, OPENING, Stream};
 
 /// How long the ports may take to appear. The kernel finds them in the background.
@@ -111,6 +112,17 @@ fn find_port(class: &Path, name: &str) -> Option<OsString> {
             fs::read_to_string(entry.path().join("name")).is_ok_and(|found| found.trim() == name)
         })
         .map(|entry| entry.file_name())
+}
+
+/// Powers the guest off.
+pub(super) fn power_off() -> ! {
+    rustix::fs::sync();
+    loop {
+        let _ = reboot(RebootCommand::PowerOff);
+        // If that is not possible: a restart ends QEMU, too.
+        let _ = reboot(RebootCommand::Restart);
+        thread::park_timeout(Duration::from_secs(1));
+    }
 }
 
 #[cfg(test)]

@@ -14,23 +14,16 @@ use std::env::{self, set_current_dir};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::process::getpid;
-use rustix::system::{RebootCommand, finit_module, reboot, uname};
+use rustix::system::{finit_module, uname};
 
-use crate::job::{JOB_PATH, Job, MODULE_PATH, MODULES, Work};
+use crate::job::{JOB_ARGUMENT, JOB_PATH, Job, MODULE_PATH, MODULES, Work};
 use crate::protocol::FromGuest;
-use command::{run, run_on_console, shell};
-use launcher::Launcher;
-
-/// The launcher gives init this argument. Without it, a guest was booted by hand, and gets a shell.
-pub(crate) const JOB_ARGUMENT: &str = "job";
-
-const HOME: &str = "/root";
+use command::{HOME, run, run_on_console, shell};
+use launcher::{Launcher, power_off};
 
 /// The program.
 pub fn main() -> ! {
@@ -118,16 +111,5 @@ fn load_module() -> Result<(), String> {
             "cannot load {MODULE_PATH}: {error}; `make` builds it for the kernel that it builds, and \
              --no-module does without it"
         )),
-    }
-}
-
-/// Powers the guest off.
-fn power_off() -> ! {
-    rustix::fs::sync();
-    loop {
-        let _ = reboot(RebootCommand::PowerOff);
-        // If that is not possible: a restart ends QEMU, too.
-        let _ = reboot(RebootCommand::Restart);
-        thread::park_timeout(Duration::from_secs(1));
     }
 }
