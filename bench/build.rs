@@ -6,7 +6,7 @@
 mod guest_program;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,5 +18,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cargo::rustc-env=BENCH_RUSTC={}",
         String::from_utf8_lossy(&version).trim()
     );
-    guest_program::compile(Path::new("guest/bench.c"), &out.join("bench"))
+    guest_program::compile(&["guest/bench.c".into()], &out.join("bench"))
 }

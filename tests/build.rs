@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Compiles the guest's test programs (`guest/*.c`) into `OUT_DIR`.
+//! Compiles the guest's test programs into `OUT_DIR`: one for each `guest/NAME.c`, and one for each folder
+//! `guest/NAME/`. Headers that several programs use are in `guest/lib/`.
 
 mod guest_program;
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=guest");
@@ -15,11 +16,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-env=GUEST_PROGRAMS={}", out.display());
 
     for entry in fs::read_dir("guest")? {
-        let source = entry?.path();
-        if source.extension().is_some_and(|extension| extension == "c") {
-            let name = source.file_stem().ok_or("a source without a name")?;
-            guest_program::compile(&source, &out.join(name))?;
+        let path = entry?.path();
+        let sources = if path.is_dir() {
+            c_files(&path)?
+        } else {
+            vec![path.clone()]
+        };
+        let name = path.file_stem().ok_or("a source without a name")?;
+        if !sources.is_empty() {
+            guest_program::compile(&sources, &out.join(name))?;
         }
     }
     Ok(())
+}
+
+fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files = vec![];
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "c") {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }

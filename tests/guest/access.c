@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads and writes the BAR with every access size at every offset, through sysfs, and holds what
- * comes back, and the stream after each access, against a model of the registers: RNG, SEED, INFO, of
- * which the caller says where it is and what it reads as, and DOORBELL, if INFO says so. No transfer comes
- * of that: the device may not master the bus. Prints how many guest errors the device must have logged.
+ * Reads and writes the BAR with every access size at every offset, through sysfs, and compares what comes
+ * back, and the stream after each access, with a model of the registers. Nobody may have used the device.
+ * DOORBELL starts no transfer, because the device is not a bus master. Each check prints how many accesses it
+ * made and how many guest errors the device must have logged.
  *
- *   access /sys/bus/pci/devices/ADDRESS/resource0 OFFSET VALUE
+ *   access RESOURCE0 INFO_OFFSET INFO_VALUE
  */
-#include "guest.h"
-#include <sys/mman.h>
+#include "driver.h"
 
-static volatile unsigned char *bar;
-static struct model model;
+static volatile uint32_t *bar;
 static unsigned int info_offset;
 static uint32_t info;
-static unsigned long errors;
+static unsigned long accesses, errors;
 
-/* Assembly, so that the compiler can neither split nor merge an access. */
+/* In assembly, so that the compiler can neither split nor merge an access. */
+#define LOAD(mov, operand) asm volatile(mov " (%1), " operand : "+r"(value) : "r"(at) : "memory")
+#define STORE(mov, operand) asm volatile(mov " " operand ", (%1)" : : "r"(value), "r"(at) : "memory")
+
 static uint64_t load(unsigned int size, unsigned int offset)
 {
-    volatile unsigned char *at = bar + offset;
+    volatile char *at = (volatile char *)bar + offset;
     uint64_t value = 0;
 
     switch (size) {
     case 1:
-        asm volatile("movb (%1), %b0" : "+q"(value) : "r"(at) : "memory");
+        LOAD("movb", "%b0");
         break;
     case 2:
-        asm volatile("movw (%1), %w0" : "+r"(value) : "r"(at) : "memory");
+        LOAD("movw", "%w0");
         break;
     case 4:
-        asm volatile("movl (%1), %k0" : "+r"(value) : "r"(at) : "memory");
+        LOAD("movl", "%k0");
         break;
     default:
-        asm volatile("movq (%1), %0" : "+r"(value) : "r"(at) : "memory");
+        LOAD("movq", "%0");
         break;
     }
     return value;
@@ -41,28 +42,28 @@ static uint64_t load(unsigned int size, unsigned int offset)
 
 static void store(unsigned int size, unsigned int offset, uint64_t value)
 {
-    volatile unsigned char *at = bar + offset;
+    volatile char *at = (volatile char *)bar + offset;
 
     switch (size) {
     case 1:
-        asm volatile("movb %b0, (%1)" : : "q"(value), "r"(at) : "memory");
+        STORE("movb", "%b0");
         break;
     case 2:
-        asm volatile("movw %w0, (%1)" : : "r"(value), "r"(at) : "memory");
+        STORE("movw", "%w0");
         break;
     case 4:
-        asm volatile("movl %k0, (%1)" : : "r"(value), "r"(at) : "memory");
+        STORE("movl", "%k0");
         break;
     default:
-        asm volatile("movq %0, (%1)" : : "r"(value), "r"(at) : "memory");
+        STORE("movq", "%0");
         break;
     }
 }
 
 /*
- * The pieces in which an access reaches the device: TCG cuts an unaligned one into the largest
- * power-of-two pieces that divide both address and length, and the device takes no more than four
- * bytes at once. Another accelerator cuts otherwise, which changes the number of errors only.
+ * The pieces in which an access reaches the device: TCG cuts an unaligned one into the largest power-of-two
+ * pieces that divide both address and length, and the device takes at most four bytes at once. Another
+ * accelerator cuts differently, which changes only the number of errors.
  */
 static unsigned int piece_size(unsigned int size, unsigned int offset)
 {
@@ -71,14 +72,14 @@ static unsigned int piece_size(unsigned int size, unsigned int offset)
     return piece > 4 ? 4 : piece;
 }
 
-static uint64_t expect_load(unsigned int size, unsigned int offset)
+static uint64_t model_load(unsigned int size, unsigned int offset)
 {
     uint64_t value = 0;
 
     for (unsigned int done = 0, piece; done < size; done += piece) {
         piece = piece_size(size - done, offset + done);
         if (piece == 4 && offset + done == RNG_REG_RNG) {
-            value |= (uint64_t)model_next(&model) << (8 * done);
+            value |= (uint64_t)stream_next(&stream) << (8 * done);
         } else if (piece == 4 && offset + done == info_offset) {
             value |= (uint64_t)info << (8 * done);
         } else if (piece == 4 && offset + done == RNG_REG_FAILURES) {
@@ -90,73 +91,79 @@ static uint64_t expect_load(unsigned int size, unsigned int offset)
     return value;
 }
 
-static void expect_store(unsigned int size, unsigned int offset, uint64_t value)
+static void model_store(unsigned int size, unsigned int offset, uint64_t value)
 {
     for (unsigned int done = 0, piece; done < size; done += piece) {
         piece = piece_size(size - done, offset + done);
         if (piece == 4 && offset + done == RNG_REG_SEED) {
-            model_seed(&model, (uint32_t)(value >> (8 * done)));
+            stream_seed(&stream, (uint32_t)(value >> (8 * done)));
         } else {
             errors++;
         }
     }
 }
 
-static void check_stream(const char *after, unsigned int size, unsigned int offset)
+static void expect_next_number(void)
 {
-    uint32_t expected = model_next(&model);
-    uint32_t word = load(4, RNG_REG_RNG);
-
-    CHECK(word == expected, "after a %s of %u at 0x%x the stream goes on with %u, not %u", after,
-          size, offset, word, expected);
+    ASSERT_EQ(load(4, RNG_REG_RNG), stream_next(&stream));
 }
 
 static void check_load(unsigned int size, unsigned int offset)
 {
-    uint64_t expected = expect_load(size, offset);
-    uint64_t value = load(size, offset);
-
-    CHECK(value == expected, "a load of %u at 0x%x gives 0x%llx, not 0x%llx", size, offset,
-          (unsigned long long)value, (unsigned long long)expected);
-    check_stream("load", size, offset);
+    tap_context("a load of %u bytes at 0x%x", size, offset);
+    ASSERT_EQ(load(size, offset), model_load(size, offset));
+    expect_next_number();
+    accesses++;
 }
 
 static void check_store(unsigned int size, unsigned int offset, uint64_t value)
 {
-    expect_store(size, offset, value);
+    tap_context("a store of %u bytes at 0x%x", size, offset);
+    model_store(size, offset, value);
     store(size, offset, value);
-    check_stream("store", size, offset);
+    expect_next_number();
+    accesses++;
 }
 
-int main(int argc, char **argv)
+TEST("an unseeded device starts with the default seed")
 {
-    unsigned long accesses = 0;
-    uint64_t value = 0x123456789abcdef1;
-    int fd;
+    stream_seed(&stream, RNG_DEFAULT_SEED);
+    expect_next_number();
+}
 
-    CHECK(argc == 4, "usage: access RESOURCE0 OFFSET VALUE");
-    info_offset = strtoul(argv[2], NULL, 0);
-    info = strtoul(argv[3], NULL, 0);
-    fd = open(argv[1], O_RDWR | O_SYNC);
-    CHECK(fd >= 0, "%s: %m", argv[1]);
-    bar = mmap(NULL, RNG_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    CHECK(bar != MAP_FAILED, "mmap of %s: %m", argv[1]);
+static void sweep(unsigned int size)
+{
+    uint64_t value = 0x123456789abcdef1 * size;
 
-    /* A device that nobody has seeded. */
-    model_seed(&model, RNG_DEFAULT_SEED);
-    check_stream("boot", 0, 0);
-
-    for (unsigned int size = 1; size <= 8; size *= 2) {
-        for (unsigned int offset = 0; offset + size <= RNG_BAR_SIZE; offset++) {
-            check_load(size, offset);
-            check_store(size, offset, value);
-            /* Any sequence without short cycles does; this is Knuth's MMIX. */
-            value = value * 6364136223846793005 + 1442695040888963407;
-            accesses += 2;
-        }
+    check_store(4, RNG_REG_SEED, size);
+    for (unsigned int offset = 0; offset + size <= RNG_BAR_SIZE; offset++) {
+        check_load(size, offset);
+        check_store(size, offset, splitmix64(&value));
     }
+}
 
-    /* The words that matter, by themselves: all bits of a seed count, and none of RNG's or INFO's. */
+TEST("1-byte accesses at every offset do nothing")
+{
+    sweep(1);
+}
+
+TEST("2-byte accesses at every offset do nothing")
+{
+    sweep(2);
+}
+
+TEST("4-byte accesses reach the registers, and only when aligned")
+{
+    sweep(4);
+}
+
+TEST("8-byte accesses are two of 4 bytes, the lower half first")
+{
+    sweep(8);
+}
+
+TEST("all bits of a seed count, and none that is written to RNG or INFO")
+{
     for (unsigned int bit = 0; bit < 32; bit++) {
         check_store(4, RNG_REG_SEED, UINT32_C(1) << bit);
         check_store(4, RNG_REG_RNG, UINT32_C(1) << bit);
@@ -165,10 +172,20 @@ int main(int argc, char **argv)
         check_load(4, RNG_REG_SEED);
         check_store(8, RNG_REG_RNG, UINT64_C(0x8000000100000000) << bit);
         check_load(8, RNG_REG_RNG);
-        accesses += 7;
     }
+}
 
-    printf("accesses: %lu\n", accesses);
-    printf("guest errors: %lu\n", errors);
-    return 0;
+static void print_counts(void)
+{
+    printf("# accesses: %lu\n# guest errors: %lu\n", accesses, errors);
+}
+
+int main(int argc, char **argv)
+{
+    ASSERT_MSG(argc == 4, "usage: access RESOURCE0 INFO_OFFSET INFO_VALUE");
+    bar = map_bar(argv[1]);
+    info_offset = strtoul(argv[2], NULL, 0);
+    info = strtoul(argv[3], NULL, 0);
+    tap.after = print_counts;
+    return tap_run();
 }

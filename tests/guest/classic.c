@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client of the classic contract, as such programs are written: it knows only the node's name and
- * the two macros below. Deliberately stated here once more, by hand: this is the contract as the
- * outside world has it, so it must not follow a change of abi/my_rng_abi.rs.
+ * A client, not a test: it is written to the classic contract, as such programs are. It knows only the node's
+ * name and the two macros below, which are written by hand, so that they do not follow a change of
+ * abi/my_rng_abi.rs.
  */
 #include <fcntl.h>
 #include <stdio.h>

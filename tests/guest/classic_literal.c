@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Another client of the classic contract, of the kind that was written with no header at hand: the ioctls
- * are the numbers that the driver logs when it is loaded, and each call opens the node anew. As in
- * classic.c, they are stated here by hand, so that they do not follow a change of abi/my_rng_abi.rs.
+ * A client, not a test: it is written to the classic contract without a header. The ioctls are the numbers
+ * that the driver logs when it is loaded, and each call opens the node anew. As in classic.c, they are
+ * written by hand.
  */
 #include <fcntl.h>
 #include <stdio.h>

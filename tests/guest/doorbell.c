@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bulk engine in the hands of somebody who means no good, or whose driver is broken: DOORBELL is rung, through
- * sysfs and without the driver, with pages that are no memory, and with descriptors that are none. Nothing may
- * come of it but a status; the stream goes on with its next number, and other devices notice nothing. Prints how
- * many guest errors the device must have logged.
+ * The bulk engine under a hostile guest or a broken driver: DOORBELL is rung, through sysfs and without the
+ * driver, with pages that are not memory and with invalid descriptors. The only effect may be a status: the
+ * stream goes on with its next number, and another device is not affected. Each check prints how often it
+ * rang and how many guest errors the device must have logged.
  *
- *   doorbell ADDRESS OTHER MEMORY    (of the device and of another of its kind, which nobody has used, as the
- *                                     folders of /sys/bus/pci/devices are named; the machine's memory in MiB)
+ *   doorbell ADDRESS OTHER MEMORY    (PCI addresses of two devices that nobody has used; the machine's memory in MiB)
  */
-#include "guest.h"
+#include "driver.h"
+#include "tasks.h"
 #include <dirent.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
 
-#define DEVICES "/sys/bus/pci/devices/"
-
-enum { PAGE = RNG_BULK_PAGE, NUMBERS = PAGE / 4, MAX_SEGMENTS = (PAGE - 16) / 16 };
+enum { NUMBERS = PAGE / 4, MAX_SEGMENTS = (PAGE - 16) / 16 };
 enum status { WAITING, FILLED, BAD_DESCRIPTOR, BAD_MEMORY };
 
 struct segment {
@@ -33,63 +28,65 @@ struct descriptor {
     struct segment segments[MAX_SEGMENTS];
 };
 
-_Static_assert(sizeof(struct descriptor) == PAGE, "a descriptor is a page");
+_Static_assert(sizeof(struct descriptor) == RNG_BULK_PAGE && PAGE == RNG_BULK_PAGE, "a descriptor is a page");
 
 static volatile uint32_t *bar, *other_bar;
-static struct model model, other_model;
-static unsigned long errors, rings;
-/* Pages that stay where they are, and where that is, to the device. */
+static uint64_t bar_at, other_bar_at, memory_end;
+static struct stream other_stream;
+static unsigned long rings, errors;
+/* Two pages that stay where they are, and their addresses on the bus. */
 static struct descriptor *descriptor;
 static uint32_t *filled;
 static uint64_t descriptor_at, filled_at;
 
-static void set_up(const char *address, volatile uint32_t **registers)
+static volatile uint32_t *set_up(const char *address, uint64_t *bus_address)
 {
-    char path[96];
+    int fd = open(device_file(address, "config"), O_RDWR | O_CLOEXEC);
+    const char *resource;
+    volatile uint32_t *registers;
     uint16_t command;
-    int fd;
 
-    /* Memory, and master of the bus. */
-    snprintf(path, sizeof(path), DEVICES "%s/config", address);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    CHECK(fd >= 0 && pread(fd, &command, 2, 4) == 2, "%s: %m", path);
+    /* Memory, and bus master. */
+    ASSERT_EQ(pread(fd, &command, 2, 4), 2);
     command |= 6;
-    CHECK(pwrite(fd, &command, 2, 4) == 2, "%s: %m", path);
+    ASSERT_EQ(pwrite(fd, &command, 2, 4), 2);
     close(fd);
-    snprintf(path, sizeof(path), DEVICES "%s/resource0", address);
-    fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
-    CHECK(fd >= 0, "%s: %m", path);
-    *registers = mmap(NULL, RNG_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    CHECK(*registers != MAP_FAILED, "mmap of %s: %m", path);
-    close(fd);
-    CHECK((*registers)[RNG_REG_INFO / 4] & RNG_INFO_BULK, "%s has no bulk engine", address);
+    resource = file_value(device_file(address, "resource"), "");
+    ASSERT(resource != NULL);
+    *bus_address = strtoull(resource, NULL, 16);
+    registers = map_bar(device_file(address, "resource0"));
+    ASSERT(registers[RNG_REG_INFO / 4] & RNG_INFO_BULK);
+    return registers;
 }
 
-/* A page of memory that is not moved, and its address on the bus. */
-static void *make_page(uint64_t *address)
+/* A page of memory that is not moved. */
+static void *make_page(uint64_t *bus_address)
 {
     void *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     uint64_t entry;
 
-    CHECK(at != MAP_FAILED && fd >= 0, "a page: %m");
+    ASSERT(at != MAP_FAILED);
     memset(at, 0xa5, PAGE);
-    CHECK(pread(fd, &entry, 8, (uintptr_t)at / PAGE * 8) == 8, "/proc/self/pagemap: %m");
+    ASSERT_EQ(pread(fd, &entry, 8, (uintptr_t)at / PAGE * 8), 8);
     close(fd);
-    *address = (entry & ((UINT64_C(1) << 55) - 1)) * PAGE;
-    CHECK(entry >> 63 != 0 && *address != 0, "the page has no address");
+    *bus_address = (entry & ((UINT64_C(1) << 55) - 1)) * PAGE;
+    ASSERT(entry >> 63 != 0 && *bus_address != 0);
     return at;
 }
 
-static void check_streams(const char *after, unsigned long long value)
+static void expect_streams(void)
 {
-    uint32_t word = bar[RNG_REG_RNG / 4], expected = model_next(&model);
+    ASSERT_EQ(bar[RNG_REG_RNG / 4], stream_next(&stream));
+    ASSERT_EQ(other_bar[RNG_REG_RNG / 4], stream_next(&other_stream));
+}
 
-    CHECK(word == expected, "after %s 0x%llx the stream goes on with %u, not %u", after, value, word, expected);
-    word = other_bar[RNG_REG_RNG / 4];
-    expected = model_next(&other_model);
-    CHECK(word == expected, "after %s 0x%llx another device's stream goes on with %u, not %u", after, value, word,
-          expected);
+static void seed(void)
+{
+    bar[RNG_REG_SEED / 4] = 0x42;
+    stream_seed(&stream, 0x42);
+    other_bar[RNG_REG_SEED / 4] = 0x43;
+    stream_seed(&other_stream, 0x43);
 }
 
 static void ring(uint32_t page)
@@ -101,32 +98,35 @@ static void ring(uint32_t page)
     asm volatile("" : : : "memory");
 }
 
-/* A page that is no memory. */
 static void ring_nowhere(uint64_t page)
 {
+    tap_context("page 0x%lx", page);
     ring(page);
     errors++;
-    check_streams("DOORBELL of", page);
+    expect_streams();
 }
 
-/* All memory of all PCI devices, and that of the platform. */
-static void check_mmio(void)
+static void unused_devices(void)
+{
+    stream_seed(&stream, RNG_DEFAULT_SEED);
+    stream_seed(&other_stream, RNG_DEFAULT_SEED);
+    expect_streams();
+}
+
+TEST("a descriptor in the memory of a device or the platform is not read")
 {
     static const uint64_t platform[] = {0xfee00, 0xfec00, 0xfed00, 0xfed90, 0xfffff, 0xe0000, 0xfebff, 0xb0000};
     DIR *folder = opendir(DEVICES);
     struct dirent *entry;
     int found = 0;
 
-    CHECK(folder != NULL, DEVICES ": %m");
+    ASSERT(folder != NULL);
     while ((entry = readdir(folder)) != NULL) {
-        char path[320];
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(device_file(entry->d_name, "resource"), "r");
         uint64_t first, last, flags;
-        FILE *file;
 
-        snprintf(path, sizeof(path), DEVICES "%s/resource", entry->d_name);
-        file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
         while (file != NULL && fscanf(file, "%lx %lx %lx", &first, &last, &flags) == 3) {
-            /* IORESOURCE_MEM of Linux's include/linux/ioport.h. */
+            /* IORESOURCE_MEM of Linux's include/linux/ioport.h */
             if ((flags & 0x200) != 0 && first / PAGE <= UINT32_MAX) {
                 ring_nowhere(first / PAGE);
                 ring_nowhere(last / PAGE);
@@ -137,49 +137,44 @@ static void check_mmio(void)
             fclose(file);
         }
     }
-    closedir(folder);
-    CHECK(found >= 2, "there is no memory of devices");
-    for (size_t i = 0; i < sizeof(platform) / sizeof(platform[0]); i++) {
+    ASSERT(found >= 2);
+    for (size_t i = 0; i < ARRAY_SIZE(platform); i++) {
         ring_nowhere(platform[i]);
     }
 }
 
-/* Beyond all memory, up to the last page that can be named. */
-static void check_beyond(uint64_t memory_end)
+TEST("a descriptor beyond memory is not read")
 {
     ring_nowhere(UINT32_MAX);
     ring_nowhere(UINT32_MAX - 1);
     ring_nowhere(INT32_MAX);
-    ring_nowhere(UINT32_C(1) << 31);
     for (int bit = 21; bit < 32; bit++) {
         ring_nowhere(UINT32_C(1) << bit);
     }
-    for (uint64_t i = 0; i < 4000; i++) {
-        /* From the end of memory to that of 32 bits, then far between. */
-        ring_nowhere(i < 2000 ? memory_end / PAGE + i : 0x200000 + i * 0x10f3f5);
+    for (uint64_t i = 0; i < 2000; i++) {
+        /* Next to the end of memory, and far from it. */
+        ring_nowhere(memory_end / PAGE + i);
+        ring_nowhere(0x200000 + (2000 + i) * 0x10f3f5);
     }
 }
 
-/* Carries out what the descriptor says: what has to come of it, and how many bytes. */
-static void expect(enum status status, uint32_t bytes, const char *what)
+/* Makes the device carry out the descriptor. */
+static void expect_status(enum status status, uint32_t bytes)
 {
+    memset(filled, 0xa5, PAGE);
     descriptor->status = WAITING;
     descriptor->done = 0xdeadbeef;
     ring(descriptor_at / PAGE);
-    CHECK(descriptor->status == status && descriptor->done == bytes, "%s: status %u and %u bytes, not %u and %u",
-          what, descriptor->status, descriptor->done, status, bytes);
+    ASSERT_EQ(descriptor->status, status);
+    ASSERT_EQ(descriptor->done, bytes);
     errors += status != FILLED;
 }
 
-/* Nothing has come of it. */
-static void refused(enum status status, const char *what)
+static void expect_refused(enum status status)
 {
-    memset(filled, 0xa5, PAGE);
-    expect(status, 0, what);
-    for (int i = 0; i < NUMBERS; i++) {
-        CHECK(filled[i] == 0xa5a5a5a5, "%s, and memory is written to", what);
-    }
-    check_streams(what, 0);
+    expect_status(status, 0);
+    expect_bytes(filled, PAGE, 0xa5);
+    expect_streams();
 }
 
 /* A descriptor of so many segments, all of them the page that is to be filled. */
@@ -192,104 +187,124 @@ static void describe(uint32_t count, uint32_t length)
     }
 }
 
-static void bad_segment(uint64_t address, uint32_t length, enum status status, const char *what)
-{
-    /* By itself, and after good ones. */
-    describe(1, 0);
-    descriptor->segments[0] = (struct segment){address, length, 0};
-    refused(status, what);
-    describe(3, 16);
-    descriptor->segments[2] = (struct segment){address, length, 0};
-    refused(status, what);
-}
-
-static void check_descriptors(uint64_t memory_end, uint64_t own, uint64_t other)
+TEST("an invalid descriptor is refused and nothing is written")
 {
     static const uint32_t counts[] = {0, MAX_SEGMENTS + 1, 256, 1u << 16, 1u << 31, UINT32_MAX};
 
-    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+        tap_context("%u segments", counts[i]);
         describe(counts[i], 4);
-        refused(BAD_DESCRIPTOR, "a count of segments");
+        expect_refused(BAD_DESCRIPTOR);
     }
+    tap_context("a reserved field");
     describe(1, 4);
     descriptor->reserved = 1;
-    refused(BAD_DESCRIPTOR, "a reserved field");
+    expect_refused(BAD_DESCRIPTOR);
+    tap_context("a segment's reserved field");
     describe(2, 4);
     descriptor->segments[1].reserved = 1u << 31;
-    refused(BAD_DESCRIPTOR, "a segment's reserved field");
+    expect_refused(BAD_DESCRIPTOR);
+    tap_context("too many bytes");
     describe(RNG_BULK_MAX_BYTES / PAGE + 1, PAGE);
-    refused(BAD_DESCRIPTOR, "too many bytes");
+    expect_refused(BAD_DESCRIPTOR);
+    tap_context("far too many bytes");
     describe(MAX_SEGMENTS, UINT32_MAX - 3);
-    refused(BAD_DESCRIPTOR, "far too many bytes");
-
-    bad_segment(filled_at, 0, BAD_DESCRIPTOR, "a segment of nothing");
-    bad_segment(filled_at, 3, BAD_DESCRIPTOR, "a segment of no whole number");
-    bad_segment(filled_at + 2, 4, BAD_DESCRIPTOR, "a segment at an odd address");
-    bad_segment(UINT64_MAX - 3, 8, BAD_DESCRIPTOR, "a segment beyond all addresses");
-    bad_segment(UINT64_MAX - 3, 4, BAD_MEMORY, "a segment at the end of all addresses");
-    bad_segment(memory_end - 4, 8, BAD_MEMORY, "a segment across the end of memory");
-    bad_segment(memory_end, 4, BAD_MEMORY, "a segment after the end of memory");
-    bad_segment(memory_end - RNG_BULK_MAX_BYTES + 64, RNG_BULK_MAX_BYTES - 32, BAD_MEMORY, "a long segment");
-    bad_segment(own, 4, BAD_MEMORY, "the device's own registers");
-    bad_segment(own + RNG_REG_SEED, 12, BAD_MEMORY, "the device's own registers");
-    bad_segment(own, PAGE, BAD_MEMORY, "the device's own registers");
-    bad_segment(other, 16, BAD_MEMORY, "another device's registers");
-    bad_segment(other + RNG_REG_SEED, 4, BAD_MEMORY, "another device's seed");
-    bad_segment(0xfee00000, 4, BAD_MEMORY, "the interrupt controller");
-    bad_segment(UINT64_C(1) << 40, PAGE, BAD_MEMORY, "nowhere");
+    expect_refused(BAD_DESCRIPTOR);
 }
 
-static void check_filled(uint32_t length, uint32_t skipped, const char *what)
+TEST("an invalid segment is refused and nothing is written")
 {
-    for (uint32_t i = 0; i < skipped; i++) {
-        model_next(&model);
-    }
-    for (uint32_t i = 0; i < NUMBERS; i++) {
-        uint32_t expected = i < length / 4 ? model_next(&model) : 0xa5a5a5a5;
+    const struct {
+        const char *name;
+        struct segment segment;
+        enum status status;
+    } bad[] = {
+        {"empty", {filled_at, 0, 0}, BAD_DESCRIPTOR},
+        {"not of whole numbers", {filled_at, 3, 0}, BAD_DESCRIPTOR},
+        {"unaligned", {filled_at + 2, 4, 0}, BAD_DESCRIPTOR},
+        {"beyond all addresses", {UINT64_MAX - 3, 8, 0}, BAD_DESCRIPTOR},
+        {"at the end of all addresses", {UINT64_MAX - 3, 4, 0}, BAD_MEMORY},
+        {"across the end of memory", {memory_end - 4, 8, 0}, BAD_MEMORY},
+        {"after the end of memory", {memory_end, 4, 0}, BAD_MEMORY},
+        {"long", {memory_end - MAX + 64, MAX - 32, 0}, BAD_MEMORY},
+        {"the device's own RNG", {bar_at, 4, 0}, BAD_MEMORY},
+        {"the device's own SEED, INFO and DOORBELL", {bar_at + RNG_REG_SEED, 12, 0}, BAD_MEMORY},
+        {"all the device's own registers", {bar_at, PAGE, 0}, BAD_MEMORY},
+        {"another device's registers", {other_bar_at, 16, 0}, BAD_MEMORY},
+        {"another device's SEED", {other_bar_at + RNG_REG_SEED, 4, 0}, BAD_MEMORY},
+        {"the interrupt controller", {0xfee00000, 4, 0}, BAD_MEMORY},
+        {"nowhere", {UINT64_C(1) << 40, PAGE, 0}, BAD_MEMORY},
+    };
 
-        CHECK(filled[i] == expected, "%s: number %u is 0x%x, not 0x%x", what, i, filled[i], expected);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        tap_context("a segment that is %s", bad[i].name);
+        describe(1, 0);
+        descriptor->segments[0] = bad[i].segment;
+        expect_refused(bad[i].status);
+        tap_context("after good ones, a segment that is %s", bad[i].name);
+        describe(3, 16);
+        descriptor->segments[2] = bad[i].segment;
+        expect_refused(bad[i].status);
     }
-    check_streams(what, 0);
 }
 
-/* What is odd, and allowed. */
-static void check_good(void)
+/* The page begins with the stream's next numbers, and the rest is as it was. */
+static void expect_filled(uint32_t length)
 {
-    memset(filled, 0xa5, PAGE);
+    expect_numbers(filled, length);
+    expect_bytes((char *)filled + length, PAGE - length, 0xa5);
+    expect_streams();
+}
+
+TEST("a segment is filled and nothing beside it")
+{
     describe(1, 100);
-    expect(FILLED, 100, "a segment");
-    check_filled(100, 0, "a segment");
-    /* The same memory again and again: the last numbers stay. */
-    memset(filled, 0xa5, PAGE);
+    expect_status(FILLED, 100);
+    expect_filled(100);
+}
+
+TEST("the same page can be filled again and again, up to the largest transfer")
+{
     describe(RNG_BULK_MAX_BYTES / PAGE, PAGE);
-    expect(FILLED, RNG_BULK_MAX_BYTES, "all that is possible");
-    check_filled(PAGE, RNG_BULK_MAX_BYTES / 4 - NUMBERS, "all that is possible");
-    memset(filled, 0xa5, PAGE);
+    expect_status(FILLED, RNG_BULK_MAX_BYTES);
+    /* The last numbers stay. */
+    stream_skip(&stream, RNG_BULK_MAX_BYTES / 4 - NUMBERS);
+    expect_filled(PAGE);
+}
+
+TEST("as many segments as a descriptor holds are filled in order")
+{
     describe(MAX_SEGMENTS, 4);
     for (int i = 0; i < MAX_SEGMENTS; i++) {
         descriptor->segments[i].address += 4 * i;
     }
-    expect(FILLED, 4 * MAX_SEGMENTS, "many segments");
-    check_filled(4 * MAX_SEGMENTS, 0, "many segments");
-    /* The descriptor itself: its status is written last. */
+    expect_status(FILLED, 4 * MAX_SEGMENTS);
+    expect_filled(4 * MAX_SEGMENTS);
+}
+
+TEST("a descriptor that fills itself still gets its status")
+{
     describe(1, 0);
     descriptor->segments[0] = (struct segment){descriptor_at, PAGE, 0};
-    expect(FILLED, PAGE, "a descriptor that is filled");
+    expect_status(FILLED, PAGE);
     for (int i = 0; i < NUMBERS; i++) {
-        uint32_t expected = model_next(&model);
+        uint32_t expected = stream_next(&stream);
 
-        /* Not its status, and how much was done. */
-        CHECK(i == 0 || i == 2 || ((uint32_t *)descriptor)[i] == expected, "word %d of a descriptor", i);
+        /* Its status and count of bytes are written last. */
+        if (i != 0 && i != 2) {
+            ASSERT_EQ(((uint32_t *)descriptor)[i], expected);
+        }
     }
-    check_streams("a descriptor that was filled", 0);
+    expect_streams();
 }
 
 static atomic_bool started, stop;
 
-static void *change(void *argument)
+static void change(int number)
 {
-    volatile struct descriptor *shared = argument;
+    volatile struct descriptor *shared = descriptor;
 
+    (void)number;
     for (uint32_t i = 0; !atomic_load(&stop); i = i * 1664525 + 1013904223) {
         volatile struct segment *segment = &shared->segments[i >> 8 & 7];
 
@@ -301,17 +316,14 @@ static void *change(void *argument)
         shared->segments[i >> 16 & 7].reserved = (i >> 26 & 31) == 0;
         atomic_store(&started, true);
     }
-    return NULL;
 }
 
-/* Somebody changes the descriptor while the device reads it. */
-static void check_changes(void)
+TEST("a descriptor that changes while it is read gets a valid status")
 {
-    pthread_t thread;
     unsigned long counts[4] = {0};
 
     describe(8, 4);
-    CHECK(pthread_create(&thread, NULL, change, descriptor) == 0, "thread");
+    start_threads(1, change);
     while (!atomic_load(&started)) {
     }
     for (int i = 0; i < 3000; i++) {
@@ -321,51 +333,35 @@ static void check_changes(void)
         ring(descriptor_at / PAGE);
         status = descriptor->status;
         done = descriptor->done;
-        CHECK(status >= FILLED && status <= BAD_MEMORY, "status %u", status);
-        CHECK(done <= 15 * PAGE && done % 4 == 0 && (status == FILLED) == (done > 0), "status %u, %u bytes",
-              status, done);
+        ASSERT_MSG(status >= FILLED && status <= BAD_MEMORY, "status %u", status);
+        ASSERT_MSG(done <= 15 * PAGE && done % 4 == 0 && (status == FILLED) == (done > 0), "status %u, %u bytes",
+                   status, done);
         counts[status]++;
     }
     atomic_store(&stop, true);
-    CHECK(pthread_join(thread, NULL) == 0, "join");
+    join_threads();
     errors += counts[BAD_DESCRIPTOR] + counts[BAD_MEMORY];
-    printf("changed: %lu filled, %lu bad\n", counts[FILLED], counts[BAD_DESCRIPTOR] + counts[BAD_MEMORY]);
-    model_seed(&model, 0x42);
-    bar[RNG_REG_SEED / 4] = 0x42;
-    check_streams("changes", 0);
+    printf("# changed: %lu filled, %lu bad\n", counts[FILLED], counts[BAD_DESCRIPTOR] + counts[BAD_MEMORY]);
+    seed();
+    expect_streams();
 }
 
-static uint64_t address_of(const char *device)
+static void print_counts(void)
 {
-    char path[96], text[64] = "";
-    int fd;
-
-    snprintf(path, sizeof(path), DEVICES "%s/resource", device);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0, "%s: %m", path);
-    close(fd);
-    return strtoull(text, NULL, 16);
+    printf("# rings: %lu\n# guest errors: %lu\n", rings, errors);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t memory_end;
-
-    CHECK(argc == 4, "usage: doorbell ADDRESS OTHER MEMORY");
+    ASSERT_MSG(argc == 4, "usage: doorbell ADDRESS OTHER MEMORY");
     memory_end = strtoull(argv[3], NULL, 10) << 20;
-    set_up(argv[1], &bar);
-    set_up(argv[2], &other_bar);
-    model_seed(&model, RNG_DEFAULT_SEED);
-    model_seed(&other_model, RNG_DEFAULT_SEED);
+    bar = set_up(argv[1], &bar_at);
+    other_bar = set_up(argv[2], &other_bar_at);
     descriptor = make_page(&descriptor_at);
     filled = make_page(&filled_at);
 
-    check_streams("boot", 0);
-    check_mmio();
-    check_beyond(memory_end);
-    check_descriptors(memory_end, address_of(argv[1]), address_of(argv[2]));
-    check_good();
-    check_changes();
-    printf("rings: %lu\nguest errors: %lu\n", rings, errors);
-    return 0;
+    tap.after = print_counts;
+    tap_check("both devices start with the default seed", unused_devices);
+    tap.before = seed;
+    return tap_run();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Takes numbers in every way and forgets all but the last ones. Then it waits, while somebody outside looks for them in
- * the machine's memory.
+ * A tool, which prints no TAP: takes numbers in every way, wipes all but the last ones, and waits while the
+ * test on the host looks for them in the machine's memory.
  *
  *   forget SEED
  */
@@ -9,28 +9,28 @@
 
 enum { LARGE = 20000 };
 
-static unsigned char buffer[LARGE + 1];
-static uint32_t kept[8];
-
-static void forget(int fd, size_t length)
+static void take_and_wipe(int node, size_t length)
 {
-    CHECK(read(fd, buffer + 1, length) == (ssize_t)length, "a read of %zu: %m", length);
+    static unsigned char buffer[LARGE + 1];
+
+    ASSERT_EQ(read(node, buffer + 1, length), length);
     explicit_bzero(buffer, sizeof(buffer));
 }
 
 int main(int argc, char **argv)
 {
-    int fd = open_node("/dev/" RNG_NODE), other = open_node("/dev/" RNG_NODE);
+    static uint32_t kept[8];
+    int node = open_node(), other = open_node();
 
-    CHECK(argc == 2, "usage: forget SEED");
-    node_seed(fd, strtoul(argv[1], NULL, 0));
-    /* By way of the registers, ... */
-    forget(fd, 28);
-    /* ... and of the kernel's memory, once of a file that stays open, and once of one that does not. */
-    forget(fd, LARGE);
-    forget(other, LARGE);
+    ASSERT_MSG(argc == 2, "usage: forget SEED");
+    node_seed(node, strtoul(argv[1], NULL, 0));
+    /* From registers. */
+    take_and_wipe(node, 28);
+    /* By way of the kernel's memory: of a file that stays open, and of one that does not. */
+    take_and_wipe(node, LARGE);
+    take_and_wipe(other, LARGE);
     close(other);
-    CHECK(read(fd, kept, sizeof(kept)) == sizeof(kept), "a read: %m");
+    ASSERT_EQ(read(node, kept, sizeof(kept)), sizeof(kept));
     puts("taken");
     fflush(stdout);
     pause();

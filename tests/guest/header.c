@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client that knows only the header which the project installs: both ioctls and read() by way of the
- * driver, and the register INFO by way of sysfs. Prints the first five numbers of the seed 0x42 and the
+ * A client, not a test: it knows only the header that the project installs. It uses both ioctls and read() of
+ * the driver, and the register INFO through sysfs, and prints the first five numbers of the seed 0x42 and the
  * id of the generator.
  *
- *   header /sys/bus/pci/devices/ADDRESS/resource0
+ *   header RESOURCE0
  */
 #include "../../guest-app/include/my_rng.h"
 
@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The numbers that are defined here come from abi/my_rng_abi.rs by another way. */
+/* RNG_... come from abi/my_rng_abi.rs. */
 _Static_assert(MY_RNG_IOCTL_RAND == RNG_IOCTL_RAND && MY_RNG_IOCTL_SEED == RNG_IOCTL_SEED, "ioctls");
 _Static_assert(MY_RNG_BAR_SIZE == RNG_BAR_SIZE && MY_RNG_REG_SEED == RNG_REG_SEED, "registers");
 
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
         return fail("mmap");
     }
     info = bar[MY_RNG_REG_INFO / MY_RNG_REG_SIZE];
-    /* The bits of extensions aside, which this client knows nothing of. */
+    /* Without the bits of extensions, which this client does not know. */
     if (!MY_RNG_INFO_IS_THERE(info) || (info & ~0xff00u) != MY_RNG_INFO(MY_RNG_INFO_GENERATOR(info))) {
         fprintf(stderr, "INFO is 0x%x\n", info);
         return EXIT_FAILURE;

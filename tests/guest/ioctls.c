@@ -1,142 +1,124 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ioctls with every kind of wrong pointer and every wrong command of their type.
+ * The ioctls with every kind of wrong pointer, and every wrong command of their type.
  */
-#include "guest.h"
-#include <sys/mman.h>
+#include "driver.h"
 #include <termios.h>
 
-static int node;
-static struct model model;
+/* A command of the node's type that does not exist. */
+#define UNKNOWN _IO('q', 1)
 
-static void expect(unsigned long command, void *pointer, int error, const char *what)
+/* A writable PAGE, then one that is read-only, one without access, and a hole. */
+static char *pages, *read_only, *none, *hole;
+
+static void set_up(void)
 {
-    int status = ioctl(node, command, pointer);
+    pages = map_memory(4 * PAGE);
+    read_only = pages + PAGE;
+    none = pages + 2 * PAGE;
+    hole = pages + 3 * PAGE;
+    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ), 0);
+    ASSERT_EQ(mprotect(none, PAGE, PROT_NONE), 0);
+    ASSERT_EQ(munmap(hole, PAGE), 0);
+    node = open_node();
+    restart(0x42);
+    expect_next();
+}
 
-    if (error == 0) {
-        CHECK(status == 0, "0x%lx with %s: %m", command, what);
-    } else {
-        CHECK(status == -1 && errno == error, "0x%lx with %s: %s, not %s", command, what,
-              status == -1 ? strerrorname_np(errno) : "success", strerrorname_np(error));
+TEST("bad pointers fail with EFAULT, and a SEED that fails changes nothing")
+{
+    const struct {
+        const char *name;
+        void *pointer;
+    } bad[] = {
+        {"NULL", NULL},
+        {"address 1", (void *)1},
+        {"the last address", (void *)-1},
+        {"a word that wraps around", (void *)-3},
+        {"the kernel's memory", (void *)0xffff888000000000},
+        {"the kernel's text", (void *)0xffffffff81000000},
+        {"a non-canonical address", (void *)0x0000800000000000},
+        {"a word across the end of user space", (void *)0x00007ffffffffffd},
+        {"unmapped memory", hole},
+        {"PROT_NONE memory", none},
+        {"a word whose last 3 bytes are PROT_NONE", none - 1},
+        {"a word whose last byte is PROT_NONE", none - 3},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        tap_context("%s", bad[i].name);
+        restart(0x42);
+        expect_next();
+        ASSERT_ERROR(ioctl(node, RNG_IOCTL_SEED, bad[i].pointer), EFAULT);
+        expect_next();
+        ASSERT_ERROR(ioctl(node, RNG_IOCTL_RAND, bad[i].pointer), EFAULT);
+        /* Does not look at its pointer. */
+        ASSERT_ERROR(ioctl(node, UNKNOWN, bad[i].pointer), ENOTTY);
     }
 }
 
-static void restart(void)
+TEST("SEED can read read-only memory, RAND cannot write it")
 {
-    node_seed(node, 0x42);
-    model_seed(&model, 0x42);
+    const unsigned int word = 0x42;
+    char *const places[] = {read_only + 4, read_only - 2};
+
+    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ | PROT_WRITE), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        memcpy(places[i], &word, sizeof(word));
+    }
+    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        tap_context("%s", i == 0 ? "all of it read-only" : "its end read-only");
+        ASSERT_EQ(ioctl(node, RNG_IOCTL_SEED, places[i]), 0);
+        stream_seed(&stream, word);
+        expect_next();
+        ASSERT_ERROR(ioctl(node, RNG_IOCTL_RAND, places[i]), EFAULT);
+    }
 }
 
-static void check_stream(const char *after)
+TEST("a word across two pages, unaligned, is read and written, and nothing beside it")
 {
-    uint32_t expected = model_next(&model);
-    uint32_t word = node_rand(node);
+    const unsigned int word = 0x42;
 
-    CHECK(word == expected, "after %s the stream goes on with %u, not %u", after, word, expected);
-}
-
-/* A pointer that neither command can use. */
-static void check_bad(void *pointer, const char *what)
-{
-    restart();
-    check_stream("seeding");
-    expect(RNG_IOCTL_SEED, pointer, EFAULT, what);
-    check_stream("a SEED that failed");
-    expect(RNG_IOCTL_RAND, pointer, EFAULT, what);
-    /* A command that does not exist does not look at its pointer. */
-    expect(_IO('q', 1), pointer, ENOTTY, what);
-}
-
-static void check_pointers(void)
-{
-    long page = sysconf(_SC_PAGESIZE);
-    char *pages = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *read_only, *none, *hole;
-    unsigned int word = 0;
-
-    CHECK(pages != MAP_FAILED, "mmap: %m");
-    read_only = pages + page;
-    none = pages + 2 * page;
-    hole = pages + 3 * page;
-    CHECK(mprotect(none, page, PROT_NONE) == 0, "mprotect: %m");
-    CHECK(munmap(hole, page) == 0, "munmap: %m");
-
-    check_bad(NULL, "NULL");
-    check_bad((void *)1, "address 1");
-    check_bad((void *)-1, "the last address");
-    check_bad((void *)-3, "a word that wraps around");
-    check_bad((void *)0xffff888000000000, "the kernel's memory");
-    check_bad((void *)0xffffffff81000000, "the kernel's text");
-    check_bad((void *)0x0000800000000000, "a non-canonical address");
-    check_bad((void *)0x00007ffffffffffd, "a word across the end of user space");
-    check_bad(hole, "unmapped memory");
-    check_bad(none, "PROT_NONE memory");
-    check_bad(none - 1, "a word that ends in PROT_NONE memory");
-    check_bad(none - 3, "a word that ends in PROT_NONE memory");
-
-    /* Memory that may be read, not written. */
-    word = 0x42;
-    memcpy(read_only + 4, &word, sizeof(word));
-    memcpy(read_only - 2, &word, sizeof(word));
-    CHECK(mprotect(read_only, page, PROT_READ) == 0, "mprotect: %m");
-    restart();
-    check_stream("seeding");
-    expect(RNG_IOCTL_SEED, read_only + 4, 0, "read-only memory");
-    model_seed(&model, 0x42);
-    check_stream("a SEED from read-only memory");
-    expect(RNG_IOCTL_RAND, read_only + 4, EFAULT, "read-only memory");
-    expect(RNG_IOCTL_SEED, read_only - 2, 0, "a word that ends in read-only memory");
-    model_seed(&model, 0x42);
-    check_stream("a SEED from a word that ends in read-only memory");
-    expect(RNG_IOCTL_RAND, read_only - 2, EFAULT, "a word that ends in read-only memory");
-
-    /* Good memory across two pages, unaligned. */
-    CHECK(mprotect(read_only, page, PROT_READ | PROT_WRITE) == 0, "mprotect: %m");
-    memset(pages, 0, 2 * page);
+    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ | PROT_WRITE), 0);
+    memset(pages, 0, 2 * PAGE);
     for (int before = 1; before < 4; before++) {
-        memcpy(read_only - before, &word, sizeof(word));
-        expect(RNG_IOCTL_SEED, read_only - before, 0, "a word across two pages");
-        model_seed(&model, word);
-        unsigned int got;
-        expect(RNG_IOCTL_RAND, read_only - before, 0, "a word across two pages");
-        memcpy(&got, read_only - before, sizeof(got));
-        CHECK(got == model_next(&model), "a word across two pages is %u", got);
-        CHECK(pages[page - before - 1] == 0 && read_only[4 - before] == 0,
-              "RAND wrote beyond its word");
-        memset(read_only - before, 0, sizeof(word));
+        char *at = read_only - before;
+
+        memcpy(at, &word, sizeof(word));
+        ASSERT_EQ(ioctl(node, RNG_IOCTL_SEED, at), 0);
+        stream_seed(&stream, word);
+        ASSERT_EQ(ioctl(node, RNG_IOCTL_RAND, at), 0);
+        expect_numbers(at, sizeof(word));
+        ASSERT(at[-1] == 0 && at[sizeof(word)] == 0);
+        memset(at, 0, sizeof(word));
     }
 }
 
-static void check_commands(void)
+TEST("unknown commands fail with ENOTTY, store nothing and take no number")
 {
     static const unsigned int sizes[] = {0, 1, 2, 3, 4, 5, 8, 16, 0x3fff};
+    const unsigned long other[] = {TCGETS, _IOR('p', 1, unsigned int), _IOW('r', 1, unsigned int), ~0UL};
     unsigned int word = 0;
 
-    restart();
-    for (unsigned int direction = 0; direction < 4; direction++) {
-        for (unsigned int size = 0; size < sizeof(sizes) / sizeof(sizes[0]); size++) {
-            for (unsigned int number = 0; number < 256; number++) {
-                unsigned long command = _IOC(direction, 'q', number, sizes[size]);
+    for (unsigned int i = 0; i < 4 * ARRAY_SIZE(sizes) * 256; i++) {
+        unsigned long command = _IOC(i & 3, 'q', i >> 2 & 0xff, sizes[i >> 10]);
 
-                if (command != RNG_IOCTL_RAND && command != RNG_IOCTL_SEED && command != RNG_IOCTL_FILL) {
-                    expect(command, &word, ENOTTY, "a good pointer");
-                }
-            }
+        tap_context("command 0x%lx", command);
+        if (command != RNG_IOCTL_RAND && command != RNG_IOCTL_SEED && command != RNG_IOCTL_FILL) {
+            ASSERT_ERROR(ioctl(node, command, &word), ENOTTY);
         }
     }
-    expect(TCGETS, &word, ENOTTY, "a good pointer");
-    expect(_IOR('p', 1, unsigned int), &word, ENOTTY, "a good pointer");
-    expect(_IOW('r', 1, unsigned int), &word, ENOTTY, "a good pointer");
-    expect(~0UL, &word, ENOTTY, "a good pointer");
-    CHECK(word == 0, "a command that does not exist wrote %u", word);
-    check_stream("commands that do not exist");
+    for (size_t i = 0; i < ARRAY_SIZE(other); i++) {
+        tap_context("command 0x%lx", other[i]);
+        ASSERT_ERROR(ioctl(node, other[i], &word), ENOTTY);
+    }
+    ASSERT_EQ(word, 0);
+    expect_next();
 }
 
 int main(void)
 {
-    node = open_node("/dev/" RNG_NODE);
-    check_pointers();
-    check_commands();
-    puts("done");
-    return 0;
+    tap.before = set_up;
+    return tap_run();
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes so many bytes to stdout and as many others to stderr, in turns of odd lengths, and exits
- * with 42. Every byte value occurs. The test computes the same bytes (tests/tests/e2e/vm_run.rs).
+ * A tool, which prints no TAP: writes so many bytes to stdout and as many others to stderr, in turns of odd
+ * lengths, and exits with 42. Every byte value occurs. The test computes the same bytes
+ * (tests/tests/e2e/vm_run.rs).
  *
  *   noise COUNT
  */
-#include "guest.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static uint32_t next(uint32_t *state)
 {

@@ -1,110 +1,112 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads until the device is unplugged, which somebody outside does when told "reading"; then
- * waits for another one to be plugged in, when told "gone".
+ * Takes numbers until the device is unplugged, and then those of another one that is plugged in. The test on
+ * the host unplugs and plugs when a line says "unplug" and "plug".
  */
-#include "guest.h"
+#include "driver.h"
 #include <sched.h>
-#include <sys/mman.h>
 
-enum { MAX = RNG_BULK_MAX_BYTES };
+enum way { RAND, FILL, READ_BY_DRIVER, READ_DIRECT, WAYS };
 
-static struct model model;
-static int fd;
 /* What the file is mapped to, and what is read to. */
-static uint32_t *memory, *buffer;
+static unsigned char *memory, *buffer;
 
-static void check(const uint32_t *numbers, ssize_t length, const char *what)
+/* Takes numbers in this way: whether they have come, all of which must be the stream's. */
+static bool take(enum way way)
 {
-    for (int i = 0; i < length / 4; i++) {
-        uint32_t expected = model_next(&model);
-
-        CHECK(numbers[i] == expected, "%s: the wrong number %u before the unplugging", what, numbers[i]);
-    }
-}
-
-/* Takes numbers in this way: whether they have come. */
-static bool take(int way)
-{
-    unsigned int part[2] = {0, MAX}, word;
+    unsigned int word;
     ssize_t got;
 
     switch (way) {
-    case 0:
-        if (ioctl(fd, RNG_IOCTL_RAND, &word) != 0) {
+    case RAND:
+        if (ioctl(node, RNG_IOCTL_RAND, &word) != 0) {
             return false;
         }
-        check(&word, sizeof(word), "RAND");
+        expect_numbers(&word, sizeof(word));
         return true;
-    case 1:
-        if (ioctl(fd, RNG_IOCTL_FILL, part) != 0) {
-            CHECK(errno == ENODEV, "FILL: %m");
+    case FILL:
+        if (fill(node, 0, MAX) != 0) {
+            ASSERT_EQ(errno, ENODEV);
             return false;
         }
-        check(memory, MAX, "FILL");
+        expect_numbers(memory, MAX);
         return true;
     default:
-        /* By way of the driver's memory, and to the program's; in both, in several transfers. */
-        got = read(fd, buffer, way == 2 ? 20000 : 3 * MAX);
-        check(buffer, got, "a read");
-        return got > 0;
+        /* In several transfers, either way. */
+        got = read(node, buffer, way == READ_BY_DRIVER ? 20000 : 3 * MAX);
+        if (got <= 0) {
+            return false;
+        }
+        expect_numbers(buffer, got / 4 * 4);
+        return true;
+    }
+}
+
+static void expect_gone(void)
+{
+    for (enum way way = 0; way < WAYS; way++) {
+        tap_context("way %d", way);
+        ASSERT(!take(way) && errno == ENODEV);
+    }
+}
+
+/* Waits for the next device's node: until the old one is gone, open fails with ENODEV or still finds it. */
+static uint32_t wait_for_number(void)
+{
+    unsigned int word;
+
+    for (;; sched_yield()) {
+        int other = open(NODE, O_RDWR | O_CLOEXEC);
+
+        if (other < 0) {
+            ASSERT(errno == ENOENT || errno == ENODEV);
+            continue;
+        }
+        if (ioctl(other, RNG_IOCTL_RAND, &word) == 0) {
+            return word;
+        }
+        ASSERT_EQ(errno, ENODEV);
+        close(other);
     }
 }
 
 int main(void)
 {
-    static uint32_t copy[MAX / 4];
-    unsigned int word;
-    int other, way = 0;
+    static unsigned char copy[MAX];
+    unsigned int word, way = 0;
 
-    setlinebuf(stdout);
-    fd = open_node("/dev/" RNG_NODE);
-    memory = mmap(NULL, MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    buffer = malloc(3 * MAX);
-    CHECK(memory != MAP_FAILED && buffer != NULL, "mmap: %m");
-    node_seed(fd, 0x42);
-    model_seed(&model, 0x42);
+    tap_step("numbers taken in every way are the stream's");
+    node = open_node();
+    memory = map_file(node, MAX);
+    buffer = map_memory(3 * MAX);
+    restart(0x42);
     for (int i = 0; i < 200; i++) {
-        CHECK(take(i % 4), "way %d: %m", i % 4);
+        ASSERT(take(i % WAYS));
     }
-    puts("reading");
-    /* The engine goes before the registers do, by way of which a read goes on. */
-    while (take(way) || way == 1) {
-        way = (way + 1) % 4;
-    }
-    CHECK(errno == ENODEV, "way %d after unplugging: %m", way);
-    for (way = 0; way < 4; way++) {
-        CHECK(!take(way) && errno == ENODEV, "way %d after unplugging: %m", way);
-    }
-    CHECK(ioctl(fd, RNG_IOCTL_SEED, &word) == -1 && errno == ENODEV, "SEED after unplugging: %m");
-    /* The file's pages are a program's, whatever becomes of the device. */
-    memcpy(copy, memory, MAX);
-    puts("gone");
 
-    /* Until the old node is gone open says ENODEV or still finds it; whoever started us has a
-     * deadline. */
-    for (;;) {
-        other = open("/dev/" RNG_NODE, O_RDWR | O_CLOEXEC);
-        if (other >= 0) {
-            if (ioctl(other, RNG_IOCTL_RAND, &word) == 0) {
-                break;
-            }
-            CHECK(errno == ENODEV, "RAND of the new device: %m");
-            close(other);
-        } else {
-            CHECK(errno == ENOENT || errno == ENODEV, "open of the new device: %m");
-        }
-        sched_yield();
+    tap_step("every way ends with ENODEV when the device is unplugged");
+    puts("unplug");
+    /* The engine goes before the registers do, by which a read goes on. */
+    while (take(way) || way == FILL) {
+        way = (way + 1) % WAYS;
     }
-    model_seed(&model, RNG_DEFAULT_SEED);
-    CHECK(word == model_next(&model), "the new device starts with %u", word);
-    for (way = 0; way < 4; way++) {
-        CHECK(!take(way) && errno == ENODEV, "the old file, way %d: %m", way);
-    }
-    CHECK(memcmp(copy, memory, MAX) == 0, "the old file's pages have changed");
+    ASSERT_EQ(errno, ENODEV);
+    expect_gone();
+    ASSERT_ERROR(ioctl(node, RNG_IOCTL_SEED, &word), ENODEV);
+
+    tap_step("another device that is plugged in starts with the default seed");
+    memcpy(copy, memory, MAX);
+    puts("plug");
+    word = wait_for_number();
+    stream_seed(&stream, RNG_DEFAULT_SEED);
+    ASSERT_EQ(word, stream_next(&stream));
+
+    tap_step("the old file stays dead and keeps its pages");
+    expect_gone();
+    ASSERT_EQ(memcmp(copy, memory, MAX), 0);
     memset(memory, 0xa5, MAX);
-    close(fd);
-    CHECK(memory[0] == 0xa5a5a5a5 && munmap(memory, MAX) == 0, "the old file's pages: %m");
-    puts("back");
-    return 0;
+    close(node);
+    expect_bytes(memory, MAX, 0xa5);
+    ASSERT_EQ(munmap(memory, MAX), 0);
+    return tap_finish();
 }

@@ -170,14 +170,17 @@ pub struct Running {
 }
 
 impl Running {
-    /// Reads the next line of the command's stdout, which must be this one.
-    pub fn expect_line(&mut self, expected: &str) {
-        let start = self.seen.len();
-        self.stdout
-            .read_line(&mut self.seen)
-            .expect("stdout is text");
-        if self.seen[start..].trim_end_matches('\n') != expected {
-            panic!("not {expected:?} next: {}", self.end().report());
+    /// Waits until the command prints this line. Ends the test, showing everything, if it never does.
+    pub fn wait_for_line(&mut self, expected: &str) {
+        loop {
+            let start = self.seen.len();
+            let length = self.stdout.read_line(&mut self.seen);
+            if length.expect("stdout is text") == 0 {
+                panic!("no line {expected:?}: {}", self.end().report());
+            }
+            if self.seen[start..].trim_end_matches('\n') == expected {
+                return;
+            }
         }
     }
 

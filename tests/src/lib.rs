@@ -16,6 +16,7 @@ pub mod pictures;
 mod qmp;
 mod qtest;
 mod screen;
+pub mod tap;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The classic device of two registers, as others have written it: all differ in what they give at other offsets.
+//! The classic device of two registers. Those that others wrote differ in what they give at other offsets.
 
 use my_rng_e2e::test_qemu;
 
@@ -17,7 +17,7 @@ fn every_kind_of_classic_device_works() {
         .sh("dmesg | grep -c 'a classic device, without the register INFO'
              for node in /dev/my_rng_driver /dev/my_rng_driver1 /dev/my_rng_driver2 /dev/my_rng_driver3; do
                  exec 3<>$node; grep -E 'generator|bulk|hwrng' /proc/self/fdinfo/3; exec 3>&-
-                 # It counts from the seed: over all ones and zero, as nothing gives where there is no device.
+                 # It counts from the seed: through all ones and zero, which a missing device would give.
                  my-rng --device $node seed 4294967293
                  my-rng --device $node read 5 | tr '\n' ' '
                  my-rng --device $node read 100000 | tail -n 1

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! One boot that several tests look at: with the self-test, one device and the driver.
+//! A boot that several tests look at: with the self-test, one device and the driver.
 
 use std::sync::LazyLock;
 
 use my_rng_e2e::{Finished, Guest, abi};
 
-/// That boot.
+/// That boot, made when a test first needs it.
 pub static FIRST_BOOT: LazyLock<Finished> = LazyLock::new(|| {
     Guest::new()
         .switch("--selftest")
@@ -31,12 +31,12 @@ pub const SECTIONS: &str = r#"
     device() { dirname $(grep -l 0xcafe /sys/bus/pci/devices/*/device | head -n 1); }
 "#;
 
-/// The device's ids as lspci writes them.
+/// The device's ids, as lspci writes them.
 pub fn ids() -> String {
     format!("{:04x}:{:04x}", abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID)
 }
 
-/// The lines of that part of what a script printed.
+/// The lines of a section of what a script printed.
 pub fn section<'a>(finished: &'a Finished, name: &str) -> Vec<&'a str> {
     let mut lines = finished.text().lines();
     assert!(

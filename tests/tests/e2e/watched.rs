@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Guests that `scripts/check-debug-kernel.sh` also boots with the kernel that watches itself, which
-//! `vm/linux-debug.config` describes.
+//! Guests that `scripts/check-debug-kernel.sh` also boots with the debug kernel (`vm/linux-debug.config`).
 
 use my_rng_e2e::Guest;
 
-/// A guest that has room for that kernel, with more arguments for it.
+/// A guest with enough memory for that kernel, and more arguments for it.
 pub fn guest(append: &str) -> Guest {
     Guest::new()
-        // KASAN keeps books of an eighth of the memory, and other checks make everything larger.
+        // KASAN takes an eighth of the memory, and other checks make everything larger.
         .option("--mem", "1G")
-        // With five levels of page tables an interrupt at the moment when the kernel looks anew at what the
-        // processor has, which are four for that moment, makes KASAN complain of a good access.
+        // With five levels of page tables KASAN complains of a good access: when an interrupt comes while the kernel
+        // detects the processor's features anew, the levels are four for a moment.
         .option("--append", format!("no5lvl {append}"))
 }
