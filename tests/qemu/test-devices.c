@@ -23,6 +23,11 @@
 #endif
 #include "my_rng.h"
 
+#if !SEAM_QEMU_AT_LEAST(9, 0)
+#define bql_lock() qemu_mutex_lock_iothread()
+#define bql_unlock() qemu_mutex_unlock_iothread()
+#endif
+
 #define TYPE_CLASSIC "my-rng-classic"
 OBJECT_DECLARE_SIMPLE_TYPE(Classic, CLASSIC)
 
@@ -35,12 +40,19 @@ OBJECT_DECLARE_SIMPLE_TYPE(Tester, TESTER)
 /* Not used by any other device of QEMU. */
 #define ENTROPY_DEVICE_ID 0xcafd
 
+/* What my-rng-classic reads as at all other offsets. */
+enum { ONES, ZEROS, NEXT, SIGNATURE };
+static const char *const elsewhere_names[] = {
+    [ONES] = "ones", [ZEROS] = "zeros", [NEXT] = "next",
+    [SIGNATURE] = "signature",
+};
+
 struct Classic {
     PCIDevice parent_obj;
 
     MemoryRegion mmio;
     uint32_t next;
-    char *elsewhere;
+    int elsewhere;
 };
 
 struct Entropy {
@@ -49,18 +61,34 @@ struct Entropy {
     MemoryRegion mmio;
 };
 
+#define REGISTER_OPS(read_register, write_register) {                   \
+        .read = read_register,                                          \
+        .write = write_register,                                        \
+        .endianness = DEVICE_LITTLE_ENDIAN,                             \
+        .valid = { .min_access_size = 4, .max_access_size = 4 },        \
+        .impl = { .min_access_size = 4, .max_access_size = 4 },         \
+    }
+
+static void add_bar(PCIDevice *pdev, MemoryRegion *mmio,
+                    const MemoryRegionOps *ops)
+{
+    memory_region_init_io(mmio, OBJECT(pdev), ops, pdev, "registers",
+                          MY_RNG_BAR_SIZE);
+    pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, mmio);
+}
+
 /* Counts up from the seed, so that a test sees which numbers were taken. */
 static uint64_t classic_read(void *opaque, hwaddr addr, unsigned size)
 {
     Classic *s = opaque;
 
-    if (addr == MY_RNG_REG_RNG || !strcmp(s->elsewhere, "next")) {
+    if (addr == MY_RNG_REG_RNG || s->elsewhere == NEXT) {
         return s->next++;
     }
-    if (addr == MY_RNG_REG_SEED || !strcmp(s->elsewhere, "zeros")) {
+    if (addr == MY_RNG_REG_SEED || s->elsewhere == ZEROS) {
         return 0;
     }
-    if (!strcmp(s->elsewhere, "signature")) {
+    if (s->elsewhere == SIGNATURE) {
         return MY_RNG_INFO(s->next++ & 0xffff);
     }
     return UINT32_MAX;
@@ -76,51 +104,23 @@ static void classic_write(void *opaque, hwaddr addr, uint64_t val,
     }
 }
 
-static const MemoryRegionOps classic_ops = {
-    .read = classic_read,
-    .write = classic_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 4, .max_access_size = 4 },
-    .impl = { .min_access_size = 4, .max_access_size = 4 },
-};
-
-static void add_bar(PCIDevice *pdev, MemoryRegion *mmio,
-                    const MemoryRegionOps *ops)
-{
-    memory_region_init_io(mmio, OBJECT(pdev), ops, pdev, "registers",
-                          MY_RNG_BAR_SIZE);
-    pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, mmio);
-}
-
 static void classic_realize(PCIDevice *pdev, Error **errp)
 {
-    Classic *s = CLASSIC(pdev);
-    const char *elsewhere = s->elsewhere ? s->elsewhere : "";
+    static const MemoryRegionOps ops = REGISTER_OPS(classic_read,
+                                                    classic_write);
 
-    if (strcmp(elsewhere, "ones") && strcmp(elsewhere, "zeros") &&
-        strcmp(elsewhere, "next") && strcmp(elsewhere, "signature")) {
-        error_setg(errp, "elsewhere= is ones, zeros, next or signature");
-        return;
-    }
-    add_bar(pdev, &s->mmio, &classic_ops);
-}
-
-static char *classic_get_elsewhere(Object *obj, Error **errp)
-{
-    return g_strdup(CLASSIC(obj)->elsewhere);
+    add_bar(pdev, &CLASSIC(pdev)->mmio, &ops);
 }
 
 static void classic_set_elsewhere(Object *obj, const char *value, Error **errp)
 {
-    Classic *s = CLASSIC(obj);
-
-    g_free(s->elsewhere);
-    s->elsewhere = g_strdup(value);
-}
-
-static void classic_finalize(Object *obj)
-{
-    g_free(CLASSIC(obj)->elsewhere);
+    for (int i = 0; i < ARRAY_SIZE(elsewhere_names); i++) {
+        if (!strcmp(value, elsewhere_names[i])) {
+            CLASSIC(obj)->elsewhere = i;
+            return;
+        }
+    }
+    error_setg(errp, "elsewhere= is ones, zeros, next or signature");
 }
 
 static void init_pci_class(ObjectClass *klass, uint16_t device_id)
@@ -137,7 +137,7 @@ static void classic_class_init(ObjectClass *klass, SeamClassData *data)
 {
     PCI_DEVICE_CLASS(klass)->realize = classic_realize;
     init_pci_class(klass, MY_RNG_PCI_DEVICE_ID);
-    object_class_property_add_str(klass, "elsewhere", classic_get_elsewhere,
+    object_class_property_add_str(klass, "elsewhere", NULL,
                                   classic_set_elsewhere);
 }
 
@@ -178,17 +178,12 @@ static void entropy_write(void *opaque, hwaddr addr, uint64_t val,
     entropy_left = val;
 }
 
-static const MemoryRegionOps entropy_ops = {
-    .read = entropy_read,
-    .write = entropy_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 4, .max_access_size = 4 },
-    .impl = { .min_access_size = 4, .max_access_size = 4 },
-};
-
 static void entropy_realize(PCIDevice *pdev, Error **errp)
 {
-    add_bar(pdev, &ENTROPY(pdev)->mmio, &entropy_ops);
+    static const MemoryRegionOps ops = REGISTER_OPS(entropy_read,
+                                                    entropy_write);
+
+    add_bar(pdev, &ENTROPY(pdev)->mmio, &ops);
 }
 
 static void entropy_class_init(ObjectClass *klass, SeamClassData *data)
@@ -289,28 +284,11 @@ static void call_the_rng(void)
     call_device(the_rng());
 }
 
-static void set_locked(bool locked)
-{
-#if SEAM_QEMU_AT_LEAST(9, 0)
-    if (locked) {
-        bql_lock();
-    } else {
-        bql_unlock();
-    }
-#else
-    if (locked) {
-        qemu_mutex_lock_iothread();
-    } else {
-        qemu_mutex_unlock_iothread();
-    }
-#endif
-}
-
 static void call_unlocked(void)
 {
-    set_locked(false);
+    bql_unlock();
     call_the_rng();
-    set_locked(true);
+    bql_lock();
 }
 
 static void call_unrealized(void)
@@ -335,9 +313,9 @@ static void (*real_realize)(PCIDevice *pdev, Error **errp);
 
 static void realize_unlocked(PCIDevice *pdev, Error **errp)
 {
-    set_locked(false);
+    bql_unlock();
     real_realize(pdev, errp);
-    set_locked(true);
+    bql_lock();
 }
 
 static void try_realize_unlocked(void)
@@ -499,38 +477,30 @@ static void tester_class_init(ObjectClass *klass, SeamClassData *data)
                               tester_set_entropy, NULL, NULL);
 }
 
-static void register_types(void)
-{
-    static SEAM_INTERFACE_INFO interfaces[] = {
-        { INTERFACE_CONVENTIONAL_PCI_DEVICE },
-        { },
-    };
-    static const TypeInfo classic_info = {
+static SEAM_INTERFACE_INFO interfaces[] = {
+    { INTERFACE_CONVENTIONAL_PCI_DEVICE },
+    { },
+};
+
+static const TypeInfo types[] = {
+    {
         .name = TYPE_CLASSIC,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(Classic),
-        .instance_finalize = classic_finalize,
         .class_init = classic_class_init,
         .interfaces = interfaces,
-    };
-    static const TypeInfo entropy_info = {
+    }, {
         .name = TYPE_ENTROPY,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(Entropy),
         .class_init = entropy_class_init,
         .interfaces = interfaces,
-    };
-
-    static const TypeInfo tester_info = {
+    }, {
         .name = TYPE_TESTER,
         .parent = TYPE_DEVICE,
         .instance_size = sizeof(Tester),
         .class_init = tester_class_init,
-    };
+    },
+};
 
-    type_register_static(&tester_info);
-    type_register_static(&classic_info);
-    type_register_static(&entropy_info);
-}
-
-type_init(register_types)
+DEFINE_TYPES(types)
