@@ -79,21 +79,13 @@ case ${1:-} in
     twins)
         name=bench source=$ROOT/bench/twin/my-rng-twin.c
         inputs="$(digest "$STAMPS/linux" "$ROOT/bench/twin") $BUILD"
-        if ! is_made bench-modules "$inputs" || [[ ! -e $BUILD/bench/module/my_rng_twin.ko ]]; then
-            unmade bench-modules
-            step bench-modules "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module"
-            made bench-modules "$inputs"
-        fi
+        update bench-modules "$inputs" "$BUILD/bench/module/my_rng_twin.ko" 100 \
+            "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module"
         ;;
     *) die "usage: scripts/build-extra.sh tests|asan|twins" ;;
 esac
 folder=$BUILD/$name
 inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "$source" "$ROOT/scripts/build-extra.sh" ${library:+"$library"}) $folder"
-if ! is_made "$name" "$inputs" || [[ ! -x $folder/bin/qemu-system-x86_64 ]]; then
-    need_space "$BUILD" 200 "linking QEMU again"
-    unmade "$name"
-    step "$name" "Linking QEMU with the devices for ${1/twins/measurements}" \
-        relink_qemu "$folder" "$source" "$library" ${flags[@]+"${flags[@]}"}
-    made "$name" "$inputs"
-fi
+update "$name" "$inputs" "$folder/bin/qemu-system-x86_64" 200 "Linking QEMU with the devices for ${1/twins/make bench}" \
+    relink_qemu "$folder" "$source" "$library" ${flags[@]+"${flags[@]}"}
 printf '%s\n' "$folder/bin/qemu-system-x86_64"

@@ -114,11 +114,8 @@ kernel_inputs() { printf '%s\n' "$out $tools $(digest "${fragments[@]}" "$ROOT/l
 if [[ ${1:-} == module ]]; then
     inputs=$(kernel_inputs)
     inputs+=" $(digest "$ROOT/guest-module" "$ROOT/abi")"
-    if is_made "module$variant" "$inputs" && [[ -e $module ]]; then exit 0; fi
     is_made "linux$variant" "$(kernel_inputs)" || die "the kernel is not up to date: run make linux first."
-    unmade "module$variant"
-    step "module$variant" "Building the driver" build_module
-    made "module$variant" "$inputs"
+    update "module$variant" "$inputs" "$module" 100 "Building the driver" build_module
     exit 0
 fi
 
@@ -131,11 +128,6 @@ if ! is_patched; then
     step linux-patches "Patching Linux" patch_tree
     made linux-patches "$(digest "$ROOT/linux-patches" "$LINUX_TREE.source")"
 fi
-inputs=$(kernel_inputs)
-if is_made "linux$variant" "$inputs" && [[ -e $out/arch/x86/boot/bzImage ]]; then exit 0; fi
-need_space "$BUILD" "$room" "building Linux"
-unmade "linux$variant"
-unmade "module$variant"
 # make goes by times: files of another source can be older than what was built from the first. So build all anew.
 origin="$out $(digest "$LINUX_TREE.source")"
 if ! is_made "linux$variant-origin" "$origin"; then
@@ -144,5 +136,4 @@ if ! is_made "linux$variant-origin" "$origin"; then
     mkdir -p -- "$out"
     made "linux$variant-origin" "$origin"
 fi
-step "linux$variant" "Building Linux" build
-made "linux$variant" "$inputs"
+update "linux$variant" "$(kernel_inputs)" "$out/arch/x86/boot/bzImage" "$room" "Building Linux" build

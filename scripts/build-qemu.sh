@@ -57,13 +57,7 @@ config=$QEMU_TREE/configs/devices/x86_64-softmmu/all-in-rust.mak
 switches=$(echo 'include default.mak' && sed -n 's/^config \(.*\)/CONFIG_\1=y/p' "$ROOT/rust-dev/Kconfig")
 if [[ ! -e $config || $(<"$config") != "$switches" ]]; then put "$config" <<<"$switches"; fi
 
-inputs="$(digest "$QEMU_TREE.source") ${options[*]}"
-if ! is_made qemu-configure "$inputs"; then
-    need_space "$BUILD" 1500 "building QEMU"
-    unmade qemu-configure
-    step qemu-configure "Configuring QEMU" configure
-    made qemu-configure "$inputs"
-fi
+update qemu-configure "$(digest "$QEMU_TREE.source") ${options[*]}" "$QEMU_TREE/build" 1500 "Configuring QEMU" configure
 # Is nothing that the builds of QEMU and of the devices read newer than what was built?
 if [[ -e $STAMPS/qemu && -x $QEMU_PREFIX/bin/qemu-system-x86_64 && $STAMPS/qemu -nt $STAMPS/qemu-configure ]] &&
     [[ -z $(find "$QEMU_TREE" "$ROOT/rust-dev" "$ROOT/qemu-8.2.9-overlay" "$ROOT/abi" "$ROOT"/Cargo.* \

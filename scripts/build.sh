@@ -46,10 +46,8 @@ build_programs() {
     use_rust
     inputs=$(digest "$ROOT"/{guest-app,vm,qemu-8.2.9-overlay,rust-dev/qemu-pci/examples,abi,Cargo.toml,Cargo.lock,rust-toolchain.toml})
     inputs+=" $(rustc --version) $ROOT"
-    if is_made programs "$inputs" && [[ -x $BUILD/bin/vm-run && -d $BUILD/share/man ]]; then return; fi
-    need_space "$BUILD" 500 "building the project's programs"
-    step programs "Building the app, and the programs around the virtual machine" compile_programs
-    made programs "$inputs"
+    update programs "$inputs" "$BUILD/bin/vm-run" 500 "Building the app, and the programs around the virtual machine" \
+        compile_programs
 }
 
 # ---- the guest's files ----
@@ -58,11 +56,9 @@ build_initramfs() {
     local inputs
     inputs="$(digest "$BUILD"/bin/{my-rng,vm-init,vm-initramfs} "$BUILD/module/my_rng.ko")"
     inputs+=" $(stat -c %Y:%s "$(command -v busybox)" "$(command -v lspci)" 2>&1)"
-    if is_made initramfs "$inputs" && [[ -e $BUILD/initramfs.cpio ]]; then return; fi
-    step initramfs "Packing the guest's initramfs" "$BUILD/bin/vm-initramfs" \
+    update initramfs "$inputs" "$BUILD/initramfs.cpio" 100 "Packing the guest's initramfs" "$BUILD/bin/vm-initramfs" \
         --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" --module "$BUILD/module/my_rng.ko" \
         --output "$BUILD/initramfs.cpio"
-    made initramfs "$inputs"
 }
 
 recorded() { sed -n "s/^$2=//p" -- "$1.source"; } # recorded TREE KEY: by scripts/fetch.sh

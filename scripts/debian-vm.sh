@@ -99,15 +99,22 @@ lay_out() { # lay_out FOLDER: the project's files, in the places where the disk 
     chmod -R u=rwX,go=rX "$1"
 }
 
-# make_disk TARBALL FOLDER: FOLDER/disk, of TARBALL and FOLDER/ours. Runs in an inner shell by fakeroot, where files
-# may have any owner.
-make_disk() {
+# fill_disk TARBALL FOLDER: FOLDER/disk, of TARBALL and FOLDER/ours. Runs in an inner shell by fakeroot, where files may
+# have any owner.
+fill_disk() {
     umask 022
     mkdir -- "$2/root"
     # The kernel mounts its own /dev.
     tar -x --zstd --exclude='./dev/*' -C "$2/root" -f "$1"
     cp -R -- "$2/ours/." "$2/root/"
     mke2fs -q -t ext4 -L debian -d "$2/root" "$2/disk" 1G
+}
+
+make_disk() {
+    mkdir -- "$tmp/ours"
+    (lay_out "$tmp/ours")
+    fakeroot -- bash -euo pipefail -c "$(declare -f fill_disk); fill_disk \"\$@\"" fill_disk "$base" "$tmp"
+    mv -f -- "$tmp/disk" "$disk"
 }
 
 mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
@@ -141,16 +148,7 @@ mkdir -p -- "${base%/*}" "$BUILD/debian" || die "$CACHE or $BUILD cannot be writ
 debian
 inputs="$(<"$base.inputs") $(digest "$config" "$BUILD/share" "$BUILD/bin/my-rng" "$BUILD/module/my_rng.ko" \
     "$ROOT/guest-module/60-my_rng.rules" "$LINUX_OUT/include/config/kernel.release")"
-if ! is_made debian-disk "$inputs" || [[ ! -e $disk ]]; then
-    unmade debian-disk
-    need_space "$BUILD" 1500 "making a disk with Debian"
-    new_tmp "$BUILD/debian"
-    mkdir -- "$tmp/ours"
-    step debian-files "Copying the project's files for Debian" lay_out "$tmp/ours"
-    step debian-disk "Making a disk of Debian and the project's files" \
-        fakeroot -- bash -euo pipefail -c "$(declare -f make_disk); make_disk \"\$@\"" make_disk "$base" "$tmp"
-    mv -f -- "$tmp/disk" "$disk"
-    made debian-disk "$inputs"
-fi
+new_tmp "$BUILD/debian"
+update debian-disk "$inputs" "$disk" 1500 "Making a disk of Debian and the project's files" make_disk
 [[ $1 == boot ]] || exit 0
 become "$ROOT/vm/run-ubuntu.sh"

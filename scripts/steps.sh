@@ -3,6 +3,7 @@
 #
 # Runs what takes long. lib.sh sources this file.
 #   step, step_may_fail   a command, its output in a log; shows that it is alive
+#   update                a step, unless its output is up to date
 #   sub, together         other scripts, as parts of this one
 #   part, check, skip     what may fail and is counted: for tests; finish_parts prints the counts
 # shellcheck disable=SC2030,SC2031  # wipe, in a step's subshell
@@ -184,6 +185,16 @@ step() { # step NAME MESSAGE COMMAND [ARG...]: the same; a failure ends this scr
         exit 1
     fi
     if ((took >= 5)); then say "   $1: done in $(duration "$took")"; fi
+}
+
+# update NAME INPUTS OUTPUT MIB MESSAGE COMMAND...: a step, which needs MIB on the disk, unless OUTPUT exists and was made
+# from INPUTS
+update() {
+    if is_made "$1" "$2" && [[ -e $3 ]]; then return 0; fi
+    need_space "$BUILD" "$4" "$5"
+    unmade "$1"
+    step "$1" "${@:5}"
+    made "$1" "$2"
 }
 
 # ---- parts ----
