@@ -54,7 +54,8 @@ run() { # run TARGET: adds a line to the table
     printf -v row '%-11s %12s %8s %9s %7s' "$target" "$(figure stat::number_of_executed_units)" "$(figure '\bcov')" \
         "$(figure '\bft')" "$(figure '\bcorp')"
     # libFuzzer prints the path of the input.
-    ((status == 0)) || row+=" $(grep -o -e "$folder/findings/.*" -- "$LOG/fuzz-$target.log" || echo 'no input was kept')"
+    ((status == 0)) ||
+        row+=" $(sed -n 's/.*Test unit written to //p' -- "$LOG/fuzz-$target.log" | grep . || echo 'no input was kept')"
     table+=("$row")
 }
 
