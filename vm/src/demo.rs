@@ -311,118 +311,98 @@ Round 1 number 4: 1957747793
         );
     }
 
-    /// What a change to the good console is told as.
-    fn damaged(from: &str, to: &str) -> String {
-        assert!(GOOD.contains(from), "{from}");
-        let verdict = verdict_of(&GOOD.replacen(from, to, 1));
-        assert!(!verdict.passed(), "{from} -> {to}");
-        verdict.to_string()
-    }
+    /// Each damage in three lines: what is replaced, by what, and a part of the verdict. `~` is the end
+    /// of a line.
+    const DAMAGES: &str = "
+number 2: 971802288
+number 2: 971802289
+FAIL: 19 of 20 numbers right; the self-test: expected 'Round 0 number 2: 971802288', got 'Round 0 number 2: 971802289'
+
+[    0.619510] BEGIN MY-RNG TEST~
+(nothing)
+expected 'BEGIN MY-RNG TEST', got '-----
+
+END MY-RNG TEST
+END MY-RNG TEST!
+expected 'END MY-RNG TEST', got 'END MY-RNG TEST!'
+
+Round 0 number 4: 1335014133
+Ruond 0 number 4: 1335014133
+expected 'Round 0 number 4: 1335014133', got 'Round 1 number 0: 286129175'
+
+[    0.622101] ------------------------------------------------------------------~
+(nothing)
+got nothing
+
+Round 0 number 0: 286129175
+ERROR: cannot map device registers
+got 'ERROR: cannot map device registers'
+
+[    0.700000] Run /init
+[    0.700000] ---~[    0.700000] Run /init
+expected nothing, got '---'
+
+(rev 10)
+(rev 11)
+got '00:02.0 Unclassified device [00ff]: Device 1234:cafe (rev 11)'
+
+00:02.0 Uncl
+somewhere Uncl
+expected 'BB:DD.F Unclassified
+
+Device 1100
+Device 1101
+expected '\tSubsystem: Red Hat, Inc. Device 1100'
+
+Flags: fast devsel
+Flags: fast devsel, IRQ 11
+got '\tFlags: fast devsel, IRQ 11'
+
+at febf1000 (32-bit
+at febf1000 (64-bit
+expected '\tMemory at ADDRESS (32-bit
+
+[size=4K]~
+[size=4K]~\tKernel driver in use: x~
+expected nothing, got '\tKernel driver
+
+# lspci -v -d 1234:cafe~
+(nothing)
+the guest never showed '# lspci -v -d 1234:cafe'
+
+0x80047101
+80047101
+the driver's load message lacks 0x80047101
+
+0x40047101
+0x40047102
+the driver's load message lacks 0x40047101
+
+# insmod /lib/modules/my_rng.ko~
+# insmod /lib/modules/my_rng.ko~insmod: can't insert~
+insmod said 'insmod: can't insert'
+
+number 4: 1957747793~[
+number 4: 1957747794~[
+FAIL: 19 of 20 numbers right; the app: expected 'Round 1 number 4: 1957747793', got 'Round 1 number 4: 1957747794'
+
+# my-rng~
+# my-rng~my-rng: /dev/my_rng_driver is not there~
+the app: expected 'Round 0 number 0: 1804289383', got 'my-rng: /dev/
+";
 
     #[test]
     fn each_damage_is_named() {
-        for (from, to, told) in [
-            (
-                "Round 0 number 2: 971802288",
-                "Round 0 number 2: 971802289",
-                "FAIL: 19 of 20 numbers right; the self-test: expected 'Round 0 number 2: \
-                 971802288', got 'Round 0 number 2: 971802289'",
-            ),
-            (
-                "[    0.619510] BEGIN MY-RNG TEST\n",
-                "",
-                "expected 'BEGIN MY-RNG TEST', got '-----",
-            ),
-            (
-                "END MY-RNG TEST",
-                "END MY-RNG TEST ",
-                "expected 'END MY-RNG TEST', got 'END MY-RNG TEST '",
-            ),
-            (
-                "Round 0 number 4: 1335014133",
-                "Ruond 0 number 4: 1335014133",
-                "expected 'Round 0 number 4: 1335014133', got 'Round 1 number 0: 286129175'",
-            ),
-            (
-                "[    0.622101] ------------------------------------------------------------------\n",
-                "",
-                "got nothing",
-            ),
-            (
-                "[    0.620024] Round 0 number 0: 286129175",
-                "[    0.620024] ERROR: cannot map device registers",
-                "got 'ERROR: cannot map device registers'",
-            ),
-            (
-                "[    0.700000] Run /init",
-                "[    0.700000] ---\n[    0.700000] Run /init",
-                "expected nothing, got '---'",
-            ),
-            (
-                "(rev 10)",
-                "(rev 11)",
-                "got '00:02.0 Unclassified device [00ff]: Device 1234:cafe (rev 11)'",
-            ),
-            (
-                "00:02.0 Uncl",
-                "somewhere Uncl",
-                "expected 'BB:DD.F Unclassified",
-            ),
-            (
-                "Device 1100",
-                "Device 1101",
-                "expected '\tSubsystem: Red Hat, Inc. Device 1100'",
-            ),
-            (
-                "Flags: fast devsel",
-                "Flags: fast devsel, IRQ 11",
-                "got '\tFlags: fast devsel, IRQ 11'",
-            ),
-            (
-                "at febf1000 (32-bit",
-                "at febf1000 (64-bit",
-                "expected '\tMemory at ADDRESS (32-bit",
-            ),
-            (
-                "[size=4K]\n",
-                "[size=4K]\n\tKernel driver in use: x\n",
-                "expected nothing, got '\tKernel driver",
-            ),
-            (
-                "# lspci -v -d 1234:cafe\n",
-                "",
-                "the guest never showed '# lspci -v -d 1234:cafe'",
-            ),
-            (
-                "0x80047101",
-                "80047101",
-                "the driver's load message lacks 0x80047101",
-            ),
-            (
-                "0x40047101",
-                "0x40047102",
-                "the driver's load message lacks 0x40047101",
-            ),
-            (
-                "# insmod /lib/modules/my_rng.ko\n",
-                "# insmod /lib/modules/my_rng.ko\ninsmod: can't insert\n",
-                "insmod said 'insmod: can't insert'",
-            ),
-            (
-                "Round 1 number 4: 1957747793",
-                "Round 1 number 4: 1957747794",
-                "FAIL: 19 of 20 numbers right; the app: expected 'Round 1 number 4: 1957747793', \
-                 got 'Round 1 number 4: 1957747794'",
-            ),
-            (
-                "# my-rng\n",
-                "# my-rng\nmy-rng: /dev/my_rng_driver is not there\n",
-                "the app: expected 'Round 0 number 0: 1804289383', got 'my-rng: /dev/",
-            ),
-        ] {
-            let verdict = damaged(from, to);
+        for damage in DAMAGES.trim().split("\n\n") {
+            let mut lines = damage.lines();
+            let mut next = || lines.next().unwrap().replace('~', "\n");
+            let (from, to, told) = (next(), next().replace("(nothing)", ""), next());
+            assert!(GOOD.contains(&from), "{from}");
+            let verdict = verdict_of(&GOOD.replacen(&from, &to, 1));
+            assert!(!verdict.passed(), "{from} -> {to}");
+            let verdict = verdict.to_string();
             assert!(verdict.starts_with("FAIL: "), "{verdict}");
-            assert!(verdict.contains(told), "{told}\nis not in\n{verdict}");
+            assert!(verdict.contains(&told), "{told}\nis not in\n{verdict}");
         }
     }
 

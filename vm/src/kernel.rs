@@ -43,21 +43,14 @@ const COMPLAINTS: [&str; 15] = [
 pub struct Tail(Vec<String>);
 
 impl Tail {
-    /// The last lines of `console`.
+    /// The lines around a panic, if there is one, else the last lines.
     pub fn of(console: &[u8]) -> Self {
-        let lines = lines(console);
-        let from = lines.len().saturating_sub(TAIL_LINES);
-        Self(lines.into_iter().skip(from).collect())
-    }
-
-    /// The lines around a panic.
-    pub fn of_panic(console: &[u8]) -> Self {
-        const BEFORE: usize = 10;
+        const BEFORE_PANIC: usize = 10;
         const AT_MOST: usize = 60;
         let lines = lines(console);
         let panic = lines.iter().position(|line| line.contains(PANIC));
         let from = panic
-            .map_or(0, |panic| panic.saturating_sub(BEFORE))
+            .map_or(lines.len(), |panic| panic.saturating_sub(BEFORE_PANIC))
             .min(lines.len().saturating_sub(TAIL_LINES));
         Self(lines.into_iter().skip(from).take(AT_MOST).collect())
     }
@@ -173,13 +166,13 @@ mod tests {
         let mut text = "before\n".repeat(100);
         text.push_str("[ 1.0] Kernel panic - not syncing: x\n");
         text.push_str(&"trace\n".repeat(100));
-        let tail = Tail::of_panic(text.as_bytes()).to_string();
+        let tail = Tail::of(text.as_bytes()).to_string();
         assert_eq!(
             tail.lines().position(|line| line.contains("panic")),
             Some(10)
         );
         assert_eq!(tail.lines().count(), 60);
-        let short = Tail::of_panic(b"a\nKernel panic - not syncing: x\nb\n").to_string();
+        let short = Tail::of(b"a\nKernel panic - not syncing: x\nb\n").to_string();
         assert_eq!(short.lines().count(), 3);
     }
 

@@ -214,7 +214,7 @@ impl Running {
             return Err(Error::TooLittleMemory(Tail::of(&console)));
         }
         if kernel::shows_panic(&console) {
-            return Err(Error::GuestPanicked(Tail::of_panic(&console)));
+            return Err(Error::GuestPanicked(Tail::of(&console)));
         }
         if console.is_empty() && !self.up {
             let log = self.log_text();
