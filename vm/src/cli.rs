@@ -2,19 +2,16 @@
 
 //! The launcher's command line.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser};
 use rustix::termios::isatty;
 
 use crate::accel::{Accel, Chosen, Prober};
 use crate::built::Built;
-use crate::initramfs::GuestFile;
 use crate::job::Work;
 use crate::machine::Vm;
 use crate::signals::Interrupt;
@@ -50,48 +47,9 @@ pub struct Options {
     /// What both the launcher and the demo take.
     #[command(flatten)]
     pub common: Common,
-    /// How many virtual CPUs
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=255))]
-    pub smp: u32,
-    /// How much memory
-    #[arg(long, value_name = "SIZE", default_value = "256M")]
-    pub mem: String,
-    /// A device, as QEMU's -device takes it; repeatable, replaces the default [default: my_rng]
-    #[arg(long = "device", value_name = "SPEC")]
-    pub devices: Vec<String>,
-    /// Allow hot-plug on pc's root bus while the guest runs
-    #[arg(long)]
-    pub hotplug: bool,
-    /// Put a host file, with its mode, at an absolute path of the guest; repeatable
-    #[arg(long = "file", value_name = "HOST:GUEST", value_parser = OsStringValueParser::new().try_map(guest_file))]
-    pub files: Vec<GuestFile>,
-    /// Do not load the kernel module
-    #[arg(long)]
-    pub no_module: bool,
-    /// Run the kernel's self-test at boot, which seeds the device and takes numbers from it
-    #[arg(long)]
-    pub selftest: bool,
-    /// More arguments for the kernel
-    #[arg(
-        long,
-        value_name = "ARGS",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    pub append: String,
-    /// The machine type: pc, q35, or a version of one of them such as pc-q35-8.2; options may follow
-    #[arg(long, value_name = "TYPE", default_value = "pc", value_parser = machine)]
-    pub machine: String,
-    /// Let QEMU listen for QMP on this Unix socket
-    #[arg(long, value_name = "PATH")]
-    pub qmp: Option<PathBuf>,
-    /// One more argument for QEMU itself; repeatable
-    #[arg(long = "qemu-arg", value_name = "ARG", allow_hyphen_values = true)]
-    pub qemu_args: Vec<OsString>,
-    /// Wait for gdb before the guest's first instruction, and print the command that attaches it
-    #[arg(long)]
-    pub gdb: bool,
+    /// The machine.
+    #[command(flatten)]
+    pub vm: Vm,
     /// Print QEMU's command line, quoted for a shell, and do not start the guest
     #[arg(long)]
     pub dry_run: bool,
@@ -127,20 +85,21 @@ pub struct Common {
 }
 
 impl Common {
-    /// The machine that the options and the build directory describe.
-    pub fn vm(&self) -> Result<Vm, Error> {
+    /// Completes a machine by these options and by what `make` has built.
+    pub fn complete(&self, vm: Vm) -> Result<Vm, Error> {
         let built = Built::here()?;
-        let kernel = match &self.kernel {
-            Some(path) => path.clone(),
-            None => built.file("kernel")?,
-        };
-        let mut vm = Vm::new(self.qemu(&built)?, kernel, built.file("initramfs")?);
-        vm.accel = self.accel()?;
-        vm.keep_log.clone_from(&self.keep_log);
-        if let Some(seconds) = self.timeout {
-            vm.timeout = Some(Duration::from_secs(seconds));
-        }
-        Ok(vm)
+        Ok(Vm {
+            qemu: self.qemu(&built)?,
+            kernel: match &self.kernel {
+                Some(path) => path.clone(),
+                None => built.file("kernel")?,
+            },
+            initramfs: built.file("initramfs")?,
+            accel: self.accel()?,
+            keep_log: self.keep_log.clone(),
+            timeout: self.timeout.map(Duration::from_secs).or(vm.timeout),
+            ..vm
+        })
     }
 
     /// The accelerator that QEMU would get, found with the kernel if there is one.
@@ -164,78 +123,30 @@ impl Common {
 
 impl Options {
     /// The machine, and what it is to do.
-    pub fn vm(self) -> Result<(Vm, Work), Error> {
-        let mut vm = self.common.vm()?;
-        if self.waits_for_user(isatty(io::stdin())) && self.common.timeout.is_none() {
-            vm.timeout = None;
+    pub fn vm(mut self) -> Result<(Vm, Work), Error> {
+        if self.waits_for_user(isatty(io::stdin())) {
+            self.vm.timeout = None;
         }
-        vm.smp = self.smp;
-        vm.mem = self.mem;
-        vm.machine = self.machine;
-        if !self.devices.is_empty() {
-            vm.devices = self.devices;
-        }
-        vm.hotplug = self.hotplug;
-        vm.files = self.files;
-        vm.module = !self.no_module;
-        vm.selftest = self.selftest;
-        vm.append = self.append;
-        vm.qmp = self.qmp;
-        vm.gdb = self.gdb;
-        vm.qemu_args = self.qemu_args;
         let work = if self.shell {
             Work::Shell(terminal::describe())
         } else {
             Work::Run(self.command)
         };
-        Ok((vm, work))
+        Ok((self.common.complete(self.vm)?, work))
     }
 
     /// Whether a user decides how long the run takes. Without a terminal, the shell's input may come to
     /// an end that the guest does not see.
     fn waits_for_user(&self, on_terminal: bool) -> bool {
-        self.gdb || self.shell && on_terminal
+        self.vm.gdb || self.shell && on_terminal
     }
-}
-
-/// Parses a machine type. On others than these, the guest's kernel misses a PC's timers or firmware
-/// tables and stops early.
-fn machine(value: &str) -> Result<String, String> {
-    let name = value.split(',').next().unwrap_or_default();
-    if name == "pc" || name == "q35" || name.starts_with("pc-") {
-        return Ok(value.to_owned());
-    }
-    Err(
-        "the guest boots on pc and q35 only; use one of them, or a version of one, as in pc-q35-8.2"
-            .to_owned(),
-    )
-}
-
-/// Parses `HOST:GUEST`. The guest's path is absolute, so the host's may contain colons.
-fn guest_file(value: OsString) -> Result<GuestFile, String> {
-    let bytes = value.as_bytes();
-    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
-    bytes
-        .windows(2)
-        .rposition(|window| window == b":/")
-        .filter(|colon| *colon > 0)
-        .and_then(|colon| {
-            Some(GuestFile {
-                host: path(bytes.get(..colon)?),
-                guest: path(bytes.get(colon + 1..)?),
-            })
-        })
-        .ok_or_else(|| {
-            "write HOST:GUEST with an absolute path for the guest, as in tool:/usr/bin/tool"
-                .to_owned()
-        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::initramfs::GuestFile;
     use clap::CommandFactory;
-    use std::os::unix::ffi::OsStringExt;
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
         Options::try_parse_from([&["vm/run"], arguments].concat())
@@ -256,7 +167,7 @@ mod tests {
             "pc-i440fx-8.2",
             "pc-q35-8.2,usb=off",
         ] {
-            assert_eq!(parse(machine).unwrap().machine, machine);
+            assert_eq!(parse(machine).unwrap().vm.machine, machine);
         }
         for machine in ["microvm,pcie=on", "microvm", "isapc", "none", "pcx", ""] {
             let refused = parse(machine).unwrap_err().to_string();
@@ -269,12 +180,15 @@ mod tests {
     fn defaults_are_those_of_the_manual() {
         let options = parse(&["--", "ls"]).unwrap();
         assert_eq!(options.command, ["ls"]);
-        assert_eq!((options.smp, options.mem.as_str()), (2, "256M"));
-        assert_eq!(options.machine, "pc");
-        assert!(options.devices.is_empty() && options.files.is_empty());
-        assert!(!options.no_module && !options.selftest && !options.shell);
-        assert!(!options.gdb && !options.dry_run && !options.print_accel);
+        assert!(!options.shell && !options.dry_run && !options.print_accel);
         assert!(options.common.accel.is_none() && options.common.timeout.is_none());
+        let Vm { smp, mem, .. } = &options.vm;
+        assert_eq!((*smp, mem.as_str()), (2, "256M"));
+        let Vm { machine, files, .. } = &options.vm;
+        assert!(machine == "pc" && files.is_empty());
+        assert_eq!(options.vm.devices, ["my_rng"]);
+        assert!(options.vm.module && !options.vm.selftest && !options.vm.gdb);
+        assert_eq!(options.vm.timeout, Some(Duration::from_secs(120)));
     }
 
     #[test]
@@ -322,15 +236,15 @@ mod tests {
         assert_eq!((qemu, kernel), (Some("/q".into()), Some("/k".into())));
         assert_eq!((accel, timeout), (Some(Accel::Tcg), Some(7)));
         assert_eq!(keep_log, Some("log".into()));
-        assert_eq!((options.smp, options.mem.as_str()), (4, "1G"));
-        assert_eq!(options.devices, ["my_rng", "edu,id=e"]);
-        assert_eq!(options.files, [file("a", "/b"), file("c:d", "/e")]);
-        assert!(options.no_module && options.selftest && options.hotplug);
-        assert!(options.gdb && options.dry_run);
-        assert_eq!(options.append, "-x y=z");
-        assert_eq!(options.machine, "q35");
-        assert_eq!(options.qmp, Some("/s".into()));
-        assert_eq!(options.qemu_args, ["-d"]);
+        let vm = options.vm;
+        assert_eq!((vm.smp, vm.mem.as_str()), (4, "1G"));
+        assert_eq!(vm.devices, ["my_rng", "edu,id=e"]);
+        assert_eq!(vm.files, [file("a", "/b"), file("c:d", "/e")]);
+        assert!(!vm.module && vm.selftest && vm.hotplug && vm.gdb);
+        assert_eq!((vm.append.as_str(), vm.machine.as_str()), ("-x y=z", "q35"));
+        assert_eq!(vm.qmp, Some("/s".into()));
+        assert_eq!(vm.qemu_args, ["-d"]);
+        assert!(options.dry_run);
         assert_eq!(options.command, ["-v", "--smp", "--"]);
     }
 
@@ -367,11 +281,5 @@ mod tests {
         }
         let error = parse(&["--file", "a:b", "--", "ls"]).unwrap_err();
         assert!(error.to_string().contains("HOST:GUEST"), "{error}");
-    }
-
-    #[test]
-    fn path_of_a_file_need_not_be_utf_8() {
-        let file = guest_file(OsString::from_vec(b"caf\xe9:/x".to_vec())).unwrap();
-        assert_eq!(file.host.as_os_str().as_bytes(), b"caf\xe9");
     }
 }

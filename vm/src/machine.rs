@@ -8,6 +8,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser};
+
 use crate::Error;
 use crate::accel::Accel;
 use crate::built::Built;
@@ -15,72 +18,76 @@ use crate::initramfs::GuestFile;
 use crate::signals::Interrupt;
 
 /// A virtual machine, to be started any number of times. Its fields may be set freely before.
-#[derive(Clone, Debug)]
+///
+/// Most of them are options of `vm/run`, whose defaults are the defaults here.
+#[derive(Args, Clone, Debug)]
 pub struct Vm {
     /// The QEMU binary.
+    #[arg(skip)]
     pub qemu: PathBuf,
     /// The kernel image.
+    #[arg(skip)]
     pub kernel: PathBuf,
     /// The base initramfs.
+    #[arg(skip)]
     pub initramfs: PathBuf,
     /// The accelerator.
+    #[arg(skip)]
     pub accel: Accel,
-    /// How many virtual CPUs.
-    pub smp: u32,
-    /// How much memory, as QEMU's `-m` takes it.
-    pub mem: String,
-    /// The machine type, as QEMU's `-machine` takes it.
-    pub machine: String,
-    /// `-device` options.
-    pub devices: Vec<String>,
-    /// Whether devices can be plugged into pc's root bus, and unplugged, while the guest runs. It
-    /// takes time at boot, and gives every device a "Physical Slot".
-    pub hotplug: bool,
-    /// Host files for the guest.
-    pub files: Vec<GuestFile>,
-    /// Whether init loads the kernel module before it does its job.
-    pub module: bool,
-    /// Whether the kernel tests the device at boot.
-    pub selftest: bool,
-    /// More words for the kernel's command line.
-    pub append: String,
     /// Where to keep what the guest says on its serial console.
+    #[arg(skip)]
     pub keep_log: Option<PathBuf>,
-    /// Where QEMU listens for QMP.
-    pub qmp: Option<PathBuf>,
-    /// Whether the guest waits for gdb before its first instruction.
-    pub gdb: bool,
-    /// More arguments for QEMU.
-    pub qemu_args: Vec<OsString>,
     /// When to give up, counted from the start; `None` for never.
+    #[arg(skip = Some(Duration::from_secs(120)))]
     pub timeout: Option<Duration>,
     /// A request to stop.
+    #[arg(skip)]
     pub interrupt: Interrupt,
-}
 
-/// Where a run's output goes.
-pub enum Console {
-    /// The command's streams; the serial console is only kept for errors.
-    Streams {
-        /// Takes the command's stdout.
-        stdout: Box<dyn Write + Send>,
-        /// Takes the command's stderr.
-        stderr: Box<dyn Write + Send>,
-    },
-    /// What the guest says on its serial console, as it says it.
-    Live(Box<dyn Write + Send>),
-    /// The serial console is our terminal.
-    Terminal,
-}
-
-impl fmt::Debug for Console {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Streams { .. } => "Streams",
-            Self::Live(_) => "Live",
-            Self::Terminal => "Terminal",
-        })
-    }
+    /// How many virtual CPUs
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub smp: u32,
+    /// How much memory, as QEMU's -m takes it
+    #[arg(long, value_name = "SIZE", default_value = "256M")]
+    pub mem: String,
+    /// The machine type: pc, q35, or a version of one, such as pc-q35-8.2; options may follow
+    #[arg(long, value_name = "TYPE", default_value = "pc", value_parser = machine_type)]
+    pub machine: String,
+    /// A device, as QEMU's -device takes it; repeatable, replaces the default
+    #[arg(long = "device", value_name = "SPEC", default_value = "my_rng")]
+    pub devices: Vec<String>,
+    /// Allow hot-plug on pc's root bus. This slows the boot, and gives each device a "Physical Slot"
+    #[arg(long)]
+    pub hotplug: bool,
+    /// Put a host file, with its mode, at an absolute path of the guest; repeatable
+    #[arg(long = "file", value_name = "HOST:GUEST")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(GuestFile::parse))]
+    pub files: Vec<GuestFile>,
+    /// Do not load the kernel module
+    #[arg(long = "no-module", action = ArgAction::SetFalse)]
+    pub module: bool,
+    /// Run the kernel's self-test at boot, which seeds the device and takes numbers from it
+    #[arg(long)]
+    pub selftest: bool,
+    /// More arguments for the kernel
+    #[arg(
+        long,
+        value_name = "ARGS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    #[arg(allow_hyphen_values = true)]
+    pub append: String,
+    /// Let QEMU listen for QMP on this Unix socket
+    #[arg(long, value_name = "PATH")]
+    pub qmp: Option<PathBuf>,
+    /// Wait for gdb before the guest's first instruction, and print the command that attaches it
+    #[arg(long)]
+    pub gdb: bool,
+    /// One more argument for QEMU itself; repeatable
+    #[arg(long = "qemu-arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub qemu_args: Vec<OsString>,
 }
 
 impl Vm {
@@ -105,22 +112,57 @@ impl Vm {
             qemu,
             kernel,
             initramfs,
-            accel: Accel::Auto,
-            smp: 2,
-            mem: "256M".into(),
-            machine: "pc".into(),
-            devices: vec!["my_rng".into()],
-            hotplug: false,
-            files: Vec::new(),
-            module: true,
-            selftest: false,
-            append: String::new(),
-            keep_log: None,
-            qmp: None,
-            gdb: false,
-            qemu_args: Vec::new(),
-            timeout: Some(Duration::from_secs(120)),
-            interrupt: Interrupt::default(),
+            ..Self::default()
         }
+    }
+}
+
+impl Default for Vm {
+    /// The usual settings, without files.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            vm: Vm,
+        }
+        Defaults::parse_from([""]).vm
+    }
+}
+
+/// Parses a machine type. On others than these, the guest's kernel misses a PC's timers or firmware
+/// tables and stops early.
+fn machine_type(value: &str) -> Result<String, String> {
+    let name = value.split(',').next().unwrap_or_default();
+    if name == "pc" || name == "q35" || name.starts_with("pc-") {
+        return Ok(value.to_owned());
+    }
+    Err(
+        "the guest boots on pc and q35 only; use one of them, or a version of one, as in pc-q35-8.2"
+            .to_owned(),
+    )
+}
+
+/// Where a run's output goes.
+pub enum Console {
+    /// The command's streams; the serial console is only kept for errors.
+    Streams {
+        /// Takes the command's stdout.
+        stdout: Box<dyn Write + Send>,
+        /// Takes the command's stderr.
+        stderr: Box<dyn Write + Send>,
+    },
+    /// What the guest says on its serial console, as it says it.
+    Live(Box<dyn Write + Send>),
+    /// The serial console is our terminal.
+    Terminal,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Streams { .. } => "Streams",
+            Self::Live(_) => "Live",
+            Self::Terminal => "Terminal",
+        })
     }
 }

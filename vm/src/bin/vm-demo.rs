@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use my_rng_vm::cli::Common;
 use my_rng_vm::demo::{Verdict, check, work};
-use my_rng_vm::{Console, Error, signals};
+use my_rng_vm::{Console, Error, Vm, signals};
 
 /// Boot the guest, show its serial console, and check every line of it that is documented
 ///
@@ -38,13 +38,15 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Verdict, Error> {
-    let mut vm = options.common.vm()?;
+    let vm = options.common.complete(Vm {
+        selftest: true,
+        // The guest boots faster with one processor.
+        smp: 1,
+        // The demo shows the module being loaded.
+        module: false,
+        ..Vm::default()
+    })?;
     vm.interrupt.on_signals()?;
-    vm.selftest = true;
-    // The guest boots faster with one processor.
-    vm.smp = 1;
-    // The demo shows the module being loaded.
-    vm.module = false;
     let running = vm.start(work(), Console::Live(Box::new(io::stdout())))?;
     let shown = running.shown();
     let status = running.wait()?.code();

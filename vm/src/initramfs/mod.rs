@@ -6,8 +6,10 @@
 mod base;
 mod tree;
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::Error;
@@ -25,6 +27,28 @@ pub struct GuestFile {
     pub host: PathBuf,
     /// Its absolute path in the guest.
     pub guest: PathBuf,
+}
+
+impl GuestFile {
+    /// Parses `HOST:GUEST`. The guest's path is absolute, so the host's may contain colons.
+    pub(crate) fn parse(value: OsString) -> Result<Self, String> {
+        let bytes = value.as_bytes();
+        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+        bytes
+            .windows(2)
+            .rposition(|window| window == b":/")
+            .filter(|colon| *colon > 0)
+            .and_then(|colon| {
+                Some(Self {
+                    host: path(bytes.get(..colon)?),
+                    guest: path(bytes.get(colon + 1..)?),
+                })
+            })
+            .ok_or_else(|| {
+                "write HOST:GUEST with an absolute path for the guest, as in tool:/usr/bin/tool"
+                    .to_owned()
+            })
+    }
 }
 
 /// Writes a new file: the archive `base`, the host's files, and the job for init.
@@ -117,6 +141,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
     use std::io::Read;
+    use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::PermissionsExt;
 
     /// Reads archives standing one behind the other, as the kernel does: modes and contents, in order.
@@ -281,5 +306,11 @@ mod tests {
                 .to_string();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn path_of_a_file_need_not_be_utf_8() {
+        let file = GuestFile::parse(OsString::from_vec(b"caf\xe9:/x".to_vec())).unwrap();
+        assert_eq!(file.host.as_os_str().as_bytes(), b"caf\xe9");
     }
 }
