@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device in QEMU without a guest, driven by QEMU's test protocol.
+//! The device in QEMU without a guest: what its qtest (`my-rng-test.c`) does not test.
 
 use std::process::Command;
 
 use my_rng_e2e::answers::libc;
-use my_rng_e2e::known_answers::{CHACHA8, CHACHA20, XOSHIRO256PP};
 use my_rng_e2e::{Machine, Process, REGISTERS, abi, built, root};
 use serde_json::json;
 
@@ -36,37 +35,6 @@ fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
 
 fn numbers<const N: usize>(qemu: &mut Process) -> [u32; N] {
     std::array::from_fn(|_| number(qemu))
-}
-
-#[test]
-fn a_reset_restores_the_initial_seed() {
-    for (properties, initial) in [("", abi::DEFAULT_SEED), (",seed=0xffffffff", 0xffff_ffff)] {
-        let mut qemu = start(properties);
-        assert_eq!(numbers(&mut qemu), libc(initial));
-        seed(&mut qemu, 0x42);
-        assert_eq!(numbers(&mut qemu), libc(0x42));
-        qemu.qmp.execute("system_reset", json!({}));
-        qemu.qmp.wait_for_event("RESET");
-        qemu.enable(2);
-        assert_eq!(numbers(&mut qemu), libc(initial));
-    }
-}
-
-#[test]
-fn the_other_generators_give_their_known_answers() {
-    for (generator, answers) in [
-        ("chacha20", &CHACHA20),
-        ("chacha8", &CHACHA8),
-        ("xoshiro256pp", &XOSHIRO256PP),
-    ] {
-        for answer in answers {
-            let mut qemu = start(&format!(",generator={generator},seed={}", answer.seed));
-            assert_eq!(numbers(&mut qemu), answer.first, "{generator}");
-            seed(&mut qemu, answer.seed);
-            let words: [u32; 1000] = numbers(&mut qemu);
-            assert_eq!(words[999], answer.thousandth, "{generator}");
-        }
-    }
 }
 
 #[test]
@@ -239,36 +207,6 @@ fn the_monitor_shows_sensible_names() {
         line.is_some_and(|line| line.ends_with("i/o): my_rng")),
         "{memory}"
     );
-}
-
-#[test]
-fn events_are_traced_and_errors_logged() {
-    let mut qemu = start_with("", &["-trace", "my_rng_*", "-d", "guest_errors"]);
-    seed(&mut qemu, 0x42);
-    number(&mut qemu);
-    read(&mut qemu, 'w', 0);
-    let log = qemu.quit();
-    let path = "/machine/peripheral/rng";
-    let error = "2-byte read at offset 0x0 of BAR 0: only accesses of 4 bytes do anything";
-    let expected = [
-        format!("my_rng_write {path} bar 0 offset 0x4 size 4 value 0x42"),
-        format!("my_rng_seed {path} seed 0x42"),
-        format!(
-            "my_rng_read {path} bar 0 offset 0x0 size 4 value {:#x}",
-            libc(0x42)[0]
-        ),
-        format!("my_rng {path}: {error}"),
-        format!("my_rng_guest_error {path} {error}"),
-        format!("my_rng_read {path} bar 0 offset 0x0 size 2 value 0x0"),
-    ];
-    // Some trace backends put a time in front. Resets come before.
-    let found: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("my_rng") && !line.contains("my_rng_reset"))
-        .map(|line| line.find("my_rng").map_or(line, |at| &line[at..]))
-        .collect();
-    assert_eq!(found, expected, "{log}");
-    assert!(log.contains(&format!("my_rng_reset {path}")), "{log}");
 }
 
 /// The specification shows lines of the log. Each of them appears for the access that it names.

@@ -114,33 +114,18 @@ fn a_node_made_by_hand_is_reported() {
     assert_eq!(section(&said, "fixed"), [libc(0x42)[0].to_string()]);
 }
 
-/// Each prints only its reason, and takes no number.
+/// Each prints only its reason, and takes no number. `guest-app/tests/cli.rs` has more of them.
 #[test]
 fn bad_arguments_are_refused() {
-    const BAD: [(&str, &str); 25] = [
-        ("read five", "not a number"),
+    const BAD: [(&str, &str); 10] = [
         ("read 1G", "--bytes 1G"),
         ("read -1", "no sign"),
         ("read 18446744073709551616", "too large"),
         ("read 1 2", "unexpected argument"),
-        ("read --format octal", "dec, hex, json, raw"),
         ("read --format", "a value is required"),
         ("read --bytes", "a value is required"),
         ("read --bytes ''", "not a number"),
-        ("read --bytes G", "not a number"),
-        ("read --bytes -4", "no sign"),
-        ("read --bytes 1.5G", "not a number"),
-        ("read --bytes 1E", "unknown unit"),
-        ("read --bytes 1GB", "1024"),
-        ("read --bytes 16777216T", "too large"),
-        ("read --bytes 4 4", "cannot be used with"),
-        ("read --bytes 6 --format dec", "multiple of 4"),
-        ("read --bytes 6 --format json", "multiple of 4"),
-        ("read --seed 0x100000000", "too large"),
         ("read --seed", "a value is required"),
-        ("--seed 1 read", "after `read`"),
-        ("--seed 1 seed 1", "only with `read`"),
-        ("seed", "required"),
         ("info 5", "unexpected argument"),
         ("completions tcsh", "bash, elvish, fish"),
     ];
