@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The whole chain, in guests that `vm/run` boots from what `make` has built.
-//!
-//! One program, so that its tests share the machine's processors and the boots they look at
-//! together.
+//! Tests of the whole chain, in guests that boot what `make` has built. They are one program, so that they share
+//! the processors and some boots.
 
 mod app;
 mod boot;
