@@ -17,30 +17,27 @@ pub fn compile(sources: &[PathBuf], program: &Path) -> Result<(), Box<dyn Error>
         .opt_level(2)
         .std("gnu11")
         .include("guest/lib")
+        .warnings(true)
         .extra_warnings(true)
-        .warnings_into_errors(true)
-        .define("RNG_NODE", format!("\"{}\"", abi::NODE_NAME).as_str());
-    for (name, number) in [
-        ("RNG_BAR_SIZE", abi::BAR_SIZE),
-        ("RNG_REG_RNG", abi::REG_RNG),
-        ("RNG_REG_SEED", abi::REG_SEED),
-        ("RNG_REG_INFO", abi::REG_INFO),
-        ("RNG_REG_DOORBELL", abi::REG_DOORBELL),
-        ("RNG_REG_FAILURES", abi::REG_FAILURES),
-        ("RNG_INFO_BULK", abi::INFO_BULK as usize),
-        ("RNG_INFO_FAILURES", abi::INFO_FAILURES as usize),
-        ("RNG_BULK_PAGE", abi::BULK_PAGE),
-        ("RNG_BULK_MAX_BYTES", abi::BULK_MAX_BYTES),
-        ("RNG_DEFAULT_SEED", abi::DEFAULT_SEED as usize),
+        .warnings_into_errors(true);
+    for (name, value) in [
+        ("RNG_BAR_SIZE", abi::BAR_SIZE.to_string()),
+        ("RNG_REG_RNG", abi::REG_RNG.to_string()),
+        ("RNG_REG_SEED", abi::REG_SEED.to_string()),
+        ("RNG_REG_INFO", abi::REG_INFO.to_string()),
+        ("RNG_REG_DOORBELL", abi::REG_DOORBELL.to_string()),
+        ("RNG_REG_FAILURES", abi::REG_FAILURES.to_string()),
+        ("RNG_INFO_BULK", abi::INFO_BULK.to_string()),
+        ("RNG_INFO_FAILURES", abi::INFO_FAILURES.to_string()),
+        ("RNG_BULK_PAGE", abi::BULK_PAGE.to_string()),
+        ("RNG_BULK_MAX_BYTES", abi::BULK_MAX_BYTES.to_string()),
+        ("RNG_DEFAULT_SEED", abi::DEFAULT_SEED.to_string()),
+        ("RNG_NODE", format!("\"{}\"", abi::NODE_NAME)),
+        ("RNG_IOCTL_RAND", format!("{:#x}ul", abi::IOCTL_RAND)),
+        ("RNG_IOCTL_SEED", format!("{:#x}ul", abi::IOCTL_SEED)),
+        ("RNG_IOCTL_FILL", format!("{:#x}ul", abi::IOCTL_FILL)),
     ] {
-        build.define(name, number.to_string().as_str());
-    }
-    for (name, command) in [
-        ("RNG_IOCTL_RAND", abi::IOCTL_RAND),
-        ("RNG_IOCTL_SEED", abi::IOCTL_SEED),
-        ("RNG_IOCTL_FILL", abi::IOCTL_FILL),
-    ] {
-        build.define(name, format!("{command:#x}ul").as_str());
+        build.define(name, value.as_str());
     }
     let status = build
         .get_compiler()

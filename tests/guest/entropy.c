@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host that runs out of entropy, after as many bytes as this program says: whoever takes numbers gets the
+ * A host that runs out of entropy, after as many bytes as this program says: each caller gets the
  * good ones and then EIO, and never a number that the host did not give. In the end 40 bytes are left.
  *
  *   entropy ADDRESS on|off    (the PCI address of my-rng-entropy; whether the device under test has a bulk engine)

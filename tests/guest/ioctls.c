@@ -8,7 +8,7 @@
 /* A command of the node's type that does not exist. */
 #define UNKNOWN _IO('q', 1)
 
-/* A writable PAGE, then one that is read-only, one without access, and a hole. */
+/* A writable page, then one that is read-only, one without access, and a hole. */
 static char *pages, *read_only, *none, *hole;
 
 static void set_up(void)

@@ -123,29 +123,18 @@ static inline void skip_lost(bool has_bulk, size_t length, size_t good, const vo
  */
 static inline const char *file_value(const char *path, const char *key)
 {
-    static _Thread_local char text[4096];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t done = 0;
-    ssize_t got;
-    char *line = text;
+    static _Thread_local char line[512];
+    FILE *file = fopen(path, "re");
+    bool found = false;
 
-    if (fd < 0) {
-        return NULL;
+    while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
+        found = strncmp(line, key, strlen(key)) == 0;
     }
-    while (done < sizeof(text) - 1 && (got = read(fd, text + done, sizeof(text) - 1 - done)) > 0) {
-        done += got;
-    }
-    close(fd);
-    text[done] = '\0';
-    while (strncmp(line, key, strlen(key)) != 0 || *line == '\0') {
-        line = strchr(line, '\n');
-        if (line == NULL) {
-            return NULL;
-        }
-        line++;
+    if (file != NULL) {
+        fclose(file);
     }
     *strchrnul(line, '\n') = '\0';
-    return line + strlen(key);
+    return found ? line + strlen(key) : NULL;
 }
 
 /* The same of a line of an open node's fdinfo, without "my_rng-". */
@@ -161,12 +150,10 @@ static inline const char *fdinfo(int fd, const char *name)
 static inline uint64_t fdinfo_number(int fd, const char *name)
 {
     const char *value = fdinfo(fd, name);
-    char *end;
-    uint64_t number;
+    char *end = NULL;
+    uint64_t number = value == NULL ? 0 : strtoull(value, &end, 10);
 
-    ASSERT_MSG(value != NULL, "fdinfo has no my_rng-%s", name);
-    number = strtoull(value, &end, 10);
-    ASSERT_MSG(end != value && *end == '\0', "fdinfo says my_rng-%s: %s", name, value);
+    ASSERT_MSG(end != NULL && end != value && *end == '\0', "fdinfo says my_rng-%s: %s", name, value);
     return number;
 }
 
@@ -180,16 +167,14 @@ static inline void expect_fdinfo(const char *name, const char *expected)
 /* Writes to a file of sysfs or debugfs: 0, or -1 and errno. */
 static inline int write_file(const char *path, const char *text)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC), error;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
     ssize_t length = strlen(text), written;
 
     if (fd < 0) {
         return -1;
     }
     written = write(fd, text, length);
-    error = errno;
     close(fd);
-    errno = error;
     return written == length ? 0 : -1;
 }
 

@@ -8,17 +8,9 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+const char *const node_names[NODES] = {RNG_NODE, RNG_NODE "1", RNG_NODE "2", RNG_NODE "3"};
 char addresses[NODES][16];
 atomic_bool away;
-
-void node_path(char *path, size_t size, unsigned int index)
-{
-    if (index == 0) {
-        snprintf(path, size, NODE);
-    } else {
-        snprintf(path, size, NODE "%u", index);
-    }
-}
 
 int unload_module(void)
 {
@@ -93,7 +85,7 @@ void restore(void)
 
             ASSERT(is_bound(addresses[i]) || write_file(DRIVER "bind", addresses[i]) == 0 || errno == EBUSY ||
                    errno == ENODEV);
-            node_path(path, sizeof(path), i);
+            snprintf(path, sizeof(path), "/dev/%s", node_names[i]);
             complete = complete && is_bound(addresses[i]) && access(path, F_OK) == 0;
         }
     } while (!complete);
@@ -135,10 +127,12 @@ static void unplug_and_plug(void)
 }
 
 /*
+ * Puts the machine to sleep, until the host wakes it. Returns whether that is possible.
+ *
  * With several processors the machine stays awake: one in ten times the second would be lost in the firmware,
  * with any device, and slow the first one down.
  */
-bool machine_sleeps(void)
+static bool machine_sleeps(void)
 {
     if (sysconf(_SC_NPROCESSORS_ONLN) > 1) {
         return false;
@@ -188,4 +182,91 @@ void reload_module(int times)
     }
     join_workers();
     restore();
+}
+
+/* ---- the host's generator comes and goes while hw_random uses it ---- */
+
+enum { CHOOSERS = 2, LOOKERS = 2 };
+
+/* Its name, and its address. */
+static const char *name;
+static char host[16];
+
+static void find_host(void)
+{
+    for (int i = 0; i < NODES && host[0] == '\0'; i++) {
+        char path[96];
+        const char *value;
+
+        snprintf(path, sizeof(path), "/sys/kernel/debug/%s/generator", node_names[i]);
+        value = file_value(path, "");
+        if (value != NULL && strcmp(value, "host") == 0) {
+            name = node_names[i];
+            snprintf(path, sizeof(path), "/sys/kernel/debug/%s/device", name);
+            value = file_value(path, "");
+            ASSERT(value != NULL && strlen(value) < sizeof(host));
+            strcpy(host, value);
+        }
+    }
+    ASSERT(host[0] != '\0');
+}
+
+static void choose_or_look(struct worker *worker)
+{
+    for (int i = worker->number; !atomic_load(&stop); i++) {
+        if (worker->number < CHOOSERS) {
+            begin(worker, HWRNG_SET);
+            MAY_FAIL(worker, write_file(HWRNG "current", i % 2 == 0 ? "none" : name), ENODEV, EINTR);
+        } else {
+            begin(worker, HWRNG_SHOW);
+            do_hwrng_show(worker);
+            end(worker);
+            begin(worker, HWRNG_READ);
+            do_hwrng_read(worker);
+        }
+        end(worker);
+    }
+}
+
+void choose_hwrng(int times)
+{
+    host[0] = '\0';
+    find_host();
+    start_workers(CHOOSERS + LOOKERS, 6, (struct rules){0}, choose_or_look);
+    for (int i = 0; i < times; i++) {
+        begin(self, UNBIND);
+        ASSERT_EQ(write_file(DRIVER "unbind", host), 0);
+        end(self);
+        begin(self, BIND);
+        ASSERT_EQ(write_file(DRIVER "bind", host), 0);
+        end(self);
+    }
+    join_workers();
+}
+
+/* Sleep resets the device, and what is mapped stays. */
+void sleep_and_wake(void)
+{
+    void *memory, *numbers = map_memory(MAX);
+
+    node = open_node();
+    memory = map_file(node, MAX);
+    restart(0x42);
+    ASSERT_EQ(fill(node, 0, MAX), 0);
+    if (machine_sleeps()) {
+        expect_numbers(memory, MAX);
+        stream_seed(&stream, RNG_DEFAULT_SEED);
+        for (int i = 0; i < 100; i++) {
+            expect_next();
+        }
+        ASSERT_EQ(fill(node, 0, MAX), 0);
+        ASSERT_EQ(read(node, numbers, MAX), MAX);
+        expect_numbers(memory, MAX);
+        expect_numbers(numbers, MAX);
+    } else {
+        tap_skip("a machine with several processors may not wake up");
+    }
+    ASSERT_EQ(munmap(memory, MAX), 0);
+    ASSERT_EQ(munmap(numbers, MAX), 0);
+    close(node);
 }

@@ -139,18 +139,21 @@ void end(struct worker *worker);
 void start_workers(int count, int phase, struct rules rules, void (*run)(struct worker *worker));
 /* Tells them to stop, and waits for them. */
 void join_workers(void);
+/* Makes random calls until the worker is to stop. */
+void make_calls(struct worker *worker);
 unsigned int choose(struct worker *worker, unsigned int limit);
 /* Most are small. */
 size_t choose_length(struct worker *worker);
 
-/* The call must fail with one of the errors, or ENODEV if devices come and go. */
-#define MUST_FAIL(worker, call, ...) must_fail(HERE, #call, worker, (ssize_t)(call), (const int[]){__VA_ARGS__, 0})
-void must_fail(const char *file, int line, const char *text, struct worker *worker, ssize_t result, const int *errors);
-/* The call may fail so. Whether it has succeeded. */
+/*
+ * Whether the call has succeeded. It may fail with one of the errors, or with ENODEV if devices come and go.
+ */
 #define MAY_FAIL(worker, call, ...) may_fail(HERE, #call, worker, (ssize_t)(call), (const int[]){__VA_ARGS__, 0})
-bool may_fail(const char *file, int line, const char *text, struct worker *worker, ssize_t result, const int *errors);
+#define MUST_FAIL(...) ASSERT(!MAY_FAIL(__VA_ARGS__))
+bool may_fail(const char *file, int line, const char *text, struct worker *worker, ssize_t result,
+              const int *errors);
 
-/* files.c, memory.c and system.c have the functions of the calls, and these. */
+/* calls.c and memory.c: the functions of the calls, and these. */
 bool open_file(struct worker *worker, struct file *file);
 void close_file(struct worker *worker, struct file *file);
 void *bad_pointer(struct worker *worker, bool to_write);
@@ -159,14 +162,14 @@ void unmap(struct mapping *mapping);
 void close_shared(void);
 
 /* devices.c */
-void node_path(char *path, size_t size, unsigned int index);
+extern const char *const node_names[NODES];
 int unload_module(void);
 int load_module(const char *parameters);
 /* Brings back what is missing: devices, their driver, their nodes. Lists the devices in `addresses`. */
 void restore(void);
 extern char addresses[NODES][16];
 
-/* The phases of a round. Those of share.c and sleep.c are about the first device, chacha20. */
+/* The phases of a round. */
 void share_the_stream(void);
 void read_while_others_seed(void);
 void mix_calls(int calls);
@@ -175,10 +178,5 @@ void fail_allocations(void);
 void come_and_go(int times);
 void choose_hwrng(int times);
 void reload_module(int times);
-
-/* Puts the machine to sleep, until the host wakes it. Returns whether that is possible. */
-bool machine_sleeps(void);
-/* Makes random calls until the worker is to stop. */
-void make_calls(struct worker *worker);
 
 #endif

@@ -4,6 +4,7 @@
  * return.
  */
 #include "stress.h"
+#include <sched.h>
 #include <time.h>
 
 /* A call that takes longer than this, in seconds, hangs. */
@@ -175,24 +176,90 @@ size_t choose_length(struct worker *worker)
     return choose(worker, 1 << choose(worker, 19));
 }
 
-void must_fail(const char *file, int line, const char *text, struct worker *worker, ssize_t result, const int *errors)
+bool may_fail(const char *file, int line, const char *text, struct worker *worker, ssize_t result,
+              const int *errors)
 {
     int error = errno;
-    bool is_right = result == -1 && worker->rules.churn && error == ENODEV;
+    bool is_right = result != -1 || (worker->rules.churn && error == ENODEV);
 
     for (int i = 0; errors[i] != 0; i++) {
-        is_right = is_right || (result == -1 && error == errors[i]);
+        is_right = is_right || error == errors[i];
     }
     if (!is_right) {
         tap_fail(file, line, "%s%s: %s, not %s", text, worker->rules.churn ? " (devices come and go)" : "",
-                 result == -1 ? strerrorname_np(error) : "success", strerrorname_np(errors[0]));
+                 strerrorname_np(error), strerrorname_np(errors[0]));
+    }
+    return result != -1;
+}
+
+static const struct call {
+    enum kind kind;
+    void (*run)(struct worker *worker);
+    unsigned int weight;
+} calls[] = {
+#define CALL_ENTRY(name, run, weight, text) {name, run, weight},
+    CALLS(CALL_ENTRY)
+};
+
+static const struct call *choose_call(struct worker *worker)
+{
+    const struct call *call = calls;
+    unsigned int sum = 0, at;
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        sum += calls[i].weight;
+    }
+    for (at = choose(worker, sum); at >= call->weight; call++) {
+        at -= call->weight;
+    }
+    return call;
+}
+
+static bool needs_file(enum kind kind)
+{
+    return kind != SIGNAL && kind != HWRNG_SHOW && kind != HWRNG_READ && kind != DEBUGFS && kind != UNMAP &&
+           kind != TOUCH;
+}
+
+static void release_all(struct worker *worker)
+{
+    for (int i = 0; i < FILES; i++) {
+        close_file(worker, &worker->files[i]);
+    }
+    /* They keep files open, too. */
+    for (int i = 0; i < MAPPINGS; i++) {
+        unmap(&worker->mappings[i]);
     }
 }
 
-bool may_fail(const char *file, int line, const char *text, struct worker *worker, ssize_t result, const int *errors)
+static void make_call(struct worker *worker)
 {
-    if (result == -1) {
-        must_fail(file, line, text, worker, result, errors);
+    const struct call *call = choose_call(worker);
+    struct file *file = &worker->files[choose(worker, FILES)];
+    bool may_open = !atomic_load(&away) || choose(worker, 16) == 0;
+
+    worker->file = file;
+    if (file->fd == -1 && !(may_open && open_file(worker, file)) && needs_file(call->kind)) {
+        sched_yield();
+        return;
     }
-    return result != -1;
+    if (call->kind == OPEN || call->kind == CLOSE || (call->kind == SHARE && !worker->rules.hold)) {
+        /* These count by themselves. */
+        call->run(worker);
+    } else {
+        begin(worker, call->kind);
+        call->run(worker);
+        end(worker);
+    }
+    if (!worker->rules.hold) {
+        release_all(worker);
+    }
+}
+
+void make_calls(struct worker *worker)
+{
+    for (int i = 0; worker->rules.calls == 0 ? !atomic_load(&stop) : i < worker->rules.calls; i++) {
+        make_call(worker);
+    }
+    release_all(worker);
 }
