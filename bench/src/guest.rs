@@ -82,7 +82,7 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
             },
         )
         .and_then(Running::wait);
-    // If both failed, the listener's error is the cause: without it, the guest's program ends.
+    // The listener's error comes first: without a listener, the guest's program fails too.
     let results = listener.join().map_err(|_| "the listener panicked")??;
     match ended?.code() {
         0 => Ok(results),
