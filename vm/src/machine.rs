@@ -112,20 +112,18 @@ impl Vm {
             qemu,
             kernel,
             initramfs,
-            ..Self::default()
+            ..Self::with_options(&[])
         }
     }
-}
 
-impl Default for Vm {
-    /// The usual settings, without files.
-    fn default() -> Self {
+    /// A machine without files, with options of `vm/run`.
+    pub fn with_options(options: &[&str]) -> Self {
         #[derive(Parser)]
-        struct Defaults {
+        struct Only {
             #[command(flatten)]
             vm: Vm,
         }
-        Defaults::parse_from([""]).vm
+        Only::parse_from([&["vm"], options].concat()).vm
     }
 }
 

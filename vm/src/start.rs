@@ -191,14 +191,18 @@ mod tests {
         line.into_string().unwrap().replace(&example, "RUN")
     }
 
-    fn vm(folder: &Path) -> Vm {
+    fn vm(folder: &Path, options: &str) -> Vm {
         for name in ["kernel", "initramfs"] {
             fs::write(folder.join(name), "").unwrap();
         }
-        let qemu = "/bin/true".into();
-        let mut vm = Vm::new(qemu, folder.join("kernel"), folder.join("initramfs"));
-        vm.accel = Accel::Tcg;
-        vm
+        let options: Vec<_> = options.split_whitespace().collect();
+        Vm {
+            qemu: "/bin/true".into(),
+            kernel: folder.join("kernel"),
+            initramfs: folder.join("initramfs"),
+            accel: Accel::Tcg,
+            ..Vm::with_options(&options)
+        }
     }
 
     const USUAL: &str = "/bin/true -nodefaults -no-user-config -no-reboot -display none -accel tcg \
@@ -219,129 +223,104 @@ mod tests {
     fn usual_command_line_is_this() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().display().to_string();
-        let line = dry_run(&vm(folder.path()), false);
+        let line = dry_run(&vm(folder.path(), ""), false);
         assert_eq!(line.replace(&here, "HERE"), USUAL);
     }
 
     #[test]
-    fn each_setting_changes_the_command_line() {
-        const KERNEL: &str = "'console=ttyS0 panic=-1 no_timer_check tsc=reliable";
-        let folder = tempfile::tempdir().unwrap();
-        let check = |set: &dyn Fn(&mut Vm), present: &[&str], absent: &[&str]| {
-            let mut vm = vm(folder.path());
-            set(&mut vm);
-            let line = dry_run(&vm, false);
-            for words in present {
-                assert!(line.contains(words), "no {words} in {line}");
-            }
-            for words in absent {
-                assert!(!line.contains(words), "{words} in {line}");
-            }
-        };
+    fn each_option_changes_the_command_line() {
         const HOTPLUG: &str = "acpi-root-pci-hotplug";
-        check(
-            &|vm| vm.devices = vec!["edu".into(), "my_rng,id=b".into()],
-            &["-device edu -device my_rng,id=b"],
-            &["-device my_rng "],
-        );
-        check(
-            &|vm| vm.machine = "q35,smm=off".into(),
-            &["-machine q35,smm=off", "id=my-rng-vm,addr=1f.7 "],
-            &[HOTPLUG],
-        );
-        check(
-            &|vm| vm.machine = "pc-q35-8.2".into(),
-            &["id=my-rng-vm "],
-            &[HOTPLUG],
-        );
-        check(
-            &|vm| vm.devices = vec!["my_rng".into(); 30],
-            &["id=my-rng-vm,addr=01.7 "],
-            &[],
-        );
-        check(&|vm| vm.hotplug = true, &[], &[HOTPLUG]);
-        check(
-            &|vm| vm.selftest = true,
-            &[&format!("{KERNEL} -- job'")],
-            &[],
-        );
-        check(
-            &|vm| vm.append = "a=b".into(),
-            &[&format!("{KERNEL} my_rng_selftest=0 a=b -- job'")],
-            &[],
-        );
-        check(&|vm| vm.smp = 4, &["-smp 4 "], &[]);
-        check(&|vm| vm.mem = "1G".into(), &["-m 1G "], &[]);
-        check(
-            &|vm| vm.qmp = Some("/nowhere/s".into()),
-            &["path=/nowhere/s -mon chardev=qmp,mode=control"],
-            &[],
-        );
-        check(
-            &|vm| vm.qemu_args = vec!["-d".into(), "it's".into()],
-            &["-device my_rng -d 'it'\\''s'"],
-            &[],
-        );
-        check(
-            &|vm| vm.keep_log = Some("/nowhere/c,d".into()),
-            &["-chardev file,id=console,path=/nowhere/c,,d -serial"],
-            &[],
-        );
-        check(
-            &|vm| vm.gdb = true,
-            &[
+        let folder = tempfile::tempdir().unwrap();
+        let every_slot = "--device=my_rng ".repeat(30);
+        for (options, present, absent) in [
+            (
+                "--device=edu --device=my_rng,id=b",
+                "-device edu -device my_rng,id=b",
+                "-device my_rng ",
+            ),
+            ("--machine=q35,smm=off", "-machine q35,smm=off ", HOTPLUG),
+            ("--machine=q35", "id=my-rng-vm,addr=1f.7 ", HOTPLUG),
+            ("--machine=pc-q35-8.2", "id=my-rng-vm ", HOTPLUG),
+            (&every_slot, "id=my-rng-vm,addr=01.7 ", "addr=1e"),
+            ("--hotplug", "addr=1e ", HOTPLUG),
+            ("--selftest", "tsc=reliable -- job'", "selftest"),
+            ("--append=a=b", "my_rng_selftest=0 a=b -- job'", "quiet"),
+            ("--smp=4", "-smp 4 ", "-smp 2"),
+            ("--mem=1G", "-m 1G ", "-m 256M"),
+            (
+                "--qmp=/nowhere/s,t",
+                "path=/nowhere/s,,t -mon chardev=qmp,mode=control",
+                "gdb",
+            ),
+            (
+                "--qemu-arg=-d --qemu-arg=it's",
+                "-device my_rng -d 'it'\\''s'",
+                "-S",
+            ),
+            (
+                "--gdb",
                 "-chardev socket,id=gdb,server=on,wait=off,path=RUN/gdb.socket -gdb chardev:gdb ",
-                "-device my_rng -S",
-                " nokaslr -- job'",
-            ],
-            &[],
-        );
-        let shell = dry_run(&vm(folder.path()), true);
-        assert!(shell.contains("-chardev stdio,id=console,mux=on,signal=off,logfile=RUN/console "));
+                "qmp",
+            ),
+            ("--gdb", " nokaslr -- job'", "quiet"),
+            ("--gdb", "-device my_rng -S", "qmp"),
+        ] {
+            let line = dry_run(&vm(folder.path(), options), false);
+            assert!(line.contains(present), "no {present} in {line}");
+            assert!(!line.contains(absent), "{absent} in {line}");
+        }
+        let mut vm = vm(folder.path(), "");
+        vm.keep_log = Some("/nowhere/c,d".into());
+        let line = dry_run(&vm, false);
+        assert!(line.contains("-chardev file,id=console,path=/nowhere/c,,d -serial"));
+        let shell = dry_run(&vm, true);
+        assert!(shell.contains("stdio,id=console,mux=on,signal=off,logfile=/nowhere/c,,d "));
         assert!(shell.contains(" -mon chardev=console ") && shell.contains(" quiet -- job'"));
     }
 
     #[test]
     fn missing_file_or_bad_setting_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let refused = |set: &dyn Fn(&mut Vm), why: &str| {
-            let mut vm = vm(folder.path());
-            set(&mut vm);
-            for error in [
-                vm.command_line(false).unwrap_err(),
-                vm.start(Work::Run(vec![]), Console::Terminal).unwrap_err(),
-            ] {
+        let check = |set: fn(&mut Vm, PathBuf), path: &str, why: &str, in_dry_run: bool| {
+            let mut vm = vm(folder.path(), "");
+            set(&mut vm, path.into());
+            let dry_run = vm.command_line(false);
+            assert_eq!(dry_run.is_err(), in_dry_run);
+            let start = vm.start(Work::Run(vec![]), Console::Terminal);
+            assert!(start.is_err());
+            for error in dry_run.err().into_iter().chain(start.err()) {
                 assert!(error.to_string().contains(why), "{error}");
             }
         };
-        refused(
-            &|vm| vm.initramfs = "/nowhere/initramfs".into(),
-            "/nowhere/initramfs",
+        const NOWHERE: &str = "/nowhere/it";
+        check(|vm, path| vm.qemu = path, NOWHERE, NOWHERE, true);
+        check(|vm, path| vm.kernel = path, NOWHERE, NOWHERE, true);
+        check(|vm, path| vm.kernel = path, "/dev", "no regular file", true);
+        check(|vm, path| vm.initramfs = path, NOWHERE, NOWHERE, true);
+        check(
+            |vm, path| vm.keep_log = Some(path),
+            "/dev",
+            "no regular file",
+            true,
         );
-        refused(
-            &|vm| vm.kernel = "/nowhere/kernel".into(),
-            "/nowhere/kernel",
+        check(
+            |vm, path| vm.qmp = Some(path),
+            "/dev/null",
+            "no socket",
+            true,
         );
-        refused(&|vm| vm.kernel = "/dev".into(), "no regular file");
-        refused(&|vm| vm.qemu = "/nowhere/qemu".into(), "/nowhere/qemu");
-        refused(&|vm| vm.qemu_args = vec!["-daemonize".into()], "-daemonize");
-        refused(&|vm| vm.keep_log = Some("/dev".into()), "no regular file");
-        refused(&|vm| vm.qmp = Some("/dev/null".into()), "no socket");
-        let start = |set: &dyn Fn(&mut Vm), why: &str| {
-            let mut vm = vm(folder.path());
-            set(&mut vm);
-            let error = vm.start(Work::Run(vec![]), Console::Terminal).unwrap_err();
-            assert!(error.to_string().contains(why), "{error}");
+        check(
+            |vm, path| vm.qemu_args = vec![path.into()],
+            "-daemonize",
+            "-daemonize",
+            true,
+        );
+        check(|vm, path| vm.keep_log = Some(path), NOWHERE, NOWHERE, false);
+        let put = |vm: &mut Vm, host| {
+            let guest = "/tool".into();
+            vm.files = vec![GuestFile { host, guest }];
         };
-        start(
-            &|vm| vm.keep_log = Some("/nowhere/log".into()),
-            "/nowhere/log",
-        );
-        let file = GuestFile {
-            host: "/nowhere/tool".into(),
-            guest: "/tool".into(),
-        };
-        start(&|vm| vm.files = vec![file.clone()], "/nowhere/tool");
+        check(put, NOWHERE, NOWHERE, false);
     }
 
     #[test]
@@ -349,7 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let boot = folder.path().join("out/arch/x86/boot");
         fs::create_dir_all(&boot).unwrap();
-        let mut vm = vm(folder.path());
+        let mut vm = vm(folder.path(), "");
         vm.kernel = boot.join("bzImage");
         fs::write(&vm.kernel, "").unwrap();
         let files = vm.files_of_run(Path::new("/r"));

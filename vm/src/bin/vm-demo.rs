@@ -38,14 +38,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Verdict, Error> {
-    let vm = options.common.complete(Vm {
-        selftest: true,
-        // The guest boots faster with one processor.
-        smp: 1,
-        // The demo shows the module being loaded.
-        module: false,
-        ..Vm::default()
-    })?;
+    // The guest boots faster with one processor. The demo loads the module itself.
+    let vm = Vm::with_options(&["--selftest", "--smp=1", "--no-module"]);
+    let vm = options.common.complete(vm)?;
     vm.interrupt.on_signals()?;
     let running = vm.start(work(), Console::Live(Box::new(io::stdout())))?;
     let shown = running.shown();
