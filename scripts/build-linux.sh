@@ -128,7 +128,7 @@ if ! is_patched; then
     step linux-patches "Patching Linux" patch_tree
     made linux-patches "$(digest "$ROOT/linux-patches" "$LINUX_TREE.source")"
 fi
-# make goes by times: files of another source can be older than what was built from the first. So build all anew.
+# make compares times, and files of another source can be older than what was built from the first: start again.
 origin="$out $(digest "$LINUX_TREE.source")"
 if ! is_made "linux$variant-origin" "$origin"; then
     unmade "linux$variant-origin"

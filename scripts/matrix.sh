@@ -60,7 +60,7 @@ probes() { # probes FOLDER: does each of the device's probes (a nop that a debug
     commands+=(-ex run)
     for name in "${names[@]}"; do commands+=(-ex continue); done
     # Puts the BAR at 0xe0000000, switches memory and DMA on, seeds, reads, reads badly, has a word filled, and
-    # ends QEMU, so that a probe that does not fire keeps nobody waiting.
+    # ends QEMU: so gdb does not wait for a probe that does not fire.
     printf '%s\n' >"$1/probes.qtest" 'outl 0xcf8 0x80002010' 'outl 0xcfc 0xe0000000' 'outl 0xcf8 0x80002004' \
         'outw 0xcfc 0x6' 'writel 0xe0000004 0x42' 'readl 0xe0000000' 'readb 0xe0000000' \
         'writel 0x100004 0x1' 'writeq 0x100010 0x200000' 'writel 0x100018 0x4' 'writel 0xe000000c 0x100' \

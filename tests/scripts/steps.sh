@@ -51,13 +51,19 @@ test_a_hanging_step_is_ended() {
 }
 
 test_a_killed_script_leaves_no_process() {
-    local signal step script
-    mkfifo -- "$tmp/pid"
-    for signal in KILL TERM; do
-        lib 'forever() { echo "$BASHPID $$" >"$TMPDIR/pid"; exec sleep 1000000; }; step forever "Waiting" forever' &
-        read -r step script <"$tmp/pid"
+    local how step script
+    mkfifo -- "$tmp/pids"
+    for how in ended killed killed-caller; do
+        # With MAKELEVEL, the process that started the script stands for make.
+        lib 'forever() { echo "$BASHPID $$" >"$TMPDIR/pids"; exec sleep 1000000; }; step forever "Waiting" forever' \
+            MAKELEVEL=1 &
+        read -r step script <"$tmp/pids"
         kill -0 "$step"
-        kill "-$signal" "$script"
+        case $how in
+            ended) kill -TERM "$script" ;;
+            killed) kill -KILL "$script" ;;
+            killed-caller) kill -KILL "$!" ;;
+        esac
         # tail ends when the step's process has ended.
         timeout 60 tail --pid="$step" -f /dev/null
         wait "$!" || true
