@@ -35,35 +35,25 @@ commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl gpgv xz p
 modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libpng libelf openssl)
 
 codename() { # the Debian or Ubuntu release of this machine, or its parent's; nothing if it is another
-    local file=${MY_RNG_OS_RELEASE:-/etc/os-release} key value found=
+    local file=${MY_RNG_OS_RELEASE:-/etc/os-release} name
+    local ID='' ID_LIKE='' VERSION_CODENAME='' UBUNTU_CODENAME='' DEBIAN_CODENAME=''
     [[ -r $file ]] || return 0
-    local -A is=()
-    while IFS='=' read -r key value; do
-        value=${value#[\"\']}
-        is[${key:-_}]=${value%[\"\']}
-    done <"$file"
-    case " ${is[ID]:-} ${is[ID_LIKE]:-} " in
-        *" debian "* | *" ubuntu "*) ;;
-        *) return 0 ;;
-    esac
+    # shellcheck source=/dev/null
+    . "$file"
+    case " $ID $ID_LIKE " in *" debian "* | *" ubuntu "*) ;; *) return 0 ;; esac
     # A derivative names its parent's release in one of these.
-    for found in "${is[VERSION_CODENAME]:-}" "${is[UBUNTU_CODENAME]:-}" "${is[DEBIAN_CODENAME]:-}"; do
-        if [[ -n $found && -n ${of_release[$found]:-} ]]; then
-            printf '%s\n' "$found"
+    for name in "$VERSION_CODENAME" "$UBUNTU_CODENAME" "$DEBIAN_CODENAME"; do
+        if [[ -n $name && -n ${of_release[$name]:-} ]]; then
+            printf '%s\n' "$name"
             return 0
         fi
     done
 }
 
 missing() { # missing PACKAGE...: those that are not installed, one a line
-    local -A have=()
-    local package status
-    while read -r status package; do
-        [[ $status == installed ]] && have[$package]=1
-    done < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null)
-    for package; do
-        [[ -n ${have[$package]:-} ]] || printf '%s\n' "$package"
-    done
+    # shellcheck disable=SC2016  # dpkg-query's variables
+    printf '%s\n' "$@" | grep -vxF -f <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+        sed -n 's/ installed$//p') || true
 }
 
 # What root runs to install "$@", for two hours at most. It first repairs an interrupted installation. A mirror that

@@ -10,8 +10,8 @@
 
 # ---- ends ----
 
-# When one of these is gone, nobody waits for this script any more: make, the scripts that called this one, and
-# itself. Only a caller that was killed leaves without ending what it started.
+# make, the scripts that called this one, and this one. A step ends when one of them is gone: a caller that is killed
+# cannot end what it started.
 first=
 if [[ -z ${MY_RNG_CALLERS:-} ]]; then first=1; fi
 export MY_RNG_CALLERS="${MY_RNG_CALLERS:-$make_pid} $$"
@@ -140,7 +140,7 @@ watch_step() { # watch_step NAME LIMIT
 step_may_fail() {
     # Names that COMMAND, which may be a function, does not look for in its script.
     local step_name=$1 step_start=$EPOCHSECONDS step_watcher
-    # In a function called as a condition, bash ignores errors without a word.
+    # bash ignores errors in functions that are called as a condition.
     # shellcheck disable=SC2155  # the status is not what is asked for
     local step_ignored=$(set -e; false; echo yes)
     [[ -z $step_ignored ]] || die "the step $1 is run as a part of a condition: fix the script."
@@ -170,7 +170,7 @@ step_may_fail() {
     printf '%s %s %s %s\n' "$step_start" "$step_name" "$took" "$status" >>"$LOG/times" || true
 }
 
-show_log() { # show_log NAME: the end of a failed step's log; exits if the disk is full
+show_log() { # show_log NAME [LINES]: the end of a failed step's log; exits if the disk is full
     tail -n "${2:-30}" -- "$LOG/$1.log" | sed 's/^/    /' >&2
     printf 'The whole log: %s\n' "$LOG/$1.log" >&2
     exit_if_disk_full "$LOG/$1.log"
