@@ -49,7 +49,7 @@ impl FromStr for Accel {
             "auto" => Ok(Self::Auto),
             "kvm" => Ok(Self::Kvm),
             "tcg" => Ok(Self::Tcg),
-            _ => Err(format!("'{text}' is none of auto, kvm and tcg")),
+            _ => Err(format!("'{text}' is not one of auto, kvm and tcg")),
         }
     }
 }

@@ -44,7 +44,7 @@ impl RunFolder {
         }
     }
 
-    /// A path that shows what that of a run is like.
+    /// A path like that of a run, to show to a user.
     pub fn example() -> PathBuf {
         Self::parent().join(format!("{FOLDER_PREFIX}XXXXXX"))
     }
@@ -117,7 +117,7 @@ pub(crate) fn readable(path: &Path) -> Result<(), Error> {
     // Before it is opened: opening a FIFO would wait for its other end.
     if !fs::metadata(path).map_err(cannot_read)?.is_file() {
         return Err(Error::Host(format!(
-            "{} is no regular file: name one",
+            "{} is not a regular file: name one",
             path.display()
         )));
     }
@@ -130,7 +130,7 @@ pub(crate) fn fit_for_log(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() && !metadata.file_type().is_char_device() => {
             Err(Error::Host(format!(
-                "{} exists and is no regular file: choose another path",
+                "{} exists and is not a regular file: choose another path",
                 path.display()
             )))
         }
@@ -147,7 +147,7 @@ pub(crate) fn free_for_socket(path: &Path) -> Result<(), Error> {
         match fs::symlink_metadata(path) {
             Err(_) => return Ok(()),
             Ok(metadata) if !metadata.file_type().is_socket() => {
-                "exists and is no socket: choose another path".to_owned()
+                "exists and is not a socket: choose another path".to_owned()
             }
             Ok(_) if somebody_listens(path) => {
                 "is the socket of another QEMU: choose another path".to_owned()
@@ -203,7 +203,12 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
         for path in [fifo.as_path(), folder.path()] {
             for result in [readable(path), fit_for_log(path)] {
-                assert!(result.unwrap_err().to_string().contains("no regular file"));
+                assert!(
+                    result
+                        .unwrap_err()
+                        .to_string()
+                        .contains("not a regular file")
+                );
             }
         }
         let file = folder.path().join("file");
@@ -228,7 +233,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         free_for_socket(&path).unwrap();
         fs::write(&path, "").unwrap();
-        refused("no socket");
+        refused("not a socket");
         let long = folder.path().join("x".repeat(SOCKET_PATH_MAX));
         assert!(
             free_for_socket(&long)

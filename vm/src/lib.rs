@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 //! The virtual machine as a tool: boots the built QEMU, kernel and initramfs, runs a command in
-//! the guest, and brings back what it printed and its exit status.
+//! the guest, and returns its output and exit status.
 //!
 //! Start with [`Vm::from_build`] and [`Vm::start`]. `vm/README.md` tells how guest and launcher talk.
 

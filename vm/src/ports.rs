@@ -24,9 +24,9 @@ pub(crate) enum Event {
     ControlOpen(UnixStream),
     /// The guest sent a message on the control port.
     Control(FromGuest),
-    /// The guest sent something that is no message.
+    /// The guest sent something that is not a message.
     Confused(String),
-    /// So many more bytes of a stream have been written out.
+    /// This many more bytes of a stream have been written.
     Delivered(Stream, u64),
     /// The console has more.
     ConsoleGrew,
@@ -63,7 +63,7 @@ impl Port {
             .map_err(|error| Error::file("listen on", path, &error))
     }
 
-    /// Starts the reader. It sends [`Event::ReaderEnded`] last, when QEMU has ended at the latest.
+    /// Starts the reader. It ends with QEMU at the latest, and sends [`Event::ReaderEnded`] then.
     pub fn serve(self, pidfd: Arc<OwnedFd>, events: Sender<Event>) {
         thread::spawn(move || {
             if let Ok(Some(socket)) = accept(&self.listener, &pidfd, None) {
@@ -76,7 +76,7 @@ impl Port {
 }
 
 impl Reader {
-    /// Reads to the end. An event that cannot be sent does not matter: the run is over then.
+    /// Reads to the end. If an event cannot be sent, the run is over.
     fn read(self, mut socket: UnixStream, events: &Sender<Event>) {
         match self {
             Self::Output(stream, mut sink) => {
@@ -124,15 +124,14 @@ fn read_messages(port: &mut BufReader<UnixStream>, events: &Sender<Event>) {
     }
 }
 
-/// Reports a message that is none. Any other error is the end of QEMU, which has its own event.
+/// Reports what is not a message. Any other error means that QEMU has ended, which has its own event.
 fn confused(error: &io::Error, events: &Sender<Event>) {
     if error.kind() == io::ErrorKind::InvalidData {
         let _ = events.send(Event::Confused(error.to_string()));
     }
 }
 
-/// Writes what a socket brings to `sink`, until its end or until an error; a QEMU that is killed may
-/// cause one instead of an end.
+/// Copies from a socket to `sink`, until the end or an error, which a killed QEMU may cause, too.
 fn pass_on(
     socket: &mut UnixStream,
     sink: &mut impl Write,

@@ -142,8 +142,8 @@ pub fn send(mut port: impl Write, message: &impl Serialize) -> io::Result<()> {
     port.write_all(&line)
 }
 
-/// Reads the next message of a control port; `None` at its end. What is no message, or too long for
-/// one, is [`io::ErrorKind::InvalidData`].
+/// Reads the next message of a control port; `None` at its end. A line that is too long or not a message
+/// is [`io::ErrorKind::InvalidData`].
 pub fn receive<T: DeserializeOwned>(port: &mut impl BufRead) -> io::Result<Option<T>> {
     let mut line = Vec::new();
     port.take(LINE_LIMIT).read_until(b'\n', &mut line)?;
@@ -160,7 +160,7 @@ pub fn receive<T: DeserializeOwned>(port: &mut impl BufRead) -> io::Result<Optio
     }
     match serde_json::from_slice(&line) {
         Ok(message) => Ok(Some(message)),
-        Err(_) => Err(invalid("a control line is no message")),
+        Err(_) => Err(invalid("a control line is not a message")),
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn invalid_message_is_refused() {
         let refused = |line: &[u8]| {
             let error = receive::<FromGuest>(&mut &line[..]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
@@ -241,10 +241,13 @@ mod tests {
             "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, -1]}}\n",
             "{\"Ended\": {\"status\": {\"Exited\": 0}, \"written\": [0, 99999999999999999999]}}\n",
         ] {
-            let expected = format!("a control line is no message: {}", shortened(line.trim()));
+            let expected = format!(
+                "a control line is not a message: {}",
+                shortened(line.trim())
+            );
             assert_eq!(refused(line.as_bytes()), expected);
         }
-        assert!(refused(b"\xff\n").contains("no message"));
+        assert!(refused(b"\xff\n").contains("not a message"));
         assert!(refused(b"\"Up\"").contains("cut off"));
         let mut endless = io::BufReader::new(io::repeat(b'x'));
         let error = receive::<FromGuest>(&mut endless).unwrap_err().to_string();

@@ -52,7 +52,7 @@ pub fn find(name: &Path) -> Result<PathBuf, Error> {
     };
     found.ok_or_else(|| {
         Error::Host(format!(
-            "{} is no executable file{place}: name a QEMU with --qemu, or run `make`",
+            "{} is not an executable file{place}: name a QEMU with --qemu, or run `make`",
             name.display()
         ))
     })

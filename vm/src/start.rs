@@ -295,18 +295,23 @@ mod tests {
         const NOWHERE: &str = "/nowhere/it";
         check(|vm, path| vm.qemu = path, NOWHERE, NOWHERE, true);
         check(|vm, path| vm.kernel = path, NOWHERE, NOWHERE, true);
-        check(|vm, path| vm.kernel = path, "/dev", "no regular file", true);
+        check(
+            |vm, path| vm.kernel = path,
+            "/dev",
+            "not a regular file",
+            true,
+        );
         check(|vm, path| vm.initramfs = path, NOWHERE, NOWHERE, true);
         check(
             |vm, path| vm.keep_log = Some(path),
             "/dev",
-            "no regular file",
+            "not a regular file",
             true,
         );
         check(
             |vm, path| vm.qmp = Some(path),
             "/dev/null",
-            "no socket",
+            "not a socket",
             true,
         );
         check(

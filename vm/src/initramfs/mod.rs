@@ -297,7 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("no");
         for (host, why) in [
-            (folder.path(), "no regular file"),
+            (folder.path(), "not a regular file"),
             (&missing, "No such file"),
         ] {
             let files = [file(host, "/x")];

@@ -64,7 +64,7 @@ impl Tree {
         let metadata = fs::metadata(from).map_err(|error| Error::file("read", from, &error))?;
         if !metadata.is_file() {
             return Err(Error::Host(format!(
-                "{} is no regular file, and only those can be put into the guest",
+                "{} is not a regular file, and only those can be put into the guest",
                 from.display()
             )));
         }
@@ -169,5 +169,8 @@ pub(super) fn list(path: &Path) -> Result<Listing, Error> {
 }
 
 pub(super) fn damaged(path: &Path) -> Error {
-    Error::NotBuilt(format!("{} is cut off or no initramfs", path.display()))
+    Error::NotBuilt(format!(
+        "{} is cut off, or not an initramfs",
+        path.display()
+    ))
 }
