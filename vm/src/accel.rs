@@ -4,11 +4,11 @@
 //!
 //! On some hosts `/dev/kvm` can be opened but no guest runs on it. So a guest has to prove that KVM
 //! works: the built kernel, told to start an init that does not exist, panics and reboots within a
-//! second or two, which ends QEMU. Without a kernel, the firmware alone has to start and reboot, which
-//! proves less: it never leaves 32-bit mode and uses one of the processor's timers at most.
+//! second or two, which ends QEMU. Without a kernel, only the firmware has to start and reboot. That
+//! proves less: firmware never enters 64-bit mode.
 //!
-//! The kernel's verdict is kept until the host reboots. It holds for any kernel, but only for this
-//! QEMU.
+//! The verdict of a probe with a kernel is kept until the host reboots. It holds for any kernel, but
+//! only for this QEMU.
 
 use std::env;
 use std::ffi::OsString;
