@@ -97,7 +97,8 @@ private() { # private COMMAND...: apt-get or apt-cache, with that configuration
 
 apt_update() { private apt-get update -o APT::Update::Error-Mode=any; }
 
-get_source() { # get_source PACKAGE VERSION...: the first upstream tarball that the archive has; its VERSION goes to a file
+# get_source PACKAGE VERSION...: the first upstream tarball that the archive has, and to the file "version" its VERSION
+get_source() {
     local version
     for version in "${@:2}"; do
         if private apt-get source --download-only --tar-only --only-source "$1=$version"; then

@@ -85,7 +85,8 @@ case ${1:-} in
     *) die "usage: scripts/build-extra.sh tests|asan|twins" ;;
 esac
 folder=$BUILD/$name
-inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "$source" "$ROOT/scripts/build-extra.sh" ${library:+"$library"}) $folder"
+inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "$source" "$ROOT/scripts/build-extra.sh" \
+    ${library:+"$library"}) $folder"
 update "$name" "$inputs" "$folder/bin/qemu-system-x86_64" 200 "Linking QEMU with the devices for ${1/twins/make bench}" \
     relink_qemu "$folder" "$source" "$library" ${flags[@]+"${flags[@]}"}
 printf '%s\n' "$folder/bin/qemu-system-x86_64"

@@ -110,14 +110,20 @@ check_tree() { # check_tree TREE NAME: exits if the user's tree cannot be used; 
         die "$2 is a distribution's source, without the firmware: give the project's own release, or none."
 }
 
-make_tree() { # make_tree MESSAGE COMMAND [ARG...]: a step whose COMMAND, with the path of a new tree added, makes it in $tree
+# make_tree MESSAGE COMMAND [ARG...]: a step in which COMMAND ARG... TREE makes a tree. Its path goes to $tree, its version,
+# if it could be made, to $version.
+make_tree() {
     local tmp
     need_space "$BUILD" "$need_mib" "making $name's source tree"
     new_tmp "$(dirname -- "$dest")"
     tree=$tmp/src
     step_may_fail "$what-source" "$@" "$tree"
-    ((status == 0)) || exit_if_disk_full "$LOG/$what-source.log"
-    version=$(version_of "$tree") || version=
+    version=
+    if ((status)); then
+        exit_if_disk_full "$LOG/$what-source.log"
+    else
+        version=$(version_of "$tree") || version=
+    fi
 }
 
 put_in_place() { # put_in_place SOURCE ID: $tree becomes $dest, with a record of where it came from
@@ -169,7 +175,10 @@ from_user() {
             exit 0
         fi
         make_tree "Copying $name $version from $path" copy_tree "$path"
-        ((status == 0)) || { show_log "$what-source" && die "$SRC=$src could not be copied: is all of it yours to read?"; }
+        if ((status)); then
+            show_log "$what-source"
+            die "$SRC=$src could not be copied: is all of it yours to read?"
+        fi
         put_in_place "the tree $path" "$id"
     fi
     [[ -f $tarball && -r $tarball ]] ||
