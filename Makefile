@@ -14,7 +14,7 @@ unexport $(general)
 .NOTPARALLEL:
 
 steps := packages toolchain programs qemu linux module initramfs
-.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install uninstall bench clean distclean help \
+.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install uninstall bench clean distclean debug docs help \
 	where guest $(steps)
 
 all: ## build everything that is not up to date (the default)
@@ -47,6 +47,12 @@ debian-vm: ## make a disk with Debian, the driver and the app, and boot it with 
 
 screenshots: ## take the pictures of docs/pictures/ again, from Debian's screen
 	@scripts/task.sh screenshots
+
+debug: ## gdb on QEMU with a guest; stops where the guest first reads the device
+	@scripts/debug.sh
+
+docs: ## make a site of docs/ and the README.md files, in build/docs
+	@scripts/docs.sh
 
 where: ## print what is built, where it is, and where its source came from
 	@scripts/task.sh where

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# scripts/debug.sh         builds what is not built, then gdb on QEMU with a guest: it stops where the guest first reads
+#                          the device (in the boot self-test); the guest's shell is on the same terminal
+# scripts/debug.sh check   the same without a terminal; fails if the backtrace there lacks the source lines of C or Rust
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+use_rust
+
+value() { sed -n "s/^$1=//p" -- "$BUILD/where"; }
+
+command -v gdb >/dev/null || sub "$ROOT/scripts/packages.sh" install gdb
+sub "$ROOT/scripts/build.sh" all
+
+accel=$("$BUILD/bin/vm-run" --accel tcg --print-accel)
+# Without a launcher the guest's init gives a shell.
+# shellcheck disable=SC2206  # a list of words
+qemu=("$(value qemu)" -nodefaults -display none -no-reboot $accel -smp 2 -m 256M -serial stdio -device my_rng
+    -kernel "$(value kernel)" -initrd "$(value initramfs)" -append 'console=ttyS0 panic=-1 no_timer_check')
+# QEMU stops its processors' threads with SIGUSR1. rustup's Rust library was compiled under /rustc/COMMIT.
+gdb=(gdb -quiet -iex 'set debuginfod enabled off' -ex 'set pagination off' -ex 'handle SIGUSR1 nostop noprint'
+    -ex "set substitute-path /rustc/$(rustc -vV | sed -n 's/^commit-hash: //p') $(rustc --print sysroot)/lib/rustlib/src/rust"
+    -ex 'break my_rng_mmio_read' -ex run -ex backtrace)
+
+backtrace() {
+    timeout 120 "${gdb[@]}" -batch --args "${qemu[@]}"
+}
+
+case ${1:-} in
+    '') become "${gdb[@]}" --args "${qemu[@]}" ;;
+    check)
+        step debug "Stopping QEMU where the guest reads the device" backtrace
+        for frame in 'hit Breakpoint 1' 'mmio_read .* at .*/hooks\.rs:[0-9]' 'memory_region_read_accessor .*memory\.c:[0-9]'; do
+            grep -q -e "$frame" -- "$LOG/debug.log" || die "gdb's backtrace lacks '$frame': see $LOG/debug.log"
+        done
+        ;;
+    *) die "usage: scripts/debug.sh [check]" ;;
+esac
