@@ -39,12 +39,13 @@ __attribute__((weak)) struct {
     void (*before)(void), (*after)(void);
     struct tap_test tests[64];
     int test_count;
-    /* The current check: what all its processes share, its name and number. */
+    /* The current check, shared with all processes, also those that were forked before it. */
     struct {
+        const char *name;
+        int number;
         atomic_int outcome;
         char context[256];
     } *current;
-    const char *name;
     bool is_running;
     int number, failed, skipped;
 } tap;
@@ -57,7 +58,7 @@ static inline void tap_report(enum tap_outcome outcome, const char *why)
     /* A second thread that fails must not exit before the first has printed. */
     flockfile(stdout);
     if (tap.is_running && atomic_compare_exchange_strong(&tap.current->outcome, &none, outcome)) {
-        printf("%sok %d %s%s%s\n", outcome == TAP_FAILED ? "not " : "", tap.number, tap.name,
+        printf("%sok %d %s%s%s\n", outcome == TAP_FAILED ? "not " : "", tap.current->number, tap.current->name,
                outcome == TAP_PASSED ? "" : outcome == TAP_SKIPPED ? " # SKIP " : " # ", why);
         fflush(stdout);
     }
@@ -103,18 +104,18 @@ __attribute__((noreturn, format(printf, 3, 4))) static inline void tap_fail(cons
 
 #define ASSERT(condition) ASSERT_MSG(condition, "not true: %s (errno is %s)", #condition, strerrorname_np(errno))
 
-/* Shows both values, and errno if the first is -1. */
+/* Shows both values, or errno if the first is -1. */
 #define ASSERT_EQ(value, expected)                                                                           \
     tap_equal(HERE, #value, (long long)(value), #expected, (long long)(expected))
 
 static inline void tap_equal(const char *file, int line, const char *text, long long value,
                              const char *expected_text, long long expected)
 {
-    const char *error = value == -1 ? strerrorname_np(errno) : "";
-
-    if (value != expected) {
-        tap_fail(file, line, "%s is %lld %s(0x%llx), not %s = %lld (0x%llx)", text, value, error, value,
-                 expected_text, expected, expected);
+    if (value == -1 && expected != -1) {
+        tap_fail(file, line, "%s: %s, not %s = %lld", text, strerrorname_np(errno), expected_text, expected);
+    } else if (value != expected) {
+        tap_fail(file, line, "%s is %lld (0x%llx), not %s = %lld (0x%llx)", text, value, value, expected_text,
+                 expected, expected);
     }
 }
 
@@ -151,8 +152,8 @@ static inline void tap_step(const char *name)
     }
     tap_end();
     memset(tap.current, 0, sizeof(*tap.current));
-    tap.name = name;
-    tap.number++;
+    tap.current->name = name;
+    tap.current->number = ++tap.number;
     tap.is_running = true;
     printf("# %s\n", name);
 }
