@@ -51,6 +51,7 @@ static void run_round(bool is_short)
 int main(int argc, char **argv)
 {
     uint64_t start_time = now(), end_time, deadline;
+    int status;
 
     ASSERT_MSG(argc == 4, "usage: stress SEED SECONDS DEADLINE");
     seed = strtoull(argv[1], NULL, 0);
@@ -63,7 +64,8 @@ int main(int argc, char **argv)
         run_round(end_time == start_time);
         round_number++;
     } while (now() < end_time);
+    status = tap_finish();
     print_counts();
     printf("# rounds: %d\n", round_number);
-    return tap_finish();
+    return status;
 }
