@@ -14,8 +14,8 @@ unexport $(general)
 .NOTPARALLEL:
 
 steps := packages toolchain programs qemu linux module initramfs
-.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install uninstall bench clean distclean debug docs help \
-	where guest $(steps)
+.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install uninstall bench clean distclean help \
+	debug docs where guest $(steps)
 
 all: ## build everything that is not up to date (the default)
 	@scripts/build.sh
@@ -27,7 +27,7 @@ demo: ## build, boot the guest, show what it prints, check it: ends with PASS or
 test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests, guests, Debian
 	@scripts/test.sh
 
-check-long: ## longer tests: fuzzing, libvirt, a new device, every Linux, a debug kernel, a bare Debian
+check-long: ## longer tests: documentation, fuzzing, libvirt, a new device, every Linux, a debug kernel, a bare Debian
 	@scripts/test.sh long
 
 matrix: ## build and test the devices in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table

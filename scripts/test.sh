@@ -10,7 +10,7 @@ cd -- "$ROOT"
 
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
     e2e debian)
-long=(fuzz device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
+long=(docs debug fuzz device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
 
 # ---- code ----
 
@@ -239,6 +239,8 @@ for name; do
                 skip debian "no mirror of Debian, see above"
             fi
             ;;
+        docs) check docs scripts/docs.sh ;;
+        debug) check debug scripts/debug.sh check ;;
         fuzz) check fuzz scripts/fuzz.sh 60 ;;
         device-crash) part device-crash "Testing the devices in every machine of QEMU" device_crash ;;
         libvirt | new-device | kernels) check "$name" "scripts/check-$name.sh" ;;
