@@ -225,7 +225,6 @@ mod tests {
     /// A stand-in for QEMU, which does what the script says, and one for `/dev/kvm`.
     struct Place(tempfile::TempDir);
 
-    const LONG: Duration = Duration::from_secs(60);
     const PANICS: &str =
         r#"echo "[0.1] Kernel panic - not syncing: No working init found." > "$console""#;
 
@@ -243,37 +242,32 @@ mod tests {
         }
 
         fn choose(&self, accel: Accel) -> Chosen {
-            let interrupt = Interrupt::default();
-            self.choose_with(&fake_qemu(), true, accel, LONG, &interrupt)
+            self.choose_with(accel, &Interrupt::default(), |_| {})
                 .unwrap()
         }
 
+        /// Changes the prober before it chooses.
         fn choose_with(
             &self,
-            qemu: &Path,
-            with_kernel: bool,
             accel: Accel,
-            limit: Duration,
             interrupt: &Interrupt,
+            change: fn(&mut Prober<'_>),
         ) -> Result<Chosen, Error> {
-            let kernel = self.path("kernel");
-            Prober {
-                qemu,
-                kernel: with_kernel.then_some(&kernel),
+            let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
+            let mut prober = Prober {
+                qemu: &qemu,
+                kernel: Some(&self.path("kernel")),
                 kvm: self.path("kvm"),
                 verdicts: Some(self.path("cache/my_rng/accel")),
-                limit,
-            }
-            .choose(accel, interrupt)
+                limit: Duration::from_secs(60),
+            };
+            change(&mut prober);
+            prober.choose(accel, interrupt)
         }
 
         fn runs(&self) -> usize {
             fs::read_to_string(self.path("runs")).map_or(0, |text| text.lines().count())
         }
-    }
-
-    fn fake_qemu() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu")
     }
 
     #[test]
@@ -285,8 +279,9 @@ mod tests {
         // It holds for another kernel, but not for another QEMU.
         fs::write(place.path("kernel"), "exit 1").unwrap();
         assert_eq!(place.choose(Accel::Auto), Chosen::Kvm);
-        let other = Path::new("/bin/true");
-        let chosen = place.choose_with(other, true, Accel::Auto, LONG, &Interrupt::default());
+        let chosen = place.choose_with(Accel::Auto, &Interrupt::default(), |prober| {
+            prober.qemu = Path::new("/bin/true");
+        });
         assert_eq!(chosen.unwrap(), Chosen::Tcg);
         let kept = fs::read_to_string(place.path("cache/my_rng/accel")).unwrap();
         assert_eq!(kept.matches("boot").count(), 2);
@@ -302,10 +297,10 @@ mod tests {
     fn guest_that_hangs_means_tcg_and_is_remembered() {
         let place = Place::new("sleep 1000 & wait");
         for _ in 0..2 {
-            // Long enough for the stand-in to be started on a busy machine.
-            let limit = Duration::from_secs(5);
-            let interrupt = Interrupt::default();
-            let chosen = place.choose_with(&fake_qemu(), true, Accel::Auto, limit, &interrupt);
+            let chosen = place.choose_with(Accel::Auto, &Interrupt::default(), |prober| {
+                // Long enough for the stand-in to be started on a busy machine.
+                prober.limit = Duration::from_secs(5);
+            });
             assert_eq!(chosen.unwrap(), Chosen::Tcg);
         }
         assert_eq!(place.runs(), 1);
@@ -321,11 +316,17 @@ mod tests {
     #[test]
     fn without_a_kernel_the_firmware_is_tried_and_not_remembered() {
         let place = Place::new("");
-        for (qemu, chosen) in [("/bin/true", Chosen::Kvm), ("/bin/false", Chosen::Tcg)] {
-            let interrupt = Interrupt::default();
-            let got = place.choose_with(Path::new(qemu), false, Accel::Auto, LONG, &interrupt);
-            assert_eq!(got.unwrap(), chosen);
-        }
+        let firmware = |change| {
+            let chosen = place.choose_with(Accel::Auto, &Interrupt::default(), change);
+            chosen.unwrap()
+        };
+        let works = firmware(|prober| {
+            (prober.qemu, prober.kernel) = (Path::new("/bin/true"), None);
+        });
+        let fails = firmware(|prober| {
+            (prober.qemu, prober.kernel) = (Path::new("/bin/false"), None);
+        });
+        assert_eq!((works, fails), (Chosen::Kvm, Chosen::Tcg));
         assert!(!place.path("cache").exists());
     }
 
@@ -346,7 +347,7 @@ mod tests {
         let (run, heard) = channel();
         interrupt.subscribe(move |signal| run.send(signal).is_ok());
         interrupt.raise(2);
-        let result = place.choose_with(&fake_qemu(), true, Accel::Auto, LONG, &interrupt);
+        let result = place.choose_with(Accel::Auto, &interrupt, |_| {});
         assert!(matches!(result, Err(Error::Interrupted(2))));
         assert!(!place.path("cache/my_rng/accel").exists());
         // Others hear of the interrupt, too.

@@ -42,21 +42,12 @@ impl Fake {
 
     fn start(&self) -> (Running, Captured, Captured) {
         let (stdout, stderr) = (Captured::default(), Captured::default());
-        let running = self.start_with(stdout.clone(), stderr.clone());
-        (running, stdout, stderr)
-    }
-
-    fn start_with(
-        &self,
-        stdout: impl Write + Send + 'static,
-        stderr: impl Write + Send + 'static,
-    ) -> Running {
         let console = Console::Streams {
-            stdout: Box::new(stdout),
-            stderr: Box::new(stderr),
+            stdout: Box::new(stdout.clone()),
+            stderr: Box::new(stderr.clone()),
         };
         let work = Work::Run(vec!["true".into()]);
-        self.vm.start(work, console).unwrap()
+        (self.vm.start(work, console).unwrap(), stdout, stderr)
     }
 
     fn error(&self) -> Error {
@@ -252,30 +243,4 @@ fn another_protocol_is_noticed() {
     drop(guest);
     let text = running.wait().unwrap_err().to_string();
     assert!(text.contains("gibberish"), "{text}");
-}
-
-struct Broken(io::ErrorKind);
-
-impl Write for Broken {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(self.0.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn closed_pipe_ends_it_quietly_and_a_full_disk_does_not() {
-    for (kind, status) in [
-        (io::ErrorKind::BrokenPipe, 141),
-        (io::ErrorKind::StorageFull, 125),
-    ] {
-        let fake = Fake::waiting();
-        let running = fake.start_with(Broken(kind), io::sink());
-        let mut guest = fake.guest();
-        guest.stdout.write_all(b"x").unwrap();
-        assert_eq!(running.wait().unwrap_err().exit_status(), status);
-    }
 }
