@@ -44,9 +44,9 @@ at_exit() {
         wait "${children[@]}" 2>/dev/null
     fi
     if ((${#temporary[@]})); then rm -rf -- "${temporary[@]}"; fi
-    unlock
     # A script may define this function, to undo what else it did.
     if declare -F at_end >/dev/null; then at_end; fi
+    unlock
     if [[ -n $first ]] && ((status > 128 && status < 160)); then
         say "Stopped. Give the same command again to go on from here."
     fi
