@@ -105,9 +105,9 @@ version() { # version TREE
 
 try() { # try SERIES: adds a line to the table
     local series=$1 tree row kernel="kernel-$1" about="Linux $1:"
+    need_space "$BUILD" 2500 "checking the patches on Linux $series"
     new_tmp "$BUILD"
     tree=$tmp/src
-    need_space "$tmp" 2500 "checking the patches on Linux $series"
     step_may_fail "$kernel-source" "$about getting the source" "$ROOT/scripts/fetch.sh" linux "$series" "$tree"
     if ((status)); then
         skip "Linux $series" "$(last_line "$LOG/$kernel-source.log")"
