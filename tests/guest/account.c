@@ -31,7 +31,7 @@ TEST("the buffers of reads are charged to the reader's cgroup")
 {
     long before;
 
-    /* All that this needs for itself. */
+    /* Allocates all that this program needs for itself. */
     memset(buffer, 1, sizeof(buffer));
     charged();
     before = charged();

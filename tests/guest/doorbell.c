@@ -177,7 +177,7 @@ static void expect_refused(enum status status)
     expect_streams();
 }
 
-/* A descriptor of so many segments, all of them the page that is to be filled. */
+/* Writes a descriptor of `count` segments, each of them the same page. */
 static void describe(uint32_t count, uint32_t length)
 {
     memset(descriptor, 0, PAGE);

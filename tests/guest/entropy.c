@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host that runs out of entropy, after as many bytes as this program says: each caller gets the
- * good ones and then EIO, and never a number that the host did not give. In the end 40 bytes are left.
+ * A host that runs out of entropy, after as many bytes as this program says: each caller gets the good ones
+ * and then EIO, and never a number that the host did not give. In the end 40 bytes are left.
  *
  *   entropy ADDRESS on|off    (the PCI address of my-rng-entropy; whether the device under test has a bulk engine)
  */
@@ -45,7 +45,7 @@ static void check_read(size_t length, uint32_t budget, ssize_t expected)
     }
     ASSERT_EQ(fdinfo_number(node, "words"), before + expected / 4);
     if (expected < (ssize_t)length) {
-        /* What is left of a block is too little for the next one. */
+        /* The rest of a block is too little for the next one. */
         *left = 0;
         ASSERT_ERROR(read(node, words, length), EIO);
     }
@@ -145,7 +145,7 @@ TEST("hw_random gets good numbers, then EIO")
         ASSERT_EQ(read(fd, words, sizeof(words)), sizeof(words));
         expect_no_zeros(words, sizeof(words));
         *left = 0;
-        /* What hw_random has left comes first. */
+        /* hw_random first gives what it has buffered. */
         while ((got = read(fd, words, sizeof(words))) > 0) {
             expect_no_zeros(words, got);
         }

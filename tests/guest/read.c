@@ -67,7 +67,7 @@ TEST("a read to bad memory fails with EFAULT")
     const struct {
         const char *name;
         void *at;
-        /* Of the kernel's part of the address space: the driver is not even called. */
+        /* In the kernel's part of the address space: the driver is not called. */
         bool is_kernel;
     } bad[] = {
         {"NULL", NULL, false},
@@ -318,7 +318,7 @@ TEST("files opened and duplicated work until they are closed, in any order")
 enum { READERS = 8, WORDS = 16384 };
 static uint32_t words[READERS][WORDS];
 
-/* From one number to more than a piece, by read and by RAND, of a file of its own and a shared one. */
+/* Takes from one number to more than a piece at a time, from its own file and a shared one. */
 static void take(int number)
 {
     int own = open_node();
@@ -344,7 +344,7 @@ TEST("readers at the same time share the stream exactly")
     expect_shared(&stream, words[0], READERS, WORDS);
 }
 
-/* So large that a timer of a millisecond goes off long before it is read. */
+/* A timer of a millisecond expires long before this is read. */
 enum { HUGE = 64 << 20 };
 
 static volatile sig_atomic_t signals;

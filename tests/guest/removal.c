@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A device that is pulled out without notice: reads of its registers give all ones, or all zeros. No real
+ * A device that is unplugged without notice: reads of its registers give all ones, or all zeros. No real
  * device does so at a known moment. So the driver is bound to a device whose BAR 0 is memory, in which this
  * program writes the registers' contents, and whose memory decoding it turns off.
  *
@@ -49,7 +49,7 @@ static void unbind(void)
     close(node);
 }
 
-/* FILL fails so if there is an engine, and leaves the memory alone; else as if the device were gone. */
+/* FILL fails with this error if there is an engine, else with ENODEV. It leaves the memory alone. */
 static void expect_no_fill(int error)
 {
     ASSERT_ERROR(fill(node, 0, FILLED), memory == NULL ? ENODEV : error);
@@ -145,7 +145,7 @@ static void known_device(void)
         ASSERT_ERROR(mmap(NULL, FILLED, PROT_READ | PROT_WRITE, MAP_SHARED, node, 0), ENODEV);
     }
     expect_there(NUMBER, is_host, "there");
-    /* Numbers like any other, of a generator that gives all 32 bits. */
+    /* A generator of all 32 bits gives these numbers, too. */
     set(UINT32_MAX, info);
     expect_there(UINT32_MAX, is_host, "there, and giving all ones");
     set(0, info);
@@ -212,7 +212,7 @@ TEST("hw_random is told that the device is gone")
     fd = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
     ASSERT_EQ(read(fd, got, 8), 8);
     ASSERT_EQ(memcmp(got, expected, 8), 0);
-    /* What hw_random has left comes before the error. */
+    /* hw_random first gives what it has buffered. */
     set(UINT32_MAX, UINT32_MAX);
     do {
         bytes = read(fd, got, 8);

@@ -14,7 +14,7 @@ static const char *address;
 /* All readers have taken a number; the device is unbound; it is bound again. */
 static pthread_barrier_t phase;
 
-/* Of a file that was mapped. */
+/* The file was mapped before. */
 static void expect_gone(int fd)
 {
     static unsigned char buffer[2 * MAX];

@@ -91,7 +91,7 @@ TEST("a large read to bad memory fails with EFAULT")
     }
     ASSERT_ERROR(read(node, (void *)4096, LARGE), EFAULT);
     skip_lost(true, LARGE, 0, (void *)4096);
-    /* The kernel's memory: the driver is not even called. */
+    /* The kernel's memory: the driver is not called. */
     ASSERT_ERROR(read(node, (void *)0xffff888000000000, LARGE), EFAULT);
 }
 

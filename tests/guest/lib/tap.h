@@ -186,7 +186,7 @@ static inline void tap_check(const char *name, void (*run)(void))
         _exit(EXIT_SUCCESS);
     }
     ASSERT(child > 0 && waitpid(child, &status, 0) == child);
-    /* What it may have left running. */
+    /* Ends what it has left running. */
     kill(-child, SIGKILL);
     if (status != 0) {
         snprintf(why, sizeof(why), "ended with %s %d", WIFSIGNALED(status) ? "signal" : "exit status",

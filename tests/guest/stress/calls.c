@@ -21,7 +21,7 @@ bool open_file(struct worker *worker, struct file *file)
 {
     static const int modes[] = {O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY};
     static const int flags[] = {0, 0, O_NONBLOCK, O_APPEND, O_TRUNC, O_NOCTTY, O_SYNC, O_CREAT};
-    /* With O_CREAT a node that is not there just now would become a plain file. */
+    /* With O_CREAT, a missing node would become a plain file. */
     int flag = flags[choose(worker, worker->rules.churn ? 7 : 8)];
     char path[32];
 
@@ -176,7 +176,7 @@ void do_unknown(struct worker *worker)
               ENOTTY);
 }
 
-/* A read that has no reason to fail, but may be interrupted, or the device go. */
+/* A read to good memory may be interrupted, or fail because the device has gone. */
 static void check_read(struct worker *worker, ssize_t got, size_t length, const char *what)
 {
     /* The driver looks for signals after so many bytes from registers. */
@@ -187,7 +187,7 @@ static void check_read(struct worker *worker, ssize_t got, size_t length, const 
     } else if (length == 0) {
         ASSERT_MSG(got == 0, "%s of nothing: %zd (%m)", what, got);
     } else if (MAY_FAIL(worker, got, EINTR)) {
-        /* The bytes of a number that is not wanted whole come by themselves. */
+        /* The first bytes of a last number come separately. */
         ASSERT_MSG((size_t)got == length || (got > 0 && (size_t)got < length &&
                                              (got % PIECE == 0 || (got % 4 == 0 && length - got < 4))),
                    "%s: %zd of %zu", what, got, length);

@@ -64,7 +64,7 @@ static void fail_load(void)
     load_module("");
 }
 
-/* Does it over and over, each time with the next of its allocations failing, until none does. */
+/* Repeats the action, each time with its next allocation failing, until none fails. */
 static void fail_each(void (*action)(void))
 {
     for (int nth = 1, failed = 1; failed; nth++) {

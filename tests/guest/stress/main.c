@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Many threads make all calls of the driver at once, right and wrong, while devices come and go, the module
- * is unloaded and loaded, and the machine sleeps. Each call must end, in one of the ways in which it may end;
- * numbers must be the stream's, each for one reader.
+ * is unloaded and loaded, and the machine sleeps. Each call must end, with a result that is allowed; each
+ * number must be the stream's, and given to one reader.
  *
  *   stress SEED SECONDS DEADLINE
  *
- * The work is done in rounds of the same phases, until so many seconds are over; with 0 seconds, one short
- * round. A round's choices follow from the seed and its number alone. What has not ended by the deadline (in
- * seconds) hangs. The test on the host wakes the machine when it sleeps, and unplugs and plugs a device when
- * a line says "unplug" and "plug".
+ * The work is done in rounds of the same phases, until SECONDS are over; with 0 seconds, one short round. A
+ * round's choices follow from the seed and its number alone. What has not ended by the deadline (in seconds)
+ * hangs. The test on the host wakes the machine when it sleeps, and unplugs and plugs a device when a line
+ * says "unplug" and "plug".
  *
- * At the end it prints how often it has done what.
+ * At the end it prints how often it did each thing.
  */
 #include "stress.h"
 
@@ -36,7 +36,7 @@ static void run_round(bool is_short)
     phase("sleep resets the device and keeps what is mapped");
     sleep_and_wake();
     if (round_number == 0) {
-        /* Nothing of it is random: once is enough. */
+        /* This is not random, so once is enough. */
         phase("every allocation may fail");
         fail_allocations();
     }

@@ -33,7 +33,7 @@ void do_read_race(struct worker *worker)
     }
 }
 
-/* Whatever has become of the file and the device, the pages are there. */
+/* The pages stay, even if the file is closed or the device is gone. */
 static void touch(const struct mapping *mapping, size_t at)
 {
     volatile unsigned char *byte = mapping->at + at % mapping->length;
@@ -92,7 +92,7 @@ void do_map_bad(struct worker *worker)
               worker->file->mode == O_WRONLY ? EACCES : EINVAL);
 }
 
-/* A mapping goes, or is changed. */
+/* Removes or changes a mapping. */
 void do_unmap(struct worker *worker)
 {
     struct mapping *mapping = &worker->mappings[choose(worker, MAPPINGS)];

@@ -30,7 +30,7 @@ struct file {
     bool is_mapped;
 };
 
-/* It may be of a file that was closed, of a device that is gone. */
+/* Its file may be closed, and its device gone. */
 struct mapping {
     unsigned char *at;
     size_t length;
@@ -121,7 +121,7 @@ extern struct worker *const self;
 extern uint64_t seed;
 extern int round_number;
 extern atomic_bool stop;
-/* Nobody is to open a file, so that the module can go. */
+/* Workers open few files, so that the module can be unloaded. */
 extern atomic_bool away;
 /* Memory that comes and goes. */
 extern unsigned char *flapping;

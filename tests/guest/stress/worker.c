@@ -93,7 +93,7 @@ static void *watch(void *deadline)
         uint64_t time = now();
 
         for (struct worker *worker = workers; worker <= self; worker++) {
-            /* In this order: the time is never from before what is being done. */
+            /* In this order, so that `since` is of this call, or later. */
             bool busy = atomic_load(&worker->kind) != IDLE;
 
             if (busy && time > atomic_load(&worker->since) + HANGS * UINT64_C(1000)) {
@@ -226,7 +226,7 @@ static void release_all(struct worker *worker)
     for (int i = 0; i < FILES; i++) {
         close_file(worker, &worker->files[i]);
     }
-    /* They keep files open, too. */
+    /* Mappings keep files open, too. */
     for (int i = 0; i < MAPPINGS; i++) {
         unmap(&worker->mappings[i]);
     }
@@ -244,7 +244,7 @@ static void make_call(struct worker *worker)
         return;
     }
     if (call->kind == OPEN || call->kind == CLOSE || (call->kind == SHARE && !worker->rules.hold)) {
-        /* These count by themselves. */
+        /* These begin and end by themselves. */
         call->run(worker);
     } else {
         begin(worker, call->kind);
