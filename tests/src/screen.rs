@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::{DEADLINE, Process, built};
+use crate::{DEADLINE, Process, build_folder, built};
 
 /// The size of a character's cell: eight columns of the font and one between characters, and the lines.
 const CELL: (usize, usize) = (9, 16);
@@ -138,7 +138,14 @@ impl Process {
             if lines.last().is_some_and(|last| wanted(last)) {
                 return lines;
             }
-            assert!(Instant::now() < deadline, "the screen stays at {lines:#?}");
+            if Instant::now() >= deadline {
+                let picture = build_folder().join("log/screen.png");
+                self.save_screen(&picture);
+                panic!(
+                    "the screen stays at {lines:#?}; a picture of it is in {}",
+                    picture.display()
+                );
+            }
         }
     }
 
