@@ -37,6 +37,8 @@ end_group() { # end_group PGID: ends a step with all that it started
 at_exit() {
     local status=$?
     set +e
+    # A signal that comes right after a fork can bring a subshell here.
+    [[ $BASHPID == "$$" ]] || exit "$status"
     trap '' INT TERM HUP
     if [[ -n $group ]]; then end_group "$group"; fi
     if ((${#children[@]})); then

@@ -50,6 +50,10 @@ test_a_hanging_step_is_ended() {
     lib 'may_take=1000; step soon "Waiting" true' MY_RNG_LIMIT=0
 }
 
+test_a_subshell_undoes_nothing_of_its_script() {
+    lib 'new_tmp "$BUILD"; (at_exit); [[ -d $tmp ]]'
+}
+
 test_a_killed_script_leaves_no_process() {
     local how step script
     mkfifo -- "$tmp/pids"
