@@ -44,7 +44,6 @@ TEST("all FILLs of 128 threads succeed and are counted")
     ASSERT_EQ(fdinfo_number(node, "words") - before, filled * (MAX / 4));
 }
 
-/* Half of the threads read instead. */
 static void fill_or_read_among_signals(int number)
 {
     static unsigned char buffers[THREADS][READ];
@@ -75,7 +74,6 @@ static void wake(int signal)
 
 TEST("FILLs and reads that signals interrupt take nothing that is not counted")
 {
-    /* Without SA_RESTART. */
     struct sigaction action = {.sa_handler = wake};
     uint64_t before = fdinfo_number(node, "words");
 

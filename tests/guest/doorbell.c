@@ -59,7 +59,6 @@ static volatile uint32_t *set_up(const char *address, uint64_t *bus_address)
     return registers;
 }
 
-/* A page of memory that is not moved. */
 static void *make_page(uint64_t *bus_address)
 {
     void *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
@@ -158,7 +157,6 @@ TEST("a descriptor beyond memory is not read")
     }
 }
 
-/* Makes the device carry out the descriptor. */
 static void expect_status(enum status status, uint32_t bytes)
 {
     memset(filled, 0xa5, PAGE);

@@ -112,7 +112,6 @@ TEST("FILL fails with EIO; without an engine the node cannot be mapped")
 
 static atomic_ulong total;
 
-/* Takes numbers until there are no more. */
 static void drain(int number)
 {
     uint32_t words[MIDDLE / 4];

@@ -58,7 +58,6 @@ static void expect_no_fill(int error)
     }
 }
 
-/* Everything works, and gives this number. */
 static void expect_there(uint32_t number, bool is_host, const char *when)
 {
     static uint32_t many[LARGE / 4];
@@ -88,7 +87,6 @@ static void expect_there(uint32_t number, bool is_host, const char *when)
     ASSERT_EQ(fdinfo_number(node, "seeds"), seeds);
 }
 
-/* Everything fails with ENODEV, at once, and again. */
 static void expect_gone(const char *when)
 {
     static uint32_t got[LARGE / 4];

@@ -9,7 +9,6 @@
 __attribute__((weak)) int fd;
 __attribute__((weak)) unsigned char *at;
 
-/* FILL must work. */
 #define must_fill(fd, start, length) ASSERT_EQ(fill(fd, start, length), 0)
 
 #endif

@@ -149,7 +149,6 @@ TEST("pages can be written to files and read from files")
     ASSERT_EQ(write(file, at, MAX), MAX);
     ASSERT_EQ(pread(file, buffer, MAX, 0), MAX);
     expect_numbers(buffer, MAX);
-    /* And read from files. */
     memset(at, 0, MAX);
     ASSERT_EQ(pread(file, at, MAX, 0), MAX);
     ASSERT_EQ(memcmp(at, buffer, MAX), 0);

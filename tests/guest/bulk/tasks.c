@@ -125,7 +125,6 @@ TEST("memory that reads wrote to is freed")
     ASSERT(free - meminfo("MemFree:") < 2 * SPARE);
 }
 
-/* Takes numbers until it is killed. */
 static void take_forever(int fd, int way)
 {
     static unsigned char buffer[1 << 20];

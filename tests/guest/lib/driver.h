@@ -22,7 +22,6 @@ enum { MAX = RNG_BULK_MAX_BYTES, PAGE = 4096 };
 __attribute__((weak)) int node;
 __attribute__((weak)) struct stream stream;
 
-/* Opens NODE for reading and writing. */
 static inline int open_node(void)
 {
     int fd = open(NODE, O_RDWR | O_CLOEXEC);
@@ -61,7 +60,6 @@ static inline void *map_file(int fd, size_t length)
     return at;
 }
 
-/* Anonymous memory of this process's own. */
 static inline void *map_memory(size_t length)
 {
     void *at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -175,7 +175,6 @@ static inline void expect_stream_at(const char *file, int line, struct stream *s
     }
 }
 
-/* Each byte of the memory has this value. */
 #define expect_bytes(...) expect_bytes_at(HERE, __VA_ARGS__)
 
 static inline void expect_bytes_at(const char *file, int line, const void *memory, size_t length,

@@ -99,7 +99,6 @@ __attribute__((noreturn, format(printf, 3, 4))) static inline void tap_fail(cons
 /* The place of a call, for helpers that are macros around a function that takes it. */
 #define HERE __FILE__, __LINE__
 
-/* Like ASSERT, with a message of its own. */
 #define ASSERT_MSG(condition, ...) ((condition) ? (void)0 : tap_fail(HERE, __VA_ARGS__))
 
 #define ASSERT(condition) ASSERT_MSG(condition, "not true: %s (errno is %s)", #condition, strerrorname_np(errno))

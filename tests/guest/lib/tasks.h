@@ -49,7 +49,6 @@ static inline pid_t fork_process(void)
     return child;
 }
 
-/* Waits for a process. Returns its status. */
 static inline int wait_for_process(pid_t child)
 {
     int status;

@@ -188,7 +188,6 @@ void reload_module(int times)
 
 enum { CHOOSERS = 2, LOOKERS = 2 };
 
-/* Its name, and its address. */
 static const char *name;
 static char host[16];
 

@@ -92,7 +92,6 @@ void do_map_bad(struct worker *worker)
               worker->file->mode == O_WRONLY ? EACCES : EINVAL);
 }
 
-/* Removes or changes a mapping. */
 void do_unmap(struct worker *worker)
 {
     struct mapping *mapping = &worker->mappings[choose(worker, MAPPINGS)];

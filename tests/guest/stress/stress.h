@@ -17,7 +17,6 @@ enum {
      */
     NODES = 4,
     WORKERS = 12,
-    /* What each worker holds. */
     FILES = 4,
     MAPPINGS = 3,
     BUFFER = 256 << 10,
