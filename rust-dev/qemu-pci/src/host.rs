@@ -32,7 +32,8 @@ pub trait Host<D: Declare> {
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable>;
 
     /// Sends an interrupt when the device's method has returned: a message if the guest has enabled MSI or MSI-X;
-    /// otherwise the pin is raised. `vector` is below [`Interrupts::vectors`](crate::Interrupts::vectors).
+    /// otherwise the pin is raised. `vector` is below [`Interrupts::vectors`](crate::Interrupts::vectors) of the device's
+    /// type. Where the device or the guest has fewer, the numbers wrap around.
     fn interrupt(&mut self, vector: u16);
 
     /// Lowers the pin when the device's method has returned. Messages cannot be taken back.

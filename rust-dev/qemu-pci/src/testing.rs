@@ -294,7 +294,7 @@ impl<D: PciDevice> Host<D> for World<D> {
 
     fn interrupt(&mut self, vector: u16) {
         assert!(
-            vector < self.interrupts.vectors(),
+            vector < D::INTERRUPTS.vectors(),
             "there is no vector {vector}"
         );
         self.raised |= 1 << vector;
