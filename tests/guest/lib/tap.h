@@ -26,6 +26,9 @@
 
 enum tap_outcome { TAP_NONE, TAP_PASSED, TAP_FAILED, TAP_SKIPPED };
 
+/* The exit status of a process that has run a check to its end. An exit() in the middle must not pass. */
+enum { TAP_COMPLETE = 100 };
+
 struct tap_test {
     const char *name;
     void (*run)(void);
@@ -163,7 +166,7 @@ static inline void tap_skip(const char *why)
     tap_report(TAP_SKIPPED, why);
 }
 
-/* Runs a check in a process of its own, so that the next one runs whatever happens to it. */
+/* Runs a check in its own process, so that the next one runs even if this one crashes. */
 static inline void tap_check(const char *name, void (*run)(void))
 {
     char why[64];
@@ -182,12 +185,12 @@ static inline void tap_check(const char *name, void (*run)(void))
             tap.after();
         }
         fflush(stdout);
-        _exit(EXIT_SUCCESS);
+        _exit(TAP_COMPLETE);
     }
     ASSERT(child > 0 && waitpid(child, &status, 0) == child);
     /* Ends what it has left running. */
     kill(-child, SIGKILL);
-    if (status != 0) {
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != TAP_COMPLETE) {
         snprintf(why, sizeof(why), "ended with %s %d", WIFSIGNALED(status) ? "signal" : "exit status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         tap_report(TAP_FAILED, why);
@@ -202,7 +205,7 @@ static inline void tap_check(const char *name, void (*run)(void))
     static void tap_test_##line(void);                                                                       \
     __attribute__((constructor)) static void tap_add_##line(void)                                            \
     {                                                                                                        \
-        tap_add((struct tap_test){name, tap_test_##line, __FILE__, line});                                             \
+        tap_add((struct tap_test){name, tap_test_##line, __FILE__, line});                                   \
     }                                                                                                        \
     static void tap_test_##line(void)
 
