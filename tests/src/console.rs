@@ -56,8 +56,10 @@ impl Console {
 
     /// Waits for the end of the shell's line, which must succeed. Returns the lines that it printed.
     pub fn until_end(&mut self) -> Vec<String> {
-        let end = "\nend:0\r\n";
+        let end = "\nend:";
         let text = self.until(end);
+        let status = self.until("\r\n");
+        assert_eq!(status, "0\r\n", "the shell's line failed: {text}");
         self.shell();
         let lines = lines(text.strip_suffix(end).unwrap_or_default());
         let mut lines = lines.into_iter().skip_while(|line| !line.contains(END));

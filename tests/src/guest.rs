@@ -123,7 +123,7 @@ impl Guest {
         let run = self.command(command);
         // If `vm/run` does not end at its own deadline, only this test fails.
         let run = Command::new("timeout")
-            .args(["--kill-after=10", &(2 * DEADLINE).to_string()])
+            .args(["--kill-after=10", &(self.deadline + DEADLINE).to_string()])
             .arg(run.get_program())
             .args(run.get_args())
             .stdin(Stdio::null())
