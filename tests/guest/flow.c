@@ -19,7 +19,7 @@ static void on_signal(int signal)
 int main(int argc, char **argv)
 {
     static unsigned char buffer[3 * MAX];
-        struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal};
     unsigned char *memory;
     uint32_t choices = 1;
 

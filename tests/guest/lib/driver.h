@@ -88,8 +88,8 @@ static inline size_t smaller(size_t a, size_t b)
 }
 
 /*
- * Skips the numbers that a read took in vain: of `length` bytes it could store only the first `good`, at
- * `address`.
+ * Skips the numbers that a read took but could not store: of `length` bytes, only the first `good` at
+ * `address` are good memory.
  */
 static inline void skip_lost(bool has_bulk, size_t length, size_t good, const void *address)
 {
@@ -159,7 +159,8 @@ static inline void expect_fdinfo(const char *name, const char *expected)
 {
     const char *value = fdinfo(node, name);
 
-    ASSERT_MSG(value != NULL && strcmp(value, expected) == 0, "fdinfo says my_rng-%s: %s, not %s", name, value, expected);
+    ASSERT_MSG(value != NULL && strcmp(value, expected) == 0, "fdinfo says my_rng-%s: %s, not %s", name, value,
+               expected);
 }
 
 /* Writes to a file of sysfs or debugfs: 0, or -1 and errno. */

@@ -8,7 +8,7 @@
 #include <sys/select.h>
 #include <sys/uio.h>
 
-/* Files that threads give to each other, as the descriptor and the mode; FREE is none. */
+/* Files that threads give to each other, as pack() has them; FREE if there is none. */
 enum { SHARED = 16, FREE = 0 };
 static atomic_int shared[SHARED];
 

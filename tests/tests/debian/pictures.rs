@@ -69,7 +69,7 @@ fn check(folder: &Path, series: &str) {
 }
 
 #[test]
-fn new_pictures_show_what_they_should() {
+fn new_pictures_show_the_documented_text() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     pictures::take(folder.path());
     let help = Command::new(built("qemu")).arg("--version").output();
@@ -80,7 +80,7 @@ fn new_pictures_show_what_they_should() {
 }
 
 #[test]
-fn the_pictures_of_the_documentation_show_what_they_should() {
+fn published_pictures_show_the_documented_text() {
     // They may have been taken with a QEMU of any series.
     check(&root().join("docs/pictures"), "");
 }

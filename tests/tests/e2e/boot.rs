@@ -3,9 +3,10 @@
 //! The kernel's self-test at boot, letter for letter.
 
 use my_rng_e2e::answers::{framed, libc, lines, self_test};
+use my_rng_e2e::lspci::ids;
 use my_rng_e2e::{Finished, Guest};
 
-use crate::first_boot::{FIRST_BOOT, ids};
+use crate::first_boot::FIRST_BOOT;
 
 /// So many messages from the start of the self-test. Other parts of the kernel may print in between, such as
 /// `tsc: Refined …`. Of the self-test's own lines, only the numbers and the error look like that.

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use my_rng_e2e::{build_folder, built, write_program};
 
-/// What is found out of the stand-in for a QEMU is not kept where the user's is.
+/// The cache of a test's QEMU must not be the user's.
 fn demo(cache: Option<&Path>, options: &[&str]) -> Output {
     Command::new(build_folder().join("bin/vm-demo"))
         .args(options)
@@ -22,7 +22,7 @@ fn last_line(run: &Output) -> String {
 }
 
 #[test]
-fn the_demo_ends_with_a_good_verdict() {
+fn demo_passes() {
     let run = demo(None, &[]);
     assert_eq!(run.status.code(), Some(0), "{run:?}");
     assert!(
@@ -32,10 +32,10 @@ fn the_demo_ends_with_a_good_verdict() {
 }
 
 #[test]
-fn the_demo_names_what_is_not_as_it_should_be() {
+fn failed_demo_names_the_cause() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let wrapper = folder.path().join("qemu");
-    // Another device in the place of ours.
+    // Has another device instead of ours.
     let script = format!(
         "#!/bin/bash\nexec {} \"${{@/#my_rng/edu}}\"\n",
         built("qemu").display()

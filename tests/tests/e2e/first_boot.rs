@@ -4,7 +4,8 @@
 
 use std::sync::LazyLock;
 
-use my_rng_e2e::{Finished, Guest, abi};
+use my_rng_e2e::lspci::ids;
+use my_rng_e2e::{Finished, Guest};
 
 /// That boot, made when a test first needs it.
 pub static FIRST_BOOT: LazyLock<Finished> = LazyLock::new(|| {
@@ -30,11 +31,6 @@ pub const SECTIONS: &str = r#"
     section() { printf '=== %s\n' "$*"; }
     device() { dirname $(grep -l 0xcafe /sys/bus/pci/devices/*/device | head -n 1); }
 "#;
-
-/// The device's ids, as lspci writes them.
-pub fn ids() -> String {
-    format!("{:04x}:{:04x}", abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID)
-}
 
 /// The lines of a section of what a script printed.
 pub fn section<'a>(finished: &'a Finished, name: &str) -> Vec<&'a str> {

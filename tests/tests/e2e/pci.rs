@@ -6,7 +6,7 @@ use my_rng_e2e::answers::libc;
 use my_rng_e2e::known_answers::LIBC;
 use my_rng_e2e::{Guest, abi, lspci};
 
-use crate::first_boot::{FIRST_BOOT, SECTIONS, ids, section};
+use crate::first_boot::{FIRST_BOOT, SECTIONS, section};
 
 #[test]
 fn lspci_without_the_driver() {
@@ -96,7 +96,7 @@ fn two_devices_have_a_node_and_a_stream_each() {
              one read; two read; two read; one read; two read
              section one seeds; one seed {one}; two read 995 | tail -n 1
              section two seeds; two seed {two}; one read 1000 | tail -n 1",
-            ids = ids(),
+            ids = lspci::ids(),
             one = first.seed,
             two = second.seed
         ))

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 struct Place(TempDir);
 
 impl Place {
-    /// The script is what QEMU does when it is asked to prove that KVM works.
+    /// `probed` is the shell code that the QEMU runs when it is probed for KVM.
     fn new(probed: &str) -> Self {
         let place = Self(tempfile::tempdir().expect("a temporary folder"));
         let script = format!(
@@ -56,7 +56,7 @@ impl Place {
             .expect("vm/run-ubuntu.sh can be run")
     }
 
-    /// The options that QEMU is started with, if nothing is complained of.
+    /// Returns QEMU's options. Nothing may be printed on stderr.
     fn options(&self, environment: &[(&str, &str)]) -> Vec<String> {
         let run = self.run(environment);
         assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
@@ -80,14 +80,14 @@ fn value<'a>(options: &'a [String], option: &str) -> &'a str {
 const WORKS: &str = "exit 0";
 
 #[test]
-fn a_kvm_that_works_is_used() {
+fn working_kvm_is_used() {
     let options = Place::new(WORKS).options(&[]);
     assert_eq!(value(&options, "-accel"), "kvm");
     assert_eq!(value(&options, "-cpu"), "host");
     assert_eq!(value(&options, "-device"), "my_rng");
 }
 
-/// With a built kernel, that is what has to run on KVM, and the verdict is kept for `vm/run`, too.
+/// If `make` has built a kernel, the probe boots it. The result is cached, also for `vm/run`.
 #[test]
 fn kernel_that_make_has_built_proves_that_kvm_works() {
     const PANICS: &str = "for word in \"$@\"; do case $word in
@@ -103,7 +103,7 @@ fn kernel_that_make_has_built_proves_that_kvm_works() {
 }
 
 #[test]
-fn cargo_builds_what_make_has_not() {
+fn launcher_is_built_by_cargo_if_make_has_not_built_it() {
     let place = Place::new(WORKS);
     let vm_run = build_folder().join("bin/vm-run");
     fs::remove_dir_all(place.path("bin")).expect("the folder");
@@ -120,7 +120,7 @@ fn cargo_builds_what_make_has_not() {
 
 /// On some hosts QEMU starts on KVM, but not with the host's processor.
 #[test]
-fn a_kvm_that_crashes_is_left_alone_without_a_word() {
+fn broken_kvm_is_silently_replaced_by_tcg() {
     for probed in [
         "case \"$*\" in *host*) kill -ABRT $$ ;; esac; exit 0",
         "echo 'failed to set MSR' >&2; exit 1",
@@ -136,7 +136,7 @@ fn a_kvm_that_crashes_is_left_alone_without_a_word() {
 }
 
 #[test]
-fn a_wish_is_not_probed() {
+fn chosen_accelerator_is_not_probed() {
     let place = Place::new("exit 1");
     let options = place.options(&[("ACCEL", "kvm")]);
     assert_eq!(value(&options, "-accel"), "kvm");
@@ -150,7 +150,7 @@ fn a_wish_is_not_probed() {
 }
 
 #[test]
-fn the_format_of_the_disk_is_told() {
+fn format_of_the_disk_is_detected() {
     let place = Place::new(WORKS);
     let format = |wanted: &[(&str, &str)]| {
         let options = place.options(wanted);
@@ -164,7 +164,7 @@ fn the_format_of_the_disk_is_told() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_file_is_named_with_the_variable_to_set() {
     let place = Place::new(WORKS);
     for (name, fix) in [
         ("QEMU_BIN", "QEMU_BIN= to yours"),

@@ -53,7 +53,7 @@ fn stdout_and_stderr_arrive_byte_for_byte_and_apart() {
 }
 
 #[test]
-fn arguments_and_files_arrive_as_they_are() {
+fn arguments_and_files_arrive_unchanged() {
     let guest = Guest::new();
     let data = guest.folder().join("data with spaces");
     let program = guest.folder().join("program");
@@ -86,7 +86,7 @@ fn arguments_and_files_arrive_as_they_are() {
 }
 
 #[test]
-fn the_status_is_the_commands() {
+fn exit_status_is_that_of_the_command() {
     Guest::new().run(&["true"]).success();
     Guest::new().sh("exit 255").expect_code(255);
     // As in a shell.
@@ -254,7 +254,7 @@ fn gdb_attaches_before_the_first_instruction() {
 }
 
 #[test]
-fn where_nothing_is_built_it_says_how_to_build() {
+fn missing_build_is_an_error_that_says_how_to_build() {
     let guest = Guest::new();
     let run = guest
         .command(&["true"])
@@ -275,18 +275,18 @@ fn assert_error(run: &Finished, words: &[&str]) {
 }
 
 #[test]
-fn a_command_that_is_not_in_the_guest_is_127() {
+fn missing_command_has_status_127() {
     let run = Guest::new().run(&["no-such-command"]).expect_code(127);
     assert_error(&run, &["no-such-command"]);
 }
 
 #[test]
-fn a_command_that_cannot_be_run_is_126() {
+fn command_that_cannot_be_run_has_status_126() {
     let run = Guest::new().run(&["/proc/version"]).expect_code(126);
     assert_error(&run, &["/proc/version"]);
 }
 
-/// Mistakes found before the boot: there is no console, and the status is none of a command's.
+/// `vm/run` finds these mistakes before the boot, so the console is empty.
 #[test]
 fn bad_command_lines_are_refused_at_once() {
     for (option, value, words) in [
@@ -480,7 +480,7 @@ fn nothing_is_left_running_after_a_kill() {
 
 /// Like `vm/run … -- yes | head`.
 #[test]
-fn it_ends_when_nobody_reads_its_output() {
+fn closed_stdout_ends_the_guest() {
     let guest = Guest::new();
     let mut run = guest
         .command(&["yes"])
@@ -498,7 +498,7 @@ fn it_ends_when_nobody_reads_its_output() {
 }
 
 #[test]
-fn it_says_when_its_output_cannot_be_written() {
+fn output_that_cannot_be_written_is_reported() {
     let guest = Guest::new();
     let run = guest
         .command(&["echo", "text"])
