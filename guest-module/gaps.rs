@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Safe interfaces for what Linux 7.3's Rust abstractions lack. The only `unsafe` code of the module.
-//! Remove each once the kernel provides it.
+//! Interfaces for what Linux 7.3's Rust abstractions lack. All `unsafe` code of the module is here, except
+//! one call in `driver`. Remove each once the kernel provides it.
 //!
 //! - `buffer`: memory for DMA that programs can map
 //! - `pinned`: a caller's pinned memory, for DMA

@@ -10,7 +10,7 @@
 //! - `node`: the nodes under `/dev`: names and file operations
 //! - `hwrng`: registration with the kernel's `hw_random`
 //! - `debugfs`: the device's debugfs directory
-//! - `gaps`: what the kernel's abstractions lack; the only `unsafe` code
+//! - `gaps`: what the kernel's abstractions lack; the `unsafe` code
 //! - `abi`: the constants shared with the device and with its clients
 
 use kernel::{driver::Registration, pci, prelude::*, InPlaceModule, ModuleMetadata};
