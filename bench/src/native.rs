@@ -17,22 +17,16 @@ const SAMPLE: Duration = Duration::from_millis(50);
 
 /// Adds a sample of each generator.
 pub fn sample(results: &mut Results) {
-    results.add(
-        "native.chacha8",
-        speed(&mut ChaCha8Rng::seed_from_u64(1), SAMPLE),
-    );
-    results.add(
-        "native.chacha20",
-        speed(&mut ChaCha20Rng::seed_from_u64(1), SAMPLE),
-    );
+    results.add("native.chacha8", speed(&mut ChaCha8Rng::seed_from_u64(1)));
+    results.add("native.chacha20", speed(&mut ChaCha20Rng::seed_from_u64(1)));
     results.add(
         "native.xoshiro256pp",
-        speed(&mut Xoshiro256PlusPlus::seed_from_u64(1), SAMPLE),
+        speed(&mut Xoshiro256PlusPlus::seed_from_u64(1)),
     );
 }
 
 /// The speed in MB/s.
-fn speed(generator: &mut impl Rng, sample: Duration) -> f64 {
+fn speed(generator: &mut impl Rng) -> f64 {
     let mut buffer = vec![0; BUFFER];
     generator.fill_bytes(&mut buffer);
     let start = Instant::now();
@@ -41,7 +35,7 @@ fn speed(generator: &mut impl Rng, sample: Duration) -> f64 {
         generator.fill_bytes(black_box(&mut buffer));
         bytes += BUFFER as f64;
         let elapsed = start.elapsed();
-        if elapsed >= sample {
+        if elapsed >= SAMPLE {
             return bytes / elapsed.as_secs_f64() / 1e6;
         }
     }

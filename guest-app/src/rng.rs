@@ -31,8 +31,8 @@ use crate::{Device, Error, Generator, Operation};
 /// the same calls return the same numbers on every machine, unless another program also uses the device.
 ///
 /// It is not a `CryptoRng`: never use it for keys or passwords. The seed has 32 bits, and all numbers follow from it.
-/// The generator `host` is not meant for keys either: it returns 0 if the host has no entropy, and its numbers repeat
-/// if QEMU was started with `-seed`. Use the kernel's generator for keys; it mixes many sources.
+/// The generator `host` is not meant for keys either: its numbers repeat if QEMU was started with `-seed`, which a guest
+/// cannot detect. Use the kernel's generator for keys; it mixes many sources.
 #[derive(Debug)]
 pub struct DeviceRng {
     device: Device,

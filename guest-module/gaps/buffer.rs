@@ -32,8 +32,8 @@ pub(crate) struct Buffer {
 // SAFETY: The pointers refer to pages that `memory` owns, and a `VVec<u8>` may be sent to another task.
 unsafe impl Send for Buffer {}
 
-// SAFETY: A shared reference only allows to copy bytes through the kernel and to map pages, which any task
-// may do at the same time.
+// SAFETY: A shared reference only allows copying bytes in C, mapping the pages, and having a device write to
+// them. Any number of tasks may do so at the same time.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {

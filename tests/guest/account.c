@@ -7,8 +7,7 @@
 #include "driver.h"
 
 /*
- * SLACK: what the kernel may have charged in advance, or not yet taken back, for each of 2 processors, twice
- * over.
+ * SLACK: twice what the kernel may have charged in advance, or not yet taken back, for 2 processors.
  */
 enum { FILES = 64, READ = 20001, SLACK = 1 << 20 };
 

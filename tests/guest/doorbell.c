@@ -309,7 +309,7 @@ static void change(int number)
         shared->count = i >> 11 & 15;
         /* Never beyond the page. */
         segment->length = i >> 15 & 4092;
-        /* Whichever half is seen first: memory, or nowhere. */
+        /* Memory, or nowhere. */
         segment->address = i >> 30 == 0 ? filled_at | UINT64_C(1) << 40 : filled_at;
         shared->segments[i >> 16 & 7].reserved = (i >> 26 & 31) == 0;
         atomic_store(&started, true);

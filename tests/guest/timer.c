@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A tool, which prints no TAP: has rust_edu compute 50 factorials, and prints how often STATUS had to be read
- * for the one that took most reads.
+ * A tool, which prints no TAP: has rust_edu compute 50 factorials, and prints the most reads of STATUS that one
+ * of them took.
  *
  *   timer RESOURCE0
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The classic device of two registers. Those that others wrote differ in what they give at other offsets.
+//! The classic device of two registers. Its implementations return different values at other offsets.
 
 use my_rng_e2e::test_qemu;
 

@@ -67,8 +67,8 @@ fn two_runs_with_a_seed_give_the_same_numbers() {
     }
 }
 
-/// With `-icount` a count of instructions is a time, so the guest always reads equally often until a timer ends.
-/// Interrupts of the guest take a few instructions now and then: the program prints the most of many tries.
+/// With `-icount` QEMU counts instructions as time, so the guest always reads the same number of times until a timer
+/// expires. An interrupt in the guest can take some of that time, so the program prints the maximum of many tries.
 #[test]
 fn timers_repeat_with_icount() {
     let most_reads = || -> u32 {

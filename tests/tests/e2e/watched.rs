@@ -9,7 +9,7 @@ pub fn guest(append: &str) -> Guest {
     Guest::new()
         // KASAN takes an eighth of the memory, and other checks make everything larger.
         .option("--mem", "1G")
-        // With five levels of page tables KASAN complains of a good access: when an interrupt comes while the kernel
-        // detects the processor's features anew, the levels are four for a moment.
+        // With five levels of page tables KASAN can report a valid access: while the kernel detects the processor's
+        // features again, an interrupt sees four levels for a moment.
         .option("--append", format!("no5lvl {append}"))
 }
