@@ -69,4 +69,3 @@ test_general_names_count_on_the_command_line_only() {
     [[ $said == 'MY_RNG_CMD=echo "$HOME" $(id) #1' ]]
     not grep -nE '\$\{?(CMD|DESTDIR|FORCE|FRESH|PACKAGES|PREFIX|PUBLISH|QUICK|ROUNDS)\b' scripts/*.sh
 }
-

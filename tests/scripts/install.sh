@@ -115,4 +115,3 @@ test_install_refuses_while_a_build_runs() {
     flock -s 5
     clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root" PREFIX=/usr
 }
-

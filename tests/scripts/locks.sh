@@ -108,4 +108,3 @@ test_every_top_level_script_locks() {
     # Only files.sh calls flock, where its status is checked.
     not grep -n --exclude=files.sh '\bflock -\|\bflock "' scripts/*.sh
 }
-

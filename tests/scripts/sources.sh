@@ -173,4 +173,3 @@ test_an_incomplete_rust_is_detected() {
     done
     not grep -nE '^[^#]*command -v [^ |&;)]+ [^|&;)>2]' scripts/*.sh
 }
-

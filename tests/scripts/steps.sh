@@ -105,4 +105,3 @@ test_bench_does_not_change_the_checkout() {
     }
     unchanged "$checkout" killed_bench
 }
-
