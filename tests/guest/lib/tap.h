@@ -38,7 +38,7 @@ struct tap_test {
 
 /* Weak, because all files of a program share it. */
 __attribute__((weak)) struct {
-    /* Called before and after each TEST, in its process. */
+    /* Called before and after each check of tap_check(), in its process. */
     void (*before)(void), (*after)(void);
     struct tap_test tests[64];
     int test_count;

@@ -26,15 +26,10 @@ fn stalled_readers_block_no_other_caller() {
     let disk = guest.folder().join("disk");
     fs::write(&disk, vec![0; 32 << 20]).expect("a disk");
     let disk = disk.display().to_string().replace(',', ",,");
+    let drive = format!("file={disk},format=raw,if=none,id=disk");
     guest
         .option("--smp", "2")
-        .option("--qemu-arg", "-drive")
-        .option(
-            "--qemu-arg",
-            format!("file={disk},format=raw,if=none,id=disk"),
-        )
-        .option("--qemu-arg", "-device")
-        .option("--qemu-arg", "virtio-blk-pci,drive=disk")
+        .qemu_args(["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"])
         .program("stall")
         .sh(
             "mke2fs /dev/vda >/dev/null; mkdir /disk; mount -t ext4 /dev/vda /disk

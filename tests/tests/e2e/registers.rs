@@ -12,11 +12,7 @@ use crate::first_boot::SECTIONS;
 /// Has QEMU write guest errors to a file.
 pub fn log_errors(guest: Guest, log: &Path) -> Guest {
     let log = log.to_str().expect("a path that is text");
-    ["-d", "guest_errors", "-D", log]
-        .into_iter()
-        .fold(guest, |guest, argument| {
-            guest.option("--qemu-arg", argument)
-        })
+    guest.qemu_args(["-d", "guest_errors", "-D", log])
 }
 
 /// How many of the device's errors are in that file.

@@ -112,11 +112,9 @@ fn stress(processors: u32) {
         .option("--smp", processors.to_string())
         .switch("--hotplug")
         .option("--qmp", &monitor)
-        .option("--qemu-arg", "-qmp")
-        .option("--qemu-arg", alarm_spec)
+        .qemu_args(["-qmp", &alarm_spec])
         // virtio-serial, which carries a command's output for vm/run, does not survive sleep.
-        .option("--qemu-arg", "-serial")
-        .option("--qemu-arg", serial_spec)
+        .qemu_args(["-serial", &serial_spec])
         .option("--device", "my_rng,generator=chacha20")
         .option("--device", "my_rng")
         .option("--device", "my_rng,generator=host")
