@@ -5,7 +5,7 @@
 #include "driver.h"
 #include "tasks.h"
 
-/* A file for each test, and its pages, filled with 0xa5. */
+/* A file for each test, and its pages, filled with 0xa5. A test that needs another file hides them. */
 __attribute__((weak)) int fd;
 __attribute__((weak)) unsigned char *at;
 
