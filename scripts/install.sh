@@ -130,7 +130,7 @@ for path in "${!source_of[@]}" "$list"; do make_folder "${path%/*}"; done
 for path in "${!source_of[@]}"; do lines+=("$(hash_of "${source_of[$path]}") $path"); done
 # The list comes first, so that an interrupted install can be uninstalled.
 put "$target/$list" printf '%s\n' "${lines[@]}"
-# Each file is written in a folder of ours and then renamed, so that none is ever half written.
+# Each file is written in a folder of ours and then renamed, so no file is ever half written.
 new_tmp "$target/$own"
 for path in "${!source_of[@]}"; do
     mode=644
