@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The job's file in the guest.
 pub const JOB_PATH: &str = "/vm/job";
-/// The kernel passes this argument to init if there is a job. Without it, a guest was booted by hand,
-/// and gets a shell.
+/// The kernel passes this argument to init if there is a job. Without it and the job's file, a guest was
+/// booted by hand, and gets a shell.
 pub const JOB_ARGUMENT: &str = "job";
 /// The guest's directory of kernel modules.
 pub const MODULES: &str = "/lib/modules";

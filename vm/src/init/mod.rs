@@ -40,7 +40,7 @@ pub fn main() -> ! {
 fn work() -> Result<Infallible, String> {
     mount_all()?;
     set_current_dir(HOME).map_err(|error| format!("cannot change to {HOME}: {error}"))?;
-    if !env::args().any(|argument| argument == JOB_ARGUMENT) {
+    if !has_job() {
         do_job(&Job::default(), None)?;
         power_off()
     }
@@ -51,6 +51,12 @@ fn work() -> Result<Infallible, String> {
         _ => Err("the files do not fit into the guest's memory: give it more with --mem".into()),
     };
     launcher.last_word(&result.unwrap_or_else(FromGuest::Failed))
+}
+
+/// Whether the launcher booted this guest. The kernel may drop either sign: the argument if the command line
+/// is too long or has an open quote, the file if memory is short.
+fn has_job() -> bool {
+    env::args_os().any(|argument| argument == JOB_ARGUMENT) || Path::new(JOB_PATH).exists()
 }
 
 /// Does the job. The message says how it ended.
