@@ -98,8 +98,8 @@ fn tree_of_run(job: Option<&Job>, files: &[GuestFile], base: &Listing) -> Result
 /// Where a file goes in the archive, or why the kernel would not put it there: it needs directories on
 /// the way, and leaves a directory that is at the place itself.
 fn place_for(guest: &Path, tree: &Tree, base: &Listing) -> Result<String, String> {
-    let place =
-        relative(guest).ok_or("give an absolute path with the file's name and without '..'")?;
+    let place = relative(guest)
+        .ok_or("give an absolute path, in UTF-8, with the file's name and without '..'")?;
     let first = place.split('/').next().unwrap_or_default();
     if RESERVED.contains(&first) {
         return Err(format!("init needs /{first} for itself"));
@@ -130,7 +130,8 @@ fn relative(path: &Path) -> Option<String> {
         Component::Normal(name) => name.to_str(),
         _ => None,
     });
-    Some(names.collect::<Option<Vec<_>>>()?.join("/"))
+    let place = names.collect::<Option<Vec<_>>>()?.join("/");
+    (!place.is_empty()).then_some(place)
 }
 
 #[cfg(test)]
@@ -258,6 +259,7 @@ mod tests {
         for (places, why) in [
             (&["relative"][..], ABSOLUTE),
             (&["/"], ABSOLUTE),
+            (&["/."], ABSOLUTE),
             (&["/tmp/"], ABSOLUTE),
             (&["/tmp/../etc/passwd"], ABSOLUTE),
             (&["/dev/x"], INITS),
