@@ -146,7 +146,7 @@ impl<'a> Prober<'a> {
             return Ok(verdict.kvm);
         }
         let kvm = self.guest_runs(interrupt)?;
-        if self.kernel.is_some() {
+        if self.kernel.is_some() && !boot.is_empty() {
             verdicts.insert(0, Verdict { boot, qemu, kvm });
             verdicts.truncate(16);
             // If this fails, the next run probes again.

@@ -151,8 +151,9 @@ pub fn receive<T: DeserializeOwned>(port: &mut impl BufRead) -> io::Result<Optio
         return Ok(None);
     }
     let invalid = |what: &str| {
-        let line = String::from_utf8_lossy(&line);
-        let text = format!("{what}: {}", shortened(line.trim_end()));
+        let mut line = String::from_utf8_lossy(&line).into_owned();
+        line.retain(|c| !c.is_control());
+        let text = format!("{what}: {}", shortened(&line));
         io::Error::new(io::ErrorKind::InvalidData, text)
     };
     if !line.ends_with(b"\n") {
@@ -248,6 +249,8 @@ mod tests {
             assert_eq!(refused(line.as_bytes()), expected);
         }
         assert!(refused(b"\xff\n").contains("not a message"));
+        // The user's terminal must not obey the guest.
+        assert!(refused(b"\x1b[2J\n").ends_with(": [2J"));
         assert!(refused(b"\"Up\"").contains("cut off"));
         let mut endless = io::BufReader::new(io::repeat(b'x'));
         let error = receive::<FromGuest>(&mut endless).unwrap_err().to_string();
