@@ -96,6 +96,15 @@ impl Error {
         sentence.unwrap_or_default().to_owned()
     }
 
+    /// An error in writing to one of our own output streams.
+    pub fn output(stream: Stream, error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::ReaderGone(stream)
+        } else {
+            Self::Write(stream, error)
+        }
+    }
+
     /// An error on the host, with the file.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Host(format!("cannot {what} {}: {error}", path.display()))

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -121,7 +121,12 @@ impl Running {
             match event {
                 Event::Connected => {
                     if let Some(command) = self.gdb.take() {
-                        eprintln!("vm/run: the guest waits for gdb; attach it with\n{command}");
+                        let mut stderr = io::stderr();
+                        // The guest waits even if nobody reads this.
+                        let _ = writeln!(
+                            stderr,
+                            "vm/run: the guest waits for gdb; attach it with\n{command}"
+                        );
                     }
                 }
                 Event::ControlOpen(socket) => self.control = Some(socket),
@@ -139,13 +144,7 @@ impl Running {
                     }
                 }
                 Event::ConsoleGrew => {}
-                Event::WriteFailed(stream, error) => {
-                    return Err(if error.kind() == io::ErrorKind::BrokenPipe {
-                        Error::ReaderGone(stream)
-                    } else {
-                        Error::Write(stream, error)
-                    });
-                }
+                Event::WriteFailed(stream, error) => return Err(Error::output(stream, error)),
                 Event::ReaderEnded => self.readers = self.readers.saturating_sub(1),
                 Event::QemuGone => return self.qemu_gone(),
                 Event::Interrupt(signal) => return Err(Error::Interrupted(signal)),

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -115,6 +116,15 @@ fn options_reach_the_guest() {
     };
     assert_eq!((processors, user, words, modules), (3, 0, 2, 0));
     assert!((256 << 10..384 << 10).contains(&memory), "{memory} KiB");
+}
+
+/// The kernel cuts off a line of 2 KiB or more, and takes all behind an open quote for one value.
+#[test]
+fn init_finds_its_job_even_if_the_kernel_drops_its_argument() {
+    for append in [" x=".repeat(800), "x=\"open".to_owned()] {
+        let guest = Guest::new().option("--append", &append);
+        assert_eq!(guest.run(&["echo", "done"]).success().text(), "done\n");
+    }
 }
 
 /// The interactive guest. The test waits for the prompt, as a user would.
@@ -495,6 +505,16 @@ fn closed_stdout_ends_the_guest() {
     assert_eq!(&two, b"y\n");
     let end = run.wait().expect("vm/run ends");
     assert_eq!(end.code(), Some(128 + Signal::PIPE.as_raw()));
+
+    let (reader, writer) = UnixStream::pair().expect("sockets");
+    drop(reader);
+    let end = Guest::new()
+        .switch("--dry-run")
+        .command(&["true"])
+        .stdout(OwnedFd::from(writer))
+        .status()
+        .expect("vm/run is there and can be run");
+    assert_eq!(end.code(), Some(128 + Signal::PIPE.as_raw()));
 }
 
 #[test]
@@ -514,4 +534,17 @@ fn output_that_cannot_be_written_is_reported() {
     assert_eq!(run.status.code(), Some(OWN_ERROR));
     let errors = String::from_utf8_lossy(&run.stderr);
     assert!(errors.contains("No space left"), "{errors}");
+}
+
+/// Here the command that attaches gdb.
+#[test]
+fn message_that_cannot_be_written_does_not_end_the_run() {
+    let end = Guest::new()
+        .switch("--gdb")
+        .deadline(1)
+        .command(&["true"])
+        .stderr(File::create("/dev/full").expect("/dev/full"))
+        .status()
+        .expect("vm/run is there and can be run");
+    assert_eq!(end.code(), Some(124));
 }

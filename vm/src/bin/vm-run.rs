@@ -66,10 +66,10 @@ fn run(options: Options) -> Result<u8, Error> {
 fn print(line: impl Into<OsString>) -> Result<u8, Error> {
     let mut line = line.into().into_vec();
     line.push(b'\n');
-    match io::stdout().write_all(&line) {
-        Ok(()) => Ok(0),
-        Err(error) => Err(Error::Write(Stream::Stdout, error)),
-    }
+    io::stdout()
+        .write_all(&line)
+        .map(|()| 0)
+        .map_err(|error| Error::output(Stream::Stdout, error))
 }
 
 /// A stream that passes bytes on as they come, not line by line.
