@@ -17,12 +17,21 @@ if [[ -z ${MY_RNG_CALLERS:-} ]]; then first=1; fi
 export MY_RNG_CALLERS="${MY_RNG_CALLERS:-$make_pid} $$"
 
 children=()   # processes that this script waits for
-group=        # the process group of the step under way
+group=        # the process group of the step under way, or "starting"
 temporary=()  # files and folders to remove at the end
 
 pause() { read -r -t "$1" <> <(:) || true; } # pause SECONDS, without a process that could outlive this one
 
-is_alive() { [[ -d /proc/$1 && $(</proc/"$1"/stat) != *') Z '* ]]; } 2>/dev/null # is_alive PID: a zombie is not
+is_alive() { # is_alive PID: a zombie is not
+    local stat
+    # Not by $(<FILE): if the file is missing, that ends the script, even in a condition.
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ $stat != *') Z '* ]]
+}
+
+callers_live() { # whether make, the scripts that called this one, and this one are all alive
+    local pid
+    for pid in $MY_RNG_CALLERS; do is_alive "$pid" || return 1; done
+}
 
 end_group() { # end_group PGID: ends a step with all that it started
     local try
@@ -40,6 +49,8 @@ at_exit() {
     # A signal that comes right after a fork can bring a subshell here.
     [[ $BASHPID == "$$" ]] || exit "$status"
     trap '' INT TERM HUP
+    # A signal may come before its number is known.
+    if [[ $group == starting ]]; then group=${!:-}; fi
     if [[ -n $group ]]; then end_group "$group"; fi
     if ((${#children[@]})); then
         kill -TERM "${children[@]}" 2>/dev/null
@@ -61,11 +72,19 @@ trap 'exit 129' HUP
 
 # ---- other scripts ----
 
-child() { # child COMMAND...: its status goes to $status. A signal ends this script at once, and the child with it.
+# child COMMAND...: its status goes to $status. A signal ends this script at once, and the child with it; so does the
+# end of a caller.
+child() {
+    local child watcher
     "$@" &
-    children+=("$!")
+    child=$!
+    while callers_live; do pause 1; done && kill -TERM $$ "$child" &
+    watcher=$!
+    children+=("$child" "$watcher")
     status=0
-    wait "$!" || status=$?
+    wait "$child" || status=$?
+    kill "$watcher" 2>/dev/null || true
+    wait "$watcher" 2>/dev/null || true
     children=()
 }
 
@@ -78,16 +97,22 @@ together() { # together COMMAND...: scripts at the same time, each with its word
     local command turn=0
     for command; do
         # shellcheck disable=SC2086  # words
-        MY_RNG_TURN="$((turn++)) $#" $command &
+        MY_RNG_TURN="$turn $#" $command &
         children+=("$!")
+        turn=$((turn + 1))
     done
-    for command; do
-        status=0
-        wait -n || status=$?
-        # The exit ends the others.
-        ((status == 0)) || exit "$status"
+    while ((${#children[@]})); do
+        # Its status is of no use: it misses those that have ended before. wait PID does not.
+        wait -n "${children[@]}" 2>/dev/null || true
+        for turn in "${!children[@]}"; do
+            if is_alive "${children[turn]}"; then continue; fi
+            status=0
+            wait "${children[turn]}" || status=$?
+            # The exit ends the others.
+            ((status == 0)) || exit "$status"
+            unset "children[turn]"
+        done
     done
-    children=()
 }
 
 become() { # become COMMAND [ARG...]: runs it in place of this script, which leaves nothing behind
@@ -107,17 +132,16 @@ last_line() { # last_line LOG: as one plain line
 
 # Runs beside a step: shows that it is alive, ends it after LIMIT seconds, and ends it if a caller was killed.
 watch_step() { # watch_step NAME LIMIT
-    local pid line start=$EPOCHSECONDS seconds next=30 turn turns columns log=$LOG/$1.log
+    local line start=$EPOCHSECONDS seconds next=30 turn turns columns log=$LOG/$1.log
     # Where steps run at the same time, they take turns on the terminal's status line.
     read -r turn turns <<<"${MY_RNG_TURN:-0 1}"
     while pause 1; do
         seconds=$((EPOCHSECONDS - start))
-        for pid in $MY_RNG_CALLERS; do
-            is_alive "$pid" && continue
+        if ! callers_live; then
             kill -TERM $$ 2>/dev/null || true
             end_group "$group"
             exit
-        done
+        fi
         if ((seconds >= $2)); then
             echo "It took longer than $(duration "$2") and was ended; LIMIT=SECONDS allows more." >>"$log"
             end_group "$group"
@@ -128,7 +152,8 @@ watch_step() { # watch_step NAME LIMIT
             next=$((next + 30))
             say "   ... $1: $(duration "$seconds") so far: $(last_line "$log" | cut -c 1-100)"
         elif ((EPOCHSECONDS / 2 % turns == turn)); then
-            columns=$({ stty size <&2 || echo; } 2>/dev/null | cut -d ' ' -f 2)
+            columns=$(stty size <&2 2>/dev/null) || columns=80
+            columns=${columns#* }
             ((columns > 20)) || columns=80
             line="$1 $((seconds / 60)):$(printf %02d $((seconds % 60))) $(last_line "$log")"
             printf '%s%.*s' "$wipe" $((columns - 1)) "$line" >&2
@@ -149,14 +174,15 @@ step_may_fail() {
     say "$2"
     : >"$LOG/$1.log" || die "$LOG/$1.log cannot be written: is the disk full?"
     shift 2
+    group=starting
     set -m
     (
         set -euo pipefail
         wipe=
         "$@"
     ) >>"$LOG/$step_name.log" 2>&1 </dev/null &
-    set +m
     group=$!
+    set +m
     watch_step "$step_name" $((${MY_RNG_LIMIT:-10800} + ${may_take:-0})) &
     step_watcher=$!
     children+=("$step_watcher")

@@ -55,23 +55,51 @@ test_a_subshell_undoes_nothing_of_its_script() {
 }
 
 test_a_killed_script_leaves_no_process() {
-    local how step script
+    local how run step script
     mkfifo -- "$tmp/pids"
-    for how in ended killed killed-caller; do
+    for how in starting ended killed killed-caller; do
+        run='step forever "Waiting" forever'
+        # As when the signal comes before the step's process group is known.
+        if [[ $how == starting ]]; then run='group=starting; set -m; forever & set +m; wait'; fi
         # With MAKELEVEL, the process that started the script stands for make.
-        lib 'forever() { echo "$BASHPID $$" >"$TMPDIR/pids"; exec sleep 1000000; }; step forever "Waiting" forever' \
-            MAKELEVEL=1 &
+        lib 'forever() { echo "$BASHPID $$" >"$TMPDIR/pids"; exec sleep 1000000; }; '"$run" MAKELEVEL=1 &
         read -r step script <"$tmp/pids"
         kill -0 "$step"
         case $how in
-            ended) kill -TERM "$script" ;;
+            starting | ended) kill -TERM "$script" ;;
             killed) kill -KILL "$script" ;;
             killed-caller) kill -KILL "$!" ;;
         esac
         # tail ends when the step's process has ended.
-        timeout 60 tail --pid="$step" -f /dev/null
+        timeout 60 tail -s 0.1 --pid="$step" -f /dev/null
         wait "$!" || true
     done
+}
+
+test_a_killed_caller_ends_what_its_script_waits_for() {
+    local how program script
+    mkfifo -- "$tmp/pids"
+    program "$tmp/program" 'echo $$ $PPID >"$TMPDIR/pids"' 'exec sleep 1000000'
+    for how in killed killed-caller; do
+        lib 'child "$TMPDIR/program"; exit "$status"' MAKELEVEL=1 &
+        read -r program script <"$tmp/pids"
+        if [[ $how == killed ]]; then kill -KILL "$script"; else kill -KILL "$!"; fi
+        timeout 60 tail -s 0.1 --pid="$program" -f /dev/null
+        wait "$!" || true
+    done
+}
+
+test_a_process_may_end_while_it_is_looked_at() {
+    lib 'for _ in {1..1000}; do /bin/true & while is_alive "$!"; do :; done; wait "$!"; done'
+    lib 'is_alive $$; if is_alive 4194305; then exit 1; fi'
+}
+
+test_scripts_that_run_together_take_turns() {
+    # Many times: both may end before they are waited for.
+    lib 'for _ in {1..50}; do together "printenv MY_RNG_TURN" "printenv MY_RNG_TURN"; done' >"$tmp/said"
+    [[ $(sort -u -- "$tmp/said") == $'0 2\n1 2' && $(wc -l <"$tmp/said") == 100 ]]
+    lib 'for _ in {1..20}; do (together false true) && exit; done; exit 7' && return 1
+    (($? == 7))
 }
 
 test_bench_does_not_change_the_checkout() {
