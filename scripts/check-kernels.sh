@@ -60,7 +60,7 @@ compile() { # compile TREE OUT [CONFIG=VALUE...]
     shift 2
     configure "$tree" "$out" "$@"
     if (($#)); then objects+=(init/my_rng_selftest.o); fi
-    rm -f "${objects[@]/#/$out/}"
+    rm -f "${objects[@]/#/"$out"/}"
     kbuild "$tree" "$out" "${objects[@]}" 2>&1 | tee "$out/said"
     ! grep -E 'init/(main|my_rng_selftest)\.[ch]:.*warning:' "$out/said"
 }

@@ -24,7 +24,7 @@ gdb=(gdb -quiet -iex 'set debuginfod enabled off' -ex 'set pagination off' -ex '
     -ex 'break my_rng_mmio_read' -ex run -ex backtrace)
 
 backtrace() {
-    timeout 120 "${gdb[@]}" -batch --args "${qemu[@]}"
+    timeout --foreground -k 10 120 "${gdb[@]}" -batch --args "${qemu[@]}"
 }
 
 case ${1:-} in

@@ -158,7 +158,7 @@ lock_build() { # one script at a time works in a build folder
     # While this waited, make clean may have removed the folder.
     make_build_folder
     share_cache
-    sweep "$BUILD" "${built[@]/#/$BUILD/}"
+    sweep "$BUILD" "${built[@]/#/"$BUILD"/}"
 }
 
 share_cache() { # nobody removes the cache while this script is at work

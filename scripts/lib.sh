@@ -70,10 +70,11 @@ die() { # die WORD...: one sentence: what is wrong, and how to fix it
     exit 1
 }
 
-# QEMU's and Linux's builds split such paths.
+# QEMU's and Linux's builds split such paths, and hand them to a shell.
 case $ROOT$BUILD in
-    *[[:space:]:]*)
-        die "QEMU and Linux cannot be built in a path with a space or a colon (${ROOT} or ${BUILD}):" \
+    *[][[:space:]:\;\&\|\<\>\(\)\$\`\\\"\'*?#]*)
+        die "QEMU and Linux cannot be built in a path with a space, a colon or another special character" \
+            "(${ROOT} or ${BUILD}):" \
             "move this checkout, or set BUILD= to another path."
         ;;
 esac

@@ -107,7 +107,7 @@ screenshots() {
 remove() { # remove FOLDER LOCK NAME...: its entries NAME..., what killed scripts left, and LOCK last
     local folder=$1 lock=$2 left
     shift 2
-    rm -rf -- "${@/#/$folder/}" 2>/dev/null ||
+    rm -rf -- "${@/#/"$folder"/}" 2>/dev/null ||
         die "not all that was built in $folder can be removed: some of it is another user's, so remove it as root."
     sweep "$folder"
     left=$(find "$folder" -mindepth 1 -maxdepth 1 ! -name "$lock" ! -name "$lock-*" -printf '%f ')

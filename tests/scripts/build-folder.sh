@@ -17,6 +17,16 @@ test_foreign_folder_is_neither_cleaned_nor_built_in() {
     unchanged "$tmp/home" fails_with 'a new or an empty folder' clean_env MY_RNG_BUILD="$tmp/home" scripts/packages.sh list
 }
 
+test_paths_that_a_shell_would_split_are_refused() {
+    local path
+    for path in 'a b' a:b 'a&b' 'a$b' 'a[b' "a'b" 'a#b'; do
+        fails_with 'special character' clean_env make -s clean BUILD="$tmp/$path"
+        [[ ! -e $tmp/$path ]]
+    done
+    mkdir -- "$tmp/a,b+c@d"
+    clean_env make -s clean BUILD="$tmp/a,b+c@d"
+}
+
 test_clean_keeps_files_of_the_user() {
     lib 'mkdir -p "$BUILD"/bin "$BUILD"/.tmp.4194305.gone; : >"$BUILD/where"; echo mine >"$BUILD/notes"; echo mine >"$BUILD/.tmp.notes"'
     clean_env make -s clean BUILD="$tmp/build" 2>/dev/null
