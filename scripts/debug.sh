@@ -7,6 +7,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
+[[ ${1:-check} == check ]] || die "usage: scripts/debug.sh [check]"
 
 value() { sed -n "s/^$1=//p" -- "$BUILD/where"; }
 
@@ -17,7 +18,7 @@ accel=$("$BUILD/bin/vm-run" --accel tcg --print-accel)
 # Without a launcher the guest's init gives a shell.
 # shellcheck disable=SC2206  # a list of words
 qemu=("$(value qemu)" -nodefaults -display none -no-reboot $accel -smp 2 -m 256M -serial stdio -device my_rng
-    -kernel "$(value kernel)" -initrd "$(value initramfs)" -append 'console=ttyS0 panic=-1 no_timer_check')
+    -kernel "$(value kernel)" -initrd "$(value initramfs)" -append 'console=ttyS0 panic=-1 no_timer_check tsc=reliable')
 # QEMU stops its processors' threads with SIGUSR1. rustup's Rust library was compiled under /rustc/COMMIT.
 gdb=(gdb -quiet -iex 'set debuginfod enabled off' -ex 'set pagination off' -ex 'handle SIGUSR1 nostop noprint'
     -ex "set substitute-path /rustc/$(rustc -vV | sed -n 's/^commit-hash: //p') $(rustc --print sysroot)/lib/rustlib/src/rust"
@@ -27,13 +28,8 @@ backtrace() {
     timeout --foreground -k 10 120 "${gdb[@]}" -batch --args "${qemu[@]}"
 }
 
-case ${1:-} in
-    '') become "${gdb[@]}" --args "${qemu[@]}" ;;
-    check)
-        step debug "Stopping QEMU where the guest reads the device" backtrace
-        for frame in 'hit Breakpoint 1' 'mmio_read .* at .*/hooks\.rs:[0-9]' 'memory_region_read_accessor .*memory\.c:[0-9]'; do
-            grep -q -e "$frame" -- "$LOG/debug.log" || die "gdb's backtrace lacks '$frame': see $LOG/debug.log"
-        done
-        ;;
-    *) die "usage: scripts/debug.sh [check]" ;;
-esac
+(($#)) || become "${gdb[@]}" --args "${qemu[@]}"
+step debug "Stopping QEMU where the guest reads the device" backtrace
+for frame in 'hit Breakpoint 1' 'mmio_read .* at .*/hooks\.rs:[0-9]' 'memory_region_read_accessor .*memory\.c:[0-9]'; do
+    grep -q -e "$frame" -- "$LOG/debug.log" || die "gdb's backtrace lacks '$frame': see $LOG/debug.log"
+done
