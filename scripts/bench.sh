@@ -38,8 +38,8 @@ if [[ ${MY_RNG_FRESH:-} == 1 ]]; then
     new_tmp "$BUILD"
     git -C "$ROOT" clone --quiet "$ROOT" "$tmp/clone"
     start=$(now)
-    env -u MY_RNG_BUILD XDG_CACHE_HOME="$tmp/cache" make -C "$tmp/clone" demo >"$LOG/bench-fresh.log" 2>&1 ||
-        die "the demo in a fresh clone failed: see $LOG/bench-fresh.log"
+    child env -u MY_RNG_BUILD XDG_CACHE_HOME="$tmp/cache" make -C "$tmp/clone" demo >"$LOG/bench-fresh.log" 2>&1
+    ((status == 0)) || die "the demo in a fresh clone failed: see $LOG/bench-fresh.log"
     fresh="$(since "$start") in a clone with empty build and cache folders"
     rm -rf -- "$tmp"
 elif [[ -e $LOG/fresh ]]; then
