@@ -182,3 +182,16 @@ fn the_syzkaller_description_agrees_with_the_contract() {
         assert!(text.contains(&expected), "{expected}");
     }
 }
+
+/// `make debug` and the libvirt domain start QEMU without the launcher.
+#[test]
+fn kernel_arguments_are_those_of_the_launcher() {
+    for file in ["scripts/debug.sh", "docs/my_rng-domain.xml"] {
+        let text = read(file);
+        // libvirt has a setting of its own for what a panic does.
+        let arguments = my_rng_vm::kernel::ARGUMENTS.split(' ');
+        for argument in arguments.filter(|it| file.ends_with(".sh") || *it != "panic=-1") {
+            assert!(text.contains(argument), "{file} lacks {argument}");
+        }
+    }
+}
