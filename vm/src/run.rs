@@ -230,6 +230,11 @@ impl Running {
     }
 
     fn timed_out(&self) -> Error {
+        let console = self.console_bytes();
+        // Init may run without its job then, and give a shell.
+        if !self.up && kernel::shows_failed_unpacking(&console) {
+            return Error::TooLittleMemory(Tail::of(&console));
+        }
         Error::TimedOut {
             what: if self.up {
                 "the command did not end"
@@ -237,7 +242,7 @@ impl Running {
                 "the guest did not come up"
             },
             seconds: self.timeout.as_secs(),
-            console: Tail::of(&self.console_bytes()),
+            console: Tail::of(&console),
         }
     }
 

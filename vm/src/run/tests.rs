@@ -30,7 +30,12 @@ impl Fake {
 
     /// One that tells the test where its ports are, and ends when told to.
     fn waiting() -> Self {
-        let fake = Self::new(WAITS);
+        Self::waiting_after("")
+    }
+
+    /// The same, after these lines.
+    fn waiting_after(script: &str) -> Self {
+        let fake = Self::new(&format!("{script}{WAITS}"));
         let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
         rustix::fs::mknodat(rustix::fs::CWD, fake.path("ready"), kind, mode, 0).unwrap();
         fake
@@ -179,10 +184,12 @@ fn dropped_machine_is_killed() {
     assert_eq!(rustix::event::poll(&mut fds, None).unwrap(), 1);
 }
 
+/// The files did not fit into the guest's memory.
+const UNPACKING: &str = "echo '[ 1.0] Initramfs unpacking failed: write error' > \"$console\"";
+
 #[test]
 fn early_end_of_qemu_is_explained() {
     const PANIC: &str = "[ 1.0] Kernel panic - not syncing: x";
-    const UNPACKING: &str = "echo '[ 1.0] Initramfs unpacking failed: write error' > \"$console\"";
     for (script, told) in [
         (
             "echo \"qemu-system-x86_64: -device nothing: no such\" >&2; exit 1",
@@ -218,6 +225,15 @@ fn early_end_of_qemu_is_explained() {
         text.contains("signal 6") && text.contains("ACCEL=tcg"),
         "{text}"
     );
+}
+
+#[test]
+fn time_out_for_want_of_memory_is_explained() {
+    let fake = Fake::waiting_after(&format!("{UNPACKING}\n"));
+    let (running, ..) = fake.start();
+    let guest = fake.guest();
+    assert!(matches!(running.timed_out(), Error::TooLittleMemory(_)));
+    drop(guest);
 }
 
 #[test]
