@@ -8,18 +8,9 @@
 /* A command of the node's type that does not exist. */
 #define UNKNOWN _IO('q', 1)
 
-/* A writable page, then one that is read-only, one without access, and a hole. */
-static char *pages, *read_only, *none, *hole;
-
 static void set_up(void)
 {
-    pages = map_memory(4 * PAGE);
-    read_only = pages + PAGE;
-    none = pages + 2 * PAGE;
-    hole = pages + 3 * PAGE;
-    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ), 0);
-    ASSERT_EQ(mprotect(none, PAGE, PROT_NONE), 0);
-    ASSERT_EQ(munmap(hole, PAGE), 0);
+    map_pages();
     node = open_node();
     restart(0x42);
     expect_next();

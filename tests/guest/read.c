@@ -39,8 +39,6 @@ TEST("a read of any length, to any address, gives the stream and writes nothing 
     ASSERT_EQ(read(node, NULL, 0), 0);
 }
 
-/* A page of each: writable, read-only, without access, and a hole. */
-static char *pages, *read_only, *none, *hole;
 /* The end of a file, up to which its mapping can be written to. */
 static char *file_end;
 
@@ -48,15 +46,9 @@ static void make_memory(void)
 {
     int file = open("/short", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-    pages = map_memory(5 * PAGE);
-    read_only = pages + PAGE;
-    none = pages + 2 * PAGE;
-    hole = pages + 4 * PAGE;
-    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ), 0);
-    ASSERT_EQ(mprotect(none, PAGE, PROT_NONE), 0);
     ASSERT(file >= 0 && ftruncate(file, PAGE) == 0);
     file_end = (char *)map_file(file, 2 * PAGE) + PAGE;
-    ASSERT_EQ(munmap(hole, PAGE), 0);
+    map_pages();
 }
 
 TEST("a read to bad memory fails with EFAULT")

@@ -68,6 +68,20 @@ static inline void *map_memory(size_t length)
     return at;
 }
 
+/* A page of each kind, writable, read-only, without access; then a writable one, and a hole behind it. */
+__attribute__((weak)) char *pages, *read_only, *none, *hole;
+
+static inline void map_pages(void)
+{
+    pages = map_memory(5 * PAGE);
+    read_only = pages + PAGE;
+    none = pages + 2 * PAGE;
+    hole = pages + 4 * PAGE;
+    ASSERT_EQ(mprotect(read_only, PAGE, PROT_READ), 0);
+    ASSERT_EQ(mprotect(none, PAGE, PROT_NONE), 0);
+    ASSERT_EQ(munmap(hole, PAGE), 0);
+}
+
 /* Seeds the device and its model alike. */
 static inline void restart(uint32_t seed)
 {

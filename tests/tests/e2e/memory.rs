@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The buffers of reads: which cgroup they are charged to, who waits for them, and whether they are wiped.
+//! The buffers of reads: the cgroup that they are charged to, callers that wait for one, and their wiping.
 
 use std::fs;
 
