@@ -33,7 +33,7 @@ mod qemu {
             .allowlist_function("object_property_set_default_str|visit_type_uint64")
             .allowlist_function("qemu_(get|put)_be32|qemu_guest_getrandom|qemu_log|qemu_loglevel_mask")
             .allowlist_function("qemu_clock_get_ns|timer_(del|expire_time_ns|init_ns|mod|pending)")
-            .allowlist_var("EINVAL|ENOTSUP|LOG_GUEST_ERROR|PCI_(CAP_ID_VNDR|CLASS_PROG|INTERRUPT_PIN)")
+            .allowlist_var("EINVAL|ENOTSUP|MEMTX_OK|LOG_GUEST_ERROR|PCI_(CAP_ID_VNDR|CLASS_PROG|INTERRUPT_PIN)")
             .allowlist_var("PCI_BASE_ADDRESS_(SPACE_(IO|MEMORY)|MEM_(PREFETCH|TYPE_64))|PCI_CONFIG_SPACE_SIZE|QEMU_PCI_CAP_EXPRESS")
             .allowlist_var("qdev_prop_(bool|u?int(8|16|32|64)|size|string)|vmstate_(msix|pci_device)")
             .allowlist_var("vmstate_info_(bool|u?int(8|16|32|64))")

@@ -141,6 +141,7 @@ static void classic_class_init(ObjectClass *klass, SeamClassData *data)
                                   classic_set_elsewhere);
 }
 
+/* Devices ask for entropy on several threads at the same time. */
 static uint32_t entropy_left = UINT32_MAX;
 /* Called once, when a device next asks for entropy. */
 static void (*on_entropy)(void);
@@ -151,31 +152,35 @@ int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp);
 /* The linker redirects QEMU's calls of qemu_guest_getrandom() to this. */
 int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp)
 {
-    void (*call)(void) = on_entropy;
+    void (*call)(void) = qatomic_xchg(&on_entropy, NULL);
+    uint32_t left = qatomic_read(&entropy_left), before;
 
     if (call) {
-        on_entropy = NULL;
         call();
     }
-    if (entropy_left != UINT32_MAX) {
-        if (len > entropy_left) {
+    do {
+        if (left == UINT32_MAX) {
+            break;
+        }
+        if (len > left) {
             error_setg(errp, "the test lets the host have no entropy");
             return -1;
         }
-        entropy_left -= len;
-    }
+        before = left;
+        left = qatomic_cmpxchg(&entropy_left, before, before - len);
+    } while (left != before);
     return __real_qemu_guest_getrandom(buf, len, errp);
 }
 
 static uint64_t entropy_read(void *opaque, hwaddr addr, unsigned size)
 {
-    return entropy_left;
+    return qatomic_read(&entropy_left);
 }
 
 static void entropy_write(void *opaque, hwaddr addr, uint64_t val,
                           unsigned size)
 {
-    entropy_left = val;
+    qatomic_set(&entropy_left, val);
 }
 
 static void entropy_realize(PCIDevice *pdev, Error **errp)
@@ -248,12 +253,17 @@ static MemoryRegion *registers_of(Object *rng)
 
 static uint64_t read_register(MemoryRegion *mr, hwaddr addr, unsigned size)
 {
-    return mr->ops->read(mr->opaque, addr, size);
+    uint64_t val = 0;
+
+    mr->ops->read_with_attrs(mr->opaque, addr, &val, size,
+                             MEMTXATTRS_UNSPECIFIED);
+    return val;
 }
 
 static void write_register(MemoryRegion *mr, hwaddr addr, uint64_t val)
 {
-    mr->ops->write(mr->opaque, addr, val, 4);
+    mr->ops->write_with_attrs(mr->opaque, addr, val, 4,
+                              MEMTXATTRS_UNSPECIFIED);
 }
 
 /* Calls a device in all ways in which QEMU does. */
@@ -412,7 +422,7 @@ static void tester_run(Object *obj, const char *what, Error **errp)
     const char *generator;
 
     if (!strcmp(what, "reenter")) {
-        on_entropy = call_the_rng;
+        qatomic_set(&on_entropy, call_the_rng);
     } else if (!strcmp(what, "unlocked")) {
         call_unlocked();
     } else if (!strcmp(what, "unrealized")) {

@@ -4,16 +4,27 @@
 
 use crate::declare::Declare;
 
+/// What a device may ask of the machine at any time, also in work without QEMU's big lock (BQL).
+pub trait Outside<D: Declare> {
+    /// Fills `bytes` with the host's entropy. Returns false, already reported, if there was none. Under `-seed` and in
+    /// record and replay the bytes repeat.
+    #[must_use]
+    fn random(&mut self, bytes: &mut [u8]) -> bool;
+
+    /// Emits a trace event.
+    fn trace(&mut self, event: D::Event);
+}
+
 /// The machine around a device, during one call of the device.
 ///
 /// Addresses are bus addresses: if there is an IOMMU, it translates them. DMA reaches only RAM: never the registers of
 /// a device, and only what the IOMMU allows. It fails while the guest has not made the device a bus master. The
 /// memory of another device, such as a display's, counts as RAM.
-pub trait Host<D: Declare> {
+pub trait Host<D: Declare>: Outside<D> {
     /// Guest memory that the device reads.
-    type Readable: ReadMemory;
+    type Readable: ReadMemory + 'static;
     /// Guest memory that the device writes.
-    type Writable: WriteMemory;
+    type Writable: WriteMemory + 'static;
 
     /// Copies guest memory from `address` on into `bytes`. Returns false if the device cannot read all of it;
     /// part of `bytes` may have changed then.
@@ -51,16 +62,34 @@ pub trait Host<D: Declare> {
     /// Stops one of the device's timers.
     fn stop_timer(&mut self, timer: usize);
 
-    /// Fills `bytes` with the host's entropy. Returns false, already reported, if there was none. Under `-seed` and in
-    /// record and replay the bytes repeat.
-    #[must_use]
-    fn random(&mut self, bytes: &mut [u8]) -> bool;
+    /// Runs `work` after the device's method has returned and before the guest's access ends. It has no access to the
+    /// device, so other calls of the device run at the same time.
+    ///
+    /// Where that is possible, QEMU's big lock is not held: the rest of the machine goes on. That needs a device with
+    /// [`PARALLEL`](crate::PciDevice::PARALLEL), on which the user has not set `parallel=off`; an access of a virtual CPU
+    /// (another device's DMA or message keeps the lock); a machine without `-icount`, record and replay; and no IOMMU
+    /// before the device. A reset, an unplug and a migration wait until the work has ended.
+    ///
+    /// A write is the place for this: of a read, the guest gets the value that the method has returned.
+    fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static);
 
-    /// Emits a trace event.
-    fn trace(&mut self, event: D::Event);
+    /// The same for work that has the device: other calls of this device wait until it has ended.
+    fn run_alone(&mut self, work: impl FnOnce(&mut D, &mut dyn Outside<D>) + 'static);
 }
 
-/// Guest memory that a device has mapped to read it. Dropping it unmaps it. The guest may change it at any time.
+/// Work that a device has given to its host.
+pub(crate) enum Work<D> {
+    /// See [`Host::run_beside`].
+    Beside(Box<BesideWork<D>>),
+    /// See [`Host::run_alone`].
+    Alone(Box<AloneWork<D>>),
+}
+
+type BesideWork<D> = dyn FnOnce(&mut dyn Outside<D>);
+type AloneWork<D> = dyn FnOnce(&mut D, &mut dyn Outside<D>);
+
+/// Guest memory that a device has mapped to read it. It is unmapped some time after it was dropped, and before the
+/// guest's access ends. The guest may change it at any time.
 pub trait ReadMemory {
     /// How many bytes it has.
     fn size(&self) -> usize;
@@ -69,8 +98,8 @@ pub trait ReadMemory {
     fn read(&self, at: usize, bytes: &mut [u8]);
 }
 
-/// Guest memory that a device has mapped to write to it. Dropping it unmaps it. The guest may change it at any
-/// time. Bytes beyond its end are left out.
+/// Guest memory that a device has mapped to write to it. It is unmapped some time after it was dropped, and before the
+/// guest's access ends. The guest may change it at any time. Bytes beyond its end are left out.
 pub trait WriteMemory {
     /// How many bytes it has.
     fn size(&self) -> usize;

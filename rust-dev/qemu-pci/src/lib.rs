@@ -13,6 +13,7 @@
 //! - [`event`]: trace events.
 //! - [`host`]: what a device can ask of the machine around it: DMA, interrupts, timers, entropy.
 //! - [`testing`]: a machine for unit tests.
+//! - `gate`: who may use a device while some of its work runs without QEMU's big lock.
 //!
 //! None of these needs QEMU or has unsafe code. `glue` (feature `qemu`) connects them to QEMU; it is the only
 //! place with `unsafe`.
@@ -21,6 +22,8 @@ pub mod access;
 pub mod declare;
 pub mod device;
 pub mod event;
+#[cfg(any(feature = "qemu", test))]
+mod gate;
 #[cfg(feature = "qemu")]
 pub mod glue;
 pub mod host;
@@ -35,7 +38,7 @@ pub use access::Access;
 pub use bitflags;
 pub use declare::Declare;
 pub use device::{Bar, BarKind, Counter, Identity, Interrupts, MsiX, PciDevice, Rules};
-pub use host::{Host, ReadMemory, WriteMemory};
+pub use host::{Host, Outside, ReadMemory, WriteMemory};
 pub use register::{GuestError, Mode};
 pub use state::Bounded;
 
@@ -44,5 +47,5 @@ pub mod prelude {
     pub use core::ffi::CStr;
 
     pub use crate::register::Registers as _;
-    pub use crate::{Access, Bar, GuestError, Host, Identity, PciDevice};
+    pub use crate::{Access, Bar, GuestError, Host, Identity, Outside, PciDevice};
 }

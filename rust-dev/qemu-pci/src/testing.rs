@@ -4,16 +4,18 @@
 
 mod memory;
 mod options;
+mod schedule;
 mod trace;
 mod wire;
 
 use crate::access::Access;
 use crate::device::{self, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
-use crate::host::Host;
+use crate::host::{Host, Outside, Work};
 use crate::register::GuestError;
 
 pub use memory::{Mapped, Memory, Page};
 pub use options::parse;
+use schedule::Schedule;
 pub use trace::check_trace_events;
 pub use wire::{read as read_state, write as write_state};
 
@@ -61,6 +63,9 @@ pub struct World<D: PciDevice> {
     pub events: Vec<D::Event>,
     /// What the guest did wrong.
     pub errors: Vec<String>,
+    /// If true, work beside the device waits until the test lets it run: [`Machine::run_work`].
+    pub holds_work: bool,
+    work: Schedule<D>,
     interrupts: Interrupts,
     deadlines: [u64; MAX_TIMERS],
     /// The vectors to send, one bit each.
@@ -109,6 +114,8 @@ impl<D: PciDevice> Machine<D> {
                 timer_runs: 0,
                 events: Vec::new(),
                 errors: Vec::new(),
+                holds_work: false,
+                work: Schedule::default(),
                 interrupts,
                 deadlines: [NOT_RUNNING; MAX_TIMERS],
                 raised: 0,
@@ -131,6 +138,7 @@ impl<D: PciDevice> Machine<D> {
         let mut value = 0;
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
             let piece = device::read(&mut self.device, &mut self.world, access);
+            self.work();
             let piece = self.world.after(access, piece);
             value |= piece.unwrap_or_else(|| device::refused::<D>(access)) << shift;
         }
@@ -141,6 +149,7 @@ impl<D: PciDevice> Machine<D> {
     pub fn write(&mut self, bar: u8, offset: u64, size: u32, value: u64) {
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
             let result = device::write(&mut self.device, &mut self.world, access, value >> shift);
+            self.work();
             self.world.after(access, result);
         }
     }
@@ -163,6 +172,7 @@ impl<D: PciDevice> Machine<D> {
             self.world.stop_timer(timer);
             self.world.timer_runs += 1;
             let result = self.device.timer(&mut self.world, timer);
+            self.work();
             self.world
                 .note(|error| format!("timer {timer}: {error}"), result);
         }
@@ -178,16 +188,19 @@ impl<D: PciDevice> Machine<D> {
 
     /// Resets the device.
     pub fn reset(&mut self) {
+        self.check_that_no_work_is_held();
         self.world.deadlines = [NOT_RUNNING; MAX_TIMERS];
         self.world.pin = false;
         self.device.reset();
         self.device.reset_exit(&mut self.world);
+        self.work();
         self.world.deliver();
     }
 
     /// The device's state, as VMState's bytes: the fields one after the other, then the timers.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
+        self.check_that_no_work_is_held();
         let mut bytes = write_state(self.device.save());
         for deadline in self.world.deadlines.iter().take(D::TIMERS) {
             bytes.extend(deadline.to_be_bytes());
@@ -210,6 +223,7 @@ impl<D: PciDevice> Machine<D> {
     ///
     /// As for [`load`](Self::load).
     pub fn load_version(&mut self, version: u8, bytes: &[u8]) -> Result<(), String> {
+        self.check_that_no_work_is_held();
         let (state, rest) = read_state::<D::State>(version, bytes)?;
         let mut deadlines = [NOT_RUNNING; MAX_TIMERS];
         if rest.len() != D::TIMERS * 8 {
@@ -323,6 +337,16 @@ impl<D: PciDevice> Host<D> for World<D> {
         }
     }
 
+    fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static) {
+        self.work.push(Work::Beside(Box::new(work)));
+    }
+
+    fn run_alone(&mut self, work: impl FnOnce(&mut D, &mut dyn Outside<D>) + 'static) {
+        self.work.push(Work::Alone(Box::new(work)));
+    }
+}
+
+impl<D: PciDevice> Outside<D> for World<D> {
     fn random(&mut self, bytes: &mut [u8]) -> bool {
         let answered = self.entropy >> (self.asked % 64) & 1 == 1;
         if answered {

@@ -3,6 +3,7 @@
 //! The registers of `my_rng` and what they do; `docs/my-rng.rst` is the specification.
 
 mod bulk;
+mod count;
 mod generator_id;
 mod properties;
 mod state;
@@ -19,6 +20,7 @@ use crate::abi;
 use crate::generator::{Generator, Kind, NotSeedable};
 
 pub use bulk::TransferError;
+use count::Count;
 pub use properties::MyRngProperties;
 pub use state::MyRngState;
 
@@ -83,8 +85,9 @@ pub struct MyRng {
     generator: Generator,
     /// The register FAILURES. Drivers compare two reads of it, so a reset must not change it.
     failures: u32,
-    /// For `qom-get`: the numbers taken, and the seeds written.
-    reads: u64,
+    /// For `qom-get`: the numbers read from RNG, those of transfers, and the seeds written.
+    read: u64,
+    transferred: Count,
     seeds: u64,
 }
 
@@ -98,7 +101,7 @@ impl MyRng {
     }
 
     fn next_number(&mut self, host: &mut impl Host<Self>) -> u32 {
-        self.reads += 1;
+        self.read += 1;
         let number = self.generator.next_u32(|| {
             let mut bytes = [0; abi::REG_SIZE];
             host.random(&mut bytes).then_some(u32::from_le_bytes(bytes))
@@ -123,11 +126,12 @@ impl PciDevice for MyRng {
         ..Identity::new(abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID)
     };
     const BARS: &'static [Bar] = &[Bar::memory(abi::BAR, abi::BAR_SIZE as u64)];
+    const PARALLEL: bool = true;
     const COUNTERS: &'static [Counter<Self>] = &[
         Counter {
             name: c"reads",
             help: c"How many numbers the guest has taken",
-            get: |device| device.reads,
+            get: |device| device.read + device.transferred.get(),
         },
         Counter {
             name: c"seeds",
@@ -152,7 +156,8 @@ impl PciDevice for MyRng {
             has_bulk: bulk,
             generator: Generator::new(generator, seed),
             failures: 0,
-            reads: 0,
+            read: 0,
+            transferred: Count::default(),
             seeds: 0,
         })
     }

@@ -69,6 +69,17 @@ impl<S: KeyStream> ChaCha<S> {
         (position < POSITIONS).then_some(random)
     }
 
+    /// The stream as it stands. This one goes on after the next `words` words, which are left to the result.
+    #[must_use]
+    pub fn claim(&mut self, words: u64) -> Self
+    where
+        S: Clone,
+    {
+        let claimed = self.clone();
+        self.stream.go_to(self.stream.place() + u128::from(words));
+        claimed
+    }
+
     /// Where the stream stands: its seed, and how many words it has given.
     #[must_use]
     pub fn place(&self) -> (u32, u64) {

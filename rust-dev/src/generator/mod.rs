@@ -203,6 +203,17 @@ impl Generator {
         }
     }
 
+    /// A generator that gives the next `words` words; this one goes on after them. `None`, with nothing changed, for a
+    /// generator that cannot be placed there at once. `host` gives every word once in any case.
+    pub fn claim(&mut self, words: u64) -> Option<Self> {
+        match self {
+            Self::ChaCha20(random) => Some(Self::ChaCha20(random.claim(words))),
+            Self::ChaCha8(random) => Some(Self::ChaCha8(random.claim(words))),
+            Self::Host => Some(Self::Host),
+            Self::Libc(_) | Self::Xoshiro256PlusPlus(_) => None,
+        }
+    }
+
     /// Fills `sink` with the next words, the same that calls of [`Self::next_u32`] give. `entropy` fills bytes, a
     /// multiple of 4, with the host's; only the generator `host` calls it.
     ///

@@ -19,6 +19,24 @@
 #include "qemu/timer.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
+#include "exec/replay-core.h"
+#if __has_include("system/cpus.h")
+#include "system/cpus.h"
+#else
+#include "sysemu/cpus.h"
+#endif
+#if __has_include("exec/icount.h")
+#include "exec/icount.h"
+#elif __has_include("system/cpu-timers.h")
+#include "system/cpu-timers.h"
+#else
+#include "sysemu/cpu-timers.h"
+#endif
+#if __has_include("system/address-spaces.h")
+#include "system/address-spaces.h"
+#else
+#include "exec/address-spaces.h"
+#endif
 #include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 /* Brings memory regions, qdev and reset, whose own headers have moved. */
@@ -121,6 +139,47 @@ static inline bool seam_bql_locked(void)
 #else
     return qemu_mutex_iothread_locked();
 #endif
+}
+
+static inline void seam_bql_lock(void)
+{
+#if SEAM_QEMU_AT_LEAST(9, 0)
+    bql_lock();
+#else
+    qemu_mutex_lock_iothread();
+#endif
+}
+
+static inline void seam_bql_unlock(void)
+{
+#if SEAM_QEMU_AT_LEAST(9, 0)
+    bql_unlock();
+#else
+    qemu_mutex_unlock_iothread();
+#endif
+}
+
+/*
+ * Whether an access to a device is a virtual CPU's own. An access can also be
+ * a part of what another device does on this CPU's thread: its DMA has no
+ * attributes, and a message has the id of its sender. Then the big lock must
+ * be held to the end, or the other device could be freed in the middle.
+ */
+static inline bool seam_is_access_of_vcpu(MemTxAttrs attrs)
+{
+    return qemu_in_vcpu_thread() && !attrs.unspecified && !attrs.requester_id;
+}
+
+/*
+ * Whether the device may release the big lock during such an access. Not if
+ * every run of the machine must be the same; and not behind an IOMMU, because
+ * some (amd_iommu.c) wait for transfers only by taking the big lock.
+ */
+static inline bool seam_may_release_bql(PCIDevice *dev, MemTxAttrs attrs)
+{
+    return seam_is_access_of_vcpu(attrs) && !icount_enabled() &&
+           replay_mode == REPLAY_MODE_NONE &&
+           pci_device_iommu_address_space(dev) == &address_space_memory;
 }
 
 /* Whether the device has MSI-X. It does not on a machine without MSI. */

@@ -5,43 +5,58 @@
 use core::ffi::{c_uint, c_void};
 use core::fmt::{self, Display};
 
+use super::bindings::{self, MemTxAttrs};
+use super::cell::{self, Bql};
 use super::device_ref::DeviceRef;
 use super::hooked::Hooks;
-use super::host::QemuHost;
+use super::host::{QemuHost, QemuOutside};
 use super::instance::{Region, TimerSlot};
-use super::{error, interrupt};
+use super::{dma, error, interrupt};
 use crate::access::Access;
-use crate::device;
+use crate::device::{self, Counter};
+use crate::gate::{self, Until};
+use crate::host::Work;
 use crate::register::GuestError;
 
 impl Region {
-    /// For `MemoryRegionOps::read`.
+    /// For `MemoryRegionOps::read_with_attrs`.
     ///
     /// # Safety
     ///
     /// `opaque` is a region of a device `D`, and the caller holds the BQL.
-    pub unsafe fn read<D: Hooks>(opaque: *mut c_void, offset: u64, size: c_uint) -> u64 {
+    pub unsafe fn read<D: Hooks>(
+        opaque: *mut c_void,
+        offset: u64,
+        size: c_uint,
+        attrs: MemTxAttrs,
+    ) -> u64 {
         let region = opaque.cast::<Self>();
         // SAFETY: as the caller guarantees; `init` wrote the fields.
         let (from, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
         let mut value = 0;
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
-            value |= from.read(access) << shift;
+            value |= from.read(access, attrs) << shift;
         }
         value
     }
 
-    /// For `MemoryRegionOps::write`.
+    /// For `MemoryRegionOps::write_with_attrs`.
     ///
     /// # Safety
     ///
     /// As for [`read`](Self::read).
-    pub unsafe fn write<D: Hooks>(opaque: *mut c_void, offset: u64, value: u64, size: c_uint) {
+    pub unsafe fn write<D: Hooks>(
+        opaque: *mut c_void,
+        offset: u64,
+        value: u64,
+        size: c_uint,
+        attrs: MemTxAttrs,
+    ) {
         let region = opaque.cast::<Self>();
         // SAFETY: as above.
         let (to, bar) = unsafe { (DeviceRef::<D>::new((*region).device), (*region).bar) };
         for (access, shift) in device::pieces::<D>(Access { bar, offset, size }) {
-            to.write(access, device::cut(value >> shift, access.size));
+            to.write(access, device::cut(value >> shift, access.size), attrs);
         }
     }
 }
@@ -58,10 +73,21 @@ pub unsafe extern "C" fn expired<D: Hooks>(opaque: *mut c_void) {
     device.expired(index);
 }
 
+/// Who calls a device.
+#[derive(Clone, Copy)]
+pub enum Caller {
+    /// An access with these attributes.
+    Access(MemTxAttrs),
+    /// Another caller, which keeps the BQL.
+    Other,
+    /// The same, and no work of the device may go on meanwhile.
+    Whole,
+}
+
 impl<D: Hooks> DeviceRef<D> {
     /// For the enter phase of a reset.
     pub fn reset_enter(self) {
-        self.call(|device, _| {
+        self.call(Caller::Whole, |device, _| {
             // Both or none: a device that waits for a timer must have it running.
             self.stop_timers();
             device.reset();
@@ -72,17 +98,19 @@ impl<D: Hooks> DeviceRef<D> {
 
     /// For the exit phase of a reset.
     pub fn reset_exit(self) {
-        self.call(|device, host| device.reset_exit(host));
+        self.call(Caller::Whole, |device, host| device.reset_exit(host));
     }
 
     fn expired(self, index: usize) {
-        if let Some(Err(error)) = self.call(|device, host| device.timer(host, index)) {
+        if let Some(Err(error)) = self.call(Caller::Other, |device, host| device.timer(host, index))
+        {
             self.guest_error(&format_args!("timer {index}: {error}"));
         }
     }
 
-    fn read(self, access: Access) -> u64 {
-        let result = self.call(|device, host| device::read(device, host, access));
+    fn read(self, access: Access, attrs: MemTxAttrs) -> u64 {
+        let caller = Caller::Access(attrs);
+        let result = self.call(caller, |device, host| device::read(device, host, access));
         let value = match result {
             Some(Ok(value)) => value,
             Some(Err(error)) => {
@@ -101,11 +129,14 @@ impl<D: Hooks> DeviceRef<D> {
         value
     }
 
-    fn write(self, access: Access, value: u64) {
+    fn write(self, access: Access, value: u64, attrs: MemTxAttrs) {
         let Access { bar, offset, size } = access;
         // SAFETY: as above.
         unsafe { (D::TRACE.write)(self.path_pointer(), bar.into(), offset, size, value) };
-        let result = self.call(|device, host| device::write(device, host, access, value));
+        let caller = Caller::Access(attrs);
+        let result = self.call(caller, |device, host| {
+            device::write(device, host, access, value)
+        });
         if let Some(Err(error)) = result {
             self.guest_error(&Bad {
                 access,
@@ -115,25 +146,106 @@ impl<D: Hooks> DeviceRef<D> {
         }
     }
 
-    /// Calls the device, and then sends the interrupts that it asked for. Drops the call, and reports that as a guest
-    /// error, if another call on this device is running, the device is not realized, or the BQL is not held.
-    pub fn call<R>(self, f: impl FnOnce(&mut D, &mut QemuHost<'_, D>) -> R) -> Option<R> {
-        let called = self.device().with(|device| {
-            let device = device.as_mut().filter(|_| self.is_realized())?;
-            // SAFETY: it is realized, and `with` has checked the BQL.
-            let mut host = unsafe { QemuHost::new(self) };
-            let result = f(device, &mut host);
-            Some((result, host.pending))
+    /// A counter's value; 0 while the device is not realized.
+    pub fn counter(self, counter: &Counter<D>) -> u64 {
+        let shown = |device: &mut Option<D>| device.as_ref().map(counter.get);
+        let value = self.enter(Caller::Other).then(|| self.device().with(shown));
+        value.flatten().flatten().unwrap_or_default()
+    }
+
+    /// Calls the device, then does the work and sends the interrupts that it asked for. Drops the call, and reports that
+    /// as a guest error, if another call on this device is running, the device is not realized, or the BQL is not held.
+    pub fn call<R>(
+        self,
+        caller: Caller,
+        f: impl FnOnce(&mut D, &mut QemuHost<'_, D>) -> R,
+    ) -> Option<R> {
+        let called = self.enter(caller).then(|| {
+            self.device().with(|device| {
+                let device = device.as_mut().filter(|_| self.is_realized())?;
+                // SAFETY: it is realized, and `with` has checked the BQL.
+                let mut host = unsafe { QemuHost::new(self) };
+                let result = f(device, &mut host);
+                Some((result, host))
+            })
         });
-        let Some((result, mut pending)) = called.flatten() else {
+        let Some((result, host)) = called.flatten().flatten() else {
             self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
             return None;
         };
+        for work in host.work {
+            self.run(caller, work);
+        }
+        if host.has_mapped {
+            // SAFETY: the BQL is held, or there would be no result.
+            unsafe { dma::unmap_dropped() };
+        }
+        let mut pending = host.pending;
         while !pending.is_empty() && self.is_realized() {
-            // SAFETY: it is realized, and not borrowed any more. The BQL is held, or there would be no result.
+            // SAFETY: it is realized, and not borrowed any more. The BQL is held.
             unsafe { interrupt::deliver(self.pci_device().as_ptr(), &mut pending) };
         }
         Some(result)
+    }
+
+    /// Waits until this caller may use the device. Returns false if that will not be.
+    #[inline]
+    pub fn enter(self, caller: Caller) -> bool {
+        // The work of other devices never leaves their gate.
+        !D::PARALLEL || self.gate().is_unused() || self.wait(caller)
+    }
+
+    #[cold]
+    fn wait(self, caller: Caller) -> bool {
+        if !cell::is_locked() {
+            return false;
+        }
+        match caller {
+            // SAFETY: no precondition.
+            Caller::Access(attrs) if unsafe { bindings::seam_is_access_of_vcpu(attrs) } => {
+                self.gate().queue(&Bql)
+            }
+            Caller::Access(_) | Caller::Other => self.gate().wait(Until::DeviceIsFree),
+            Caller::Whole => self.gate().wait(Until::NoWork),
+        }
+    }
+
+    /// Does work that a call of the device asked for, without the BQL if that is possible.
+    fn run(self, caller: Caller, work: Work<D>) {
+        let attrs = match caller {
+            Caller::Access(attrs) if D::PARALLEL && self.parallel().get() => Some(attrs),
+            _ => None,
+        };
+        let pdev = self.pci_device().as_ptr();
+        // SAFETY: the device exists, and the BQL is held.
+        let may_leave =
+            attrs.is_some_and(|attrs| unsafe { bindings::seam_may_release_bql(pdev, attrs) });
+        let leave = |how| {
+            may_leave.then(|| {
+                let count = self.lock_releases();
+                count.set(count.get() + 1);
+                self.gate().leave(how, &Bql)
+            })
+        };
+        // SAFETY: the work has left the gate as long as it is used, or the BQL is held.
+        let mut outside = unsafe { QemuOutside::new(self) };
+        // Comes back when it is dropped: after the work has ended and, if it had the device, has given that back.
+        let _left = match work {
+            Work::Beside(work) => {
+                let left = leave(gate::Work::Beside);
+                work(&mut outside);
+                left
+            }
+            Work::Alone(work) => {
+                let done = self.device().with(|device| {
+                    let device = device.as_mut()?;
+                    let left = leave(gate::Work::Alone);
+                    work(device, &mut outside);
+                    left
+                });
+                done.flatten()
+            }
+        };
     }
 
     /// Counts a guest error, and logs and traces it if the user asked for that. If not, nothing is formatted or

@@ -2,7 +2,7 @@
 
 //! A device's type, as QEMU's class describes it.
 
-use core::ffi::{c_char, c_void};
+use core::ffi::{CStr, c_char, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
@@ -14,13 +14,13 @@ use super::property::{self, Slots};
 use super::qemu_type::Type;
 use super::{migration, vmstate};
 use crate::device::Counter;
-use crate::property::PropertySet as _;
+use crate::property::{Described, Property as _, PropertySet as _};
 
 /// Describes the type of the devices `D`.
 #[must_use]
 pub fn describe<D: Hooks>(read: ReadHook, write: WriteHook) -> Type {
     Type {
-        slots: Slots::new(size_of::<Instance<D>>(), D::Properties::describe()),
+        slots: Slots::new(size_of::<Instance<D>>(), properties::<D>()),
         state: vmstate::describe::<D::State>(
             D::NAME,
             &migration::callbacks::<D>(),
@@ -32,6 +32,19 @@ pub fn describe<D: Hooks>(read: ReadHook, write: WriteHook) -> Type {
     }
 }
 
+/// The properties of the devices `D`; the last one is the kit's own, if there is one.
+fn properties<D: Hooks>() -> Vec<Described> {
+    let parallel = D::PARALLEL.then(|| Described {
+        name: c"parallel",
+        default: true.to_value(),
+        help: "Whether it does longer work without QEMU's big lock".to_owned(),
+        names: &[],
+    });
+    let mut properties = D::Properties::describe();
+    properties.extend(parallel);
+    properties
+}
+
 /// Callbacks that get every access of 1 to 8 bytes as it came, unaligned ones too; little-endian.
 ///
 /// The kit checks accesses itself ([`Rules`](crate::Rules)) and leaves nothing to QEMU's memory core: the core turns
@@ -39,8 +52,8 @@ pub fn describe<D: Hooks>(read: ReadHook, write: WriteHook) -> Type {
 /// refused accesses differs from version to version.
 fn every_access(read: ReadHook, write: WriteHook) -> MemoryRegionOps {
     let mut ops = MemoryRegionOps {
-        read,
-        write,
+        read_with_attrs: read,
+        write_with_attrs: write,
         endianness: bindings::device_endian_DEVICE_LITTLE_ENDIAN,
         ..Default::default()
     };
@@ -88,47 +101,70 @@ pub unsafe fn class_init<D: Hooks>(class: *mut ObjectClass) {
         );
         property::describe(device, &description.slots);
     }
+    for counter in D::COUNTERS {
+        let shown = Number::Own(counter);
+        // SAFETY: the class is being initialized.
+        unsafe { add_number::<D>(class, counter.name, counter.help, shown) };
+    }
     let help = c"How many accesses were not as the device's specification allows";
-    let guest_errors = (c"guest-errors", help, ptr::null());
-    let own = D::COUNTERS.iter();
-    let own = own.map(|counter| (counter.name, counter.help, ptr::from_ref(counter)));
-    for (name, help, counter) in own.chain([guest_errors]) {
-        let (name, kind) = (name.as_ptr(), c"uint64".as_ptr());
-        let opaque = counter.cast_mut().cast();
-        // SAFETY: the class is being initialized, and the texts and the counter are static.
-        unsafe {
-            bindings::object_class_property_add(
-                class,
-                name,
-                kind,
-                Some(get::<D>),
-                None,
-                None,
-                opaque,
-            );
-            bindings::object_class_property_set_description(class, name, help.as_ptr());
-        }
+    // SAFETY: as above.
+    unsafe { add_number::<D>(class, c"guest-errors", help, Number::GuestErrors) };
+    if D::PARALLEL {
+        let help = c"How many times it worked without QEMU's big lock";
+        // SAFETY: as above.
+        unsafe { add_number::<D>(class, c"lock-releases", help, Number::LockReleases) };
     }
 }
 
-/// Reads one of a device's counters, or the number of its guest errors where `counter` is null.
+/// A read-only number that `qom-get` shows.
+enum Number<D: 'static> {
+    /// One of the device's own counters.
+    Own(&'static Counter<D>),
+    GuestErrors,
+    LockReleases,
+}
+
+/// Adds a number to the class of the devices `D`.
 ///
 /// # Safety
 ///
-/// As QEMU calls an `ObjectPropertyAccessor` that was added to the class of `D` with null or a `Counter<D>`.
+/// The class is being initialized.
+unsafe fn add_number<D: Hooks>(
+    class: *mut ObjectClass,
+    name: &'static CStr,
+    help: &'static CStr,
+    number: Number<D>,
+) {
+    let (name, kind) = (name.as_ptr(), c"uint64".as_ptr());
+    // QEMU keeps it as long as the class, which is for ever.
+    let opaque = ptr::from_mut(Box::leak(Box::new(number))).cast();
+    let get = Some(get::<D> as _);
+    // SAFETY: as the caller guarantees; the texts and the number are static.
+    unsafe {
+        bindings::object_class_property_add(class, name, kind, get, None, None, opaque);
+        bindings::object_class_property_set_description(class, name.cast(), help.as_ptr());
+    }
+}
+
+/// Reads a number.
+///
+/// # Safety
+///
+/// As QEMU calls an `ObjectPropertyAccessor` that [`add_number`] added to the class of `D`.
 unsafe extern "C" fn get<D: Hooks>(
     object: *mut Object,
     visitor: *mut Visitor,
     name: *const c_char,
-    counter: *mut c_void,
+    number: *mut c_void,
     errp: *mut *mut Error,
 ) {
     // SAFETY: as the caller guarantees; QEMU holds the BQL here. The value lives through the call.
     unsafe {
         let device = DeviceRef::<D>::new(object);
-        let mut value = match counter.cast::<Counter<D>>().as_ref() {
-            Some(counter) => device.counter(counter),
-            None => device.guest_errors(),
+        let mut value = match &*number.cast::<Number<D>>() {
+            Number::Own(counter) => device.counter(counter),
+            Number::GuestErrors => device.guest_errors(),
+            Number::LockReleases => device.lock_releases().get(),
         };
         bindings::visit_type_uint64(visitor, name, &mut value, errp);
     }

@@ -11,7 +11,8 @@ use super::bindings::PCIDevice;
 use super::cell::BqlCell;
 use super::instance::{Instance, TimerSlot};
 use super::timer::Timer;
-use crate::device::{Counter, MAX_TIMERS, NOT_RUNNING, PciDevice};
+use crate::device::{MAX_TIMERS, NOT_RUNNING, PciDevice};
+use crate::gate::Gate;
 
 /// A device that QEMU made, by its address.
 ///
@@ -19,7 +20,7 @@ use crate::device::{Counter, MAX_TIMERS, NOT_RUNNING, PciDevice};
 ///
 /// Points to an `Instance<D>`, with its slots, that went through [`Instance::init`] and lives as long as this does.
 /// QEMU changes its own fields at any time, so we make pointers to them and never references. This thread holds the
-/// BQL, except when a migration loads a state.
+/// BQL, except when a migration loads a state, and while work of the device runs that has left its gate.
 pub struct DeviceRef<D: PciDevice> {
     pub(super) instance: NonNull<Instance<D>>,
     device: PhantomData<D>,
@@ -82,12 +83,22 @@ impl<D: PciDevice> DeviceRef<D> {
         unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).guest_errors) }
     }
 
-    /// A counter's value; 0 while the device is not realized.
-    pub fn counter(self, counter: &Counter<D>) -> u64 {
-        let value = self
-            .device()
-            .with(|device| device.as_ref().map(counter.get));
-        value.flatten().unwrap_or_default()
+    /// Who may use the device.
+    pub fn gate(&self) -> &Gate {
+        // SAFETY: as above.
+        unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).gate) }
+    }
+
+    /// The property `parallel`.
+    pub fn parallel(&self) -> &Cell<bool> {
+        // SAFETY: as above; the cell is used with the BQL held only.
+        unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).parallel) }
+    }
+
+    /// How many times the device released the BQL.
+    pub fn lock_releases(&self) -> &Cell<u64> {
+        // SAFETY: as above.
+        unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).lock_releases) }
     }
 
     /// How many guest errors there were.
@@ -123,16 +134,15 @@ impl<D: PciDevice> DeviceRef<D> {
 
     /// The device's path in QEMU's object tree.
     pub fn path(&self) -> &CStr {
-        // SAFETY: a NUL-terminated text that stays as it is for as long as we hold the BQL, which we do by the
-        // type's invariant.
+        // SAFETY: a NUL-terminated text, which stays as it is during a call or work of the device: see below.
         unsafe { CStr::from_ptr(self.path_pointer()) }
     }
 
     /// The same as a pointer, without the cost of finding the text's end.
     pub fn path_pointer(&self) -> *const c_char {
         // SAFETY: the field is within the live instance. QEMU sets it at the end of realize; frees it when the
-        // device is realized again, fails to realize, or is finalized, always with the BQL held; none of that
-        // happens during a callback.
+        // device is realized again, fails to realize, or is finalized. None of that happens during a callback, nor
+        // during work, for which an unrealize waits.
         let path = unsafe { (*self.instance.as_ptr()).parent.qdev.canonical_path };
         if path.is_null() {
             c"(not realized)".as_ptr()

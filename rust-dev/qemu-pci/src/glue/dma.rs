@@ -2,7 +2,7 @@
 
 //! Guest memory that a device reads and writes.
 
-use core::marker::PhantomData;
+use core::cell::RefCell;
 use core::ptr::NonNull;
 
 use super::bindings::{self, PCIDevice, SeamMapping};
@@ -36,37 +36,32 @@ pub unsafe fn write(device: NonNull<PCIDevice>, address: u64, bytes: &[u8]) -> b
 /// # Invariants
 ///
 /// `mapping` is what `seam_dma_map` gave, and `span` is its bytes, which stay where they are until they are
-/// unmapped. This thread holds the BQL as long as `'a`.
-pub struct MappedRam<'a, const WRITE: bool> {
+/// unmapped.
+pub struct MappedRam<const WRITE: bool> {
     mapping: SeamMapping,
     span: Span,
-    locked: PhantomData<&'a ()>,
 }
 
-impl<const WRITE: bool> MappedRam<'_, WRITE> {
+impl<const WRITE: bool> MappedRam<WRITE> {
     /// Maps the memory from `address` on, as much as lies in one piece, but no more than `length`. `None` where
     /// the device cannot access memory this way.
     ///
     /// # Safety
     ///
-    /// The device is realized. The caller holds the BQL for as long as the result lives.
+    /// The device is realized, and the caller holds the BQL. It calls [`unmap_dropped`] before its callback returns.
     pub unsafe fn new(device: NonNull<PCIDevice>, address: u64, length: usize) -> Option<Self> {
         // SAFETY: as the caller guarantees.
         let mapping =
             unsafe { bindings::seam_dma_map(device.as_ptr(), address, length as u64, WRITE) };
         let start = NonNull::new(mapping.host.cast())?;
-        // SAFETY: these bytes stay there until they are unmapped, which happens when this is dropped.
+        // SAFETY: these bytes stay there until they are unmapped, which happens after this was dropped.
         let span = unsafe { Span::new(start, mapping.size as usize) };
-        // INVARIANT: as was just done, and the lock is held, as the caller guarantees.
-        Some(Self {
-            mapping,
-            span,
-            locked: PhantomData,
-        })
+        // INVARIANT: as was just done.
+        Some(Self { mapping, span })
     }
 }
 
-impl ReadMemory for MappedRam<'_, false> {
+impl ReadMemory for MappedRam<false> {
     fn size(&self) -> usize {
         self.mapping.size as usize
     }
@@ -76,7 +71,7 @@ impl ReadMemory for MappedRam<'_, false> {
     }
 }
 
-impl WriteMemory for MappedRam<'_, true> {
+impl WriteMemory for MappedRam<true> {
     fn size(&self) -> usize {
         self.mapping.size as usize
     }
@@ -92,15 +87,51 @@ impl WriteMemory for MappedRam<'_, true> {
     }
 }
 
-impl<const WRITE: bool> Drop for MappedRam<'_, WRITE> {
+/// Memory that was mapped and is not used any more.
+struct Dropped {
+    mapping: SeamMapping,
+    is_write: bool,
+    used: u64,
+}
+
+thread_local! {
+    /// What this thread has to unmap.
+    static DROPPED: RefCell<Vec<Dropped>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<const WRITE: bool> Drop for MappedRam<WRITE> {
     fn drop(&mut self) {
-        let used = if WRITE {
-            self.span.written() as u64
-        } else {
-            self.mapping.size
+        let dropped = Dropped {
+            mapping: self.mapping,
+            is_write: WRITE,
+            used: if WRITE {
+                self.span.written() as u64
+            } else {
+                self.mapping.size
+            },
         };
-        // SAFETY: it was mapped, by the invariant, and is unmapped once. QEMU passes on how much was written
-        // to those who watch the memory: migration, the display, translated code.
-        unsafe { bindings::seam_dma_unmap(&self.mapping, WRITE, used) };
+        // Unmapping needs the BQL, and work of a device must not wait for it.
+        DROPPED.with_borrow_mut(|list| list.push(dropped));
     }
+}
+
+/// Unmaps what this thread has mapped and dropped.
+///
+/// # Safety
+///
+/// The caller holds the BQL.
+pub unsafe fn unmap_dropped() {
+    // Unmapping calls nothing of ours, so this does not run twice at a time.
+    DROPPED.with_borrow_mut(|list| {
+        for Dropped {
+            mapping,
+            is_write,
+            used,
+        } in list.drain(..)
+        {
+            // SAFETY: it was mapped, by the invariant of what was dropped, and is unmapped once. QEMU passes on how
+            // much was written to those who watch the memory: migration, the display, translated code.
+            unsafe { bindings::seam_dma_unmap(&mapping, is_write, used) };
+        }
+    });
 }

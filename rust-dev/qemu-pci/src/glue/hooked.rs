@@ -4,14 +4,16 @@
 
 use core::ffi::{c_char, c_uint, c_void};
 
-use super::bindings;
+use super::bindings::{MemTxAttrs, MemTxResult, hwaddr};
 use super::qemu_type::Type;
 use crate::device::PciDevice;
 
-/// `MemoryRegionOps::read`.
-pub type ReadHook = Option<unsafe extern "C" fn(*mut c_void, bindings::hwaddr, c_uint) -> u64>;
-/// `MemoryRegionOps::write`.
-pub type WriteHook = Option<unsafe extern "C" fn(*mut c_void, bindings::hwaddr, u64, c_uint)>;
+/// `MemoryRegionOps::read_with_attrs`.
+pub type ReadHook =
+    Option<unsafe extern "C" fn(*mut c_void, hwaddr, *mut u64, c_uint, MemTxAttrs) -> MemTxResult>;
+/// `MemoryRegionOps::write_with_attrs`.
+pub type WriteHook =
+    Option<unsafe extern "C" fn(*mut c_void, hwaddr, u64, c_uint, MemTxAttrs) -> MemTxResult>;
 
 /// A device's trace events: the C functions that qemu-pci-build makes. Paths and texts are NUL-terminated.
 pub struct Trace {

@@ -13,8 +13,8 @@ macro_rules! hooks {
         const _: () = {
             use ::core::ffi::{c_char, c_uint, c_void};
             use $crate::glue::bindings::{
-                Error, Object, ObjectClass, PCI_DEVICE_CLASS, PCIDevice, RESETTABLE_CLASS,
-                ResetType, hwaddr,
+                Error, MEMTX_OK, MemTxAttrs, MemTxResult, Object, ObjectClass, PCI_DEVICE_CLASS,
+                PCIDevice, RESETTABLE_CLASS, ResetType, hwaddr,
             };
             use $crate::glue::{DeviceRef, Hooks, Instance, OnceCell, Trace, Type};
 
@@ -114,28 +114,38 @@ macro_rules! hooks {
                 unsafe { DeviceRef::<$device>::new(object) }.reset_exit();
             }
 
-            /// `MemoryRegionOps::read`.
+            /// `MemoryRegionOps::read_with_attrs`.
             #[unsafe(export_name = concat!(stringify!($name), "_mmio_read"))]
             unsafe extern "C" fn mmio_read(
                 opaque: *mut c_void,
                 offset: hwaddr,
+                value: *mut u64,
                 size: c_uint,
-            ) -> u64 {
+                attrs: MemTxAttrs,
+            ) -> MemTxResult {
                 // SAFETY: a region's opaque pointer is its `Region` in a device of this type, which lives as long as
-                // the region. QEMU takes the BQL around every access, because the region does not opt out.
-                unsafe { $crate::glue::Region::read::<$device>(opaque, offset, size) }
+                // the region. QEMU takes the BQL around every access, because the region does not opt out, and gives
+                // a pointer for the value.
+                unsafe {
+                    *value = $crate::glue::Region::read::<$device>(opaque, offset, size, attrs)
+                };
+                MEMTX_OK
             }
 
-            /// `MemoryRegionOps::write`.
+            /// `MemoryRegionOps::write_with_attrs`.
             #[unsafe(export_name = concat!(stringify!($name), "_mmio_write"))]
             unsafe extern "C" fn mmio_write(
                 opaque: *mut c_void,
                 offset: hwaddr,
                 value: u64,
                 size: c_uint,
-            ) {
+                attrs: MemTxAttrs,
+            ) -> MemTxResult {
                 // SAFETY: as above.
-                unsafe { $crate::glue::Region::write::<$device>(opaque, offset, value, size) }
+                unsafe {
+                    $crate::glue::Region::write::<$device>(opaque, offset, value, size, attrs)
+                };
+                MEMTX_OK
             }
 
             impl Hooks for $device {

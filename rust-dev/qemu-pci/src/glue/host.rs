@@ -13,7 +13,7 @@ use super::interrupt::Pending;
 use super::{random, timer};
 use crate::device;
 use crate::event::TraceEvents;
-use crate::host::Host;
+use crate::host::{Host, Outside, Work};
 
 /// QEMU, during one call of a device.
 ///
@@ -22,7 +22,11 @@ use crate::host::Host;
 /// `device` was realized when this was made, and this thread holds the BQL for as long as `'a`.
 pub struct QemuHost<'a, D: Hooks> {
     device: DeviceRef<D>,
-    /// The interrupts to send after the call.
+    /// The work to do after the call.
+    pub(super) work: Vec<Work<D>>,
+    /// Whether memory was mapped, which is to be unmapped after the work.
+    pub has_mapped: bool,
+    /// The interrupts to send after that.
     pub pending: Pending,
     locked: PhantomData<&'a ()>,
 }
@@ -37,6 +41,8 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
         // INVARIANT: as the caller guarantees.
         Self {
             device,
+            work: Vec::new(),
+            has_mapped: false,
             pending: Pending::default(),
             locked: PhantomData,
         }
@@ -47,9 +53,51 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
     }
 }
 
-impl<'a, D: Hooks> Host<D> for QemuHost<'a, D> {
-    type Readable = MappedRam<'a, false>;
-    type Writable = MappedRam<'a, true>;
+/// QEMU, during work that runs without the BQL.
+///
+/// # Invariants
+///
+/// The device cannot be unrealized as long as this exists: its work has left its gate, or the BQL is held.
+pub struct QemuOutside<D: Hooks>(DeviceRef<D>);
+
+impl<D: Hooks> QemuOutside<D> {
+    /// QEMU for work of this device.
+    ///
+    /// # Safety
+    ///
+    /// As the type's invariants say.
+    pub unsafe fn new(device: DeviceRef<D>) -> Self {
+        // INVARIANT: as the caller guarantees.
+        Self(device)
+    }
+}
+
+impl<D: Hooks> Outside<D> for QemuOutside<D> {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        random::fill(D::NAME, self.0.path(), bytes)
+    }
+
+    fn trace(&mut self, event: D::Event) {
+        let (index, arguments) = event.parts();
+        // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most. QEMU's
+        // functions for trace events may be called from any thread.
+        unsafe { (D::TRACE.event)(self.0.path_pointer(), index, arguments.as_ptr()) };
+    }
+}
+
+impl<D: Hooks> Outside<D> for QemuHost<'_, D> {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        QemuOutside(self.device).random(bytes)
+    }
+
+    fn trace(&mut self, event: D::Event) {
+        QemuOutside(self.device).trace(event);
+    }
+}
+
+impl<D: Hooks> Host<D> for QemuHost<'_, D> {
+    type Readable = MappedRam<false>;
+    type Writable = MappedRam<true>;
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
         // SAFETY: by the type's invariant.
@@ -62,11 +110,13 @@ impl<'a, D: Hooks> Host<D> for QemuHost<'a, D> {
     }
 
     fn map_read(&mut self, address: u64, length: usize) -> Option<Self::Readable> {
-        // SAFETY: by the type's invariant; the result lives no longer than the lock is held.
+        self.has_mapped = true;
+        // SAFETY: by the type's invariant; the caller of the device looks at `has_mapped`.
         unsafe { MappedRam::new(self.pdev(), address, length) }
     }
 
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
+        self.has_mapped = true;
         // SAFETY: as above.
         unsafe { MappedRam::new(self.pdev(), address, length) }
     }
@@ -96,13 +146,11 @@ impl<'a, D: Hooks> Host<D> for QemuHost<'a, D> {
         self.device.set_timer(timer, device::NOT_RUNNING);
     }
 
-    fn random(&mut self, bytes: &mut [u8]) -> bool {
-        random::fill(D::NAME, self.device.path(), bytes)
+    fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static) {
+        self.work.push(Work::Beside(Box::new(work)));
     }
 
-    fn trace(&mut self, event: D::Event) {
-        let (index, arguments) = event.parts();
-        // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most.
-        unsafe { (D::TRACE.event)(self.device.path_pointer(), index, arguments.as_ptr()) };
+    fn run_alone(&mut self, work: impl FnOnce(&mut D, &mut dyn Outside<D>) + 'static) {
+        self.work.push(Work::Alone(Box::new(work)));
     }
 }

@@ -8,6 +8,7 @@ use super::bindings::{MemoryRegion, Object, PCIDevice, QEMUTimer};
 use super::cell::BqlCell;
 use super::hooked::Hooks;
 use crate::device::{MAX_TIMERS, PciDevice};
+use crate::gate::Gate;
 
 /// What QEMU allocates for each device: its own part first, as QOM demands, then ours, then the slots of the
 /// properties.
@@ -25,6 +26,10 @@ pub struct Instance<D: PciDevice> {
     /// Whether the device may be called. Not so after an unplug, even if `device` could not be dropped then.
     pub(super) realized: Cell<bool>,
     pub(super) guest_errors: BqlCell<u64>,
+    /// The property `parallel`, and the counter `lock-releases`.
+    pub(super) parallel: Cell<bool>,
+    pub(super) lock_releases: Cell<u64>,
+    pub(super) gate: Gate,
 }
 
 /// The region behind a BAR.

@@ -7,14 +7,16 @@ use core::fmt::Display;
 use core::ptr::addr_of_mut;
 
 use super::bindings::{self, Object};
+use super::calls::{self, Caller};
 use super::cell::{self, BqlCell};
 use super::device_ref::DeviceRef;
 use super::hooked::Hooks;
 use super::instance::{Instance, Region, TimerSlot};
 use super::timer::Timer;
-use super::{calls, config, error, interrupt};
+use super::{config, error, interrupt};
 use crate::device::{self, Bar, BarKind, MAX_TIMERS, NOT_RUNNING};
-use crate::property::PropertySet as _;
+use crate::gate::Gate;
+use crate::property::{PropertySet as _, Value};
 
 impl<D: Hooks> Instance<D> {
     /// For `TypeInfo::instance_init`: prepares a new device for use as a [`DeviceRef`], and makes its regions. They are
@@ -33,6 +35,9 @@ impl<D: Hooks> Instance<D> {
             addr_of_mut!((*instance).device).write(BqlCell::new(None));
             addr_of_mut!((*instance).realized).write(Cell::new(false));
             addr_of_mut!((*instance).guest_errors).write(BqlCell::new(0));
+            addr_of_mut!((*instance).parallel).write(Cell::new(false));
+            addr_of_mut!((*instance).lock_releases).write(Cell::new(0));
+            addr_of_mut!((*instance).gate).write(Gate::new());
             addr_of_mut!((*instance).state).write(D::State::default());
             addr_of_mut!((*instance).deadlines).write([NOT_RUNNING; MAX_TIMERS]);
         }
@@ -69,6 +74,9 @@ impl<D: Hooks> Instance<D> {
                     D::NAME.as_ptr(),
                     bar.size,
                 );
+                // While one CPU's work runs without the BQL, another CPU may use the device; QEMU's guard does not tell
+                // them apart. The gate and the cell do.
+                (*region).memory.disable_reentrancy_guard = D::PARALLEL;
             }
         }
     }
@@ -83,6 +91,7 @@ impl<D: Hooks> Instance<D> {
         // SAFETY: `init` wrote the fields; QEMU finalizes an object once, when none refers to it.
         unsafe {
             addr_of_mut!((*instance).device).drop_in_place();
+            addr_of_mut!((*instance).gate).drop_in_place();
             addr_of_mut!((*instance).state).drop_in_place();
         }
     }
@@ -104,7 +113,8 @@ impl<D: Hooks> DeviceRef<D> {
             return fail(&"realized without QEMU's big lock");
         }
         // SAFETY: the device has these slots, and QEMU was told of them in `class_init`.
-        let values = unsafe { D::qemu_type().slots.values(pdev.cast()) };
+        let mut values = unsafe { D::qemu_type().slots.values(pdev.cast()) };
+        let parallel = D::PARALLEL && values.pop() == Some(Value::Bool(true));
         let device = match D::Properties::from_values(values).and_then(D::new) {
             Ok(device) => device,
             Err(text) => return fail(&text),
@@ -121,6 +131,7 @@ impl<D: Hooks> DeviceRef<D> {
         if !unsafe { interrupt::init(pdev, interrupts, errp) } {
             return;
         }
+        self.parallel().set(parallel);
         self.device().with(|place| *place = Some(device));
         self.realized().set(true);
         for bar in D::BARS {
@@ -141,6 +152,8 @@ impl<D: Hooks> DeviceRef<D> {
     ///
     /// QEMU is unrealizing this device.
     pub unsafe fn exit(self) {
+        // The device does not write to memory any more when it is gone.
+        self.enter(Caller::Whole);
         self.stop_timers();
         self.realized().set(false);
         // If one of its methods is running, it stays until QEMU finalizes it.

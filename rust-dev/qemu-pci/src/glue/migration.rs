@@ -5,6 +5,7 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, addr_of_mut};
 
+use super::calls::Caller;
 use super::device_ref::DeviceRef;
 use super::hooked::Hooks;
 use super::vmstate::{Callbacks, INVALID};
@@ -14,7 +15,7 @@ use crate::device::{self, MAX_TIMERS, NOT_RUNNING};
 impl<D: Hooks> DeviceRef<D> {
     /// For `VMStateDescription::pre_save`.
     fn pre_save(self) -> c_int {
-        let Some(state) = self.call(|device, _| device.save()) else {
+        let Some(state) = self.call(Caller::Whole, |device, _| device.save()) else {
             return INVALID;
         };
         let mut deadlines = [NOT_RUNNING; MAX_TIMERS];
@@ -63,7 +64,7 @@ impl<D: Hooks> DeviceRef<D> {
         };
         let given = deadlines.get(..D::TIMERS).unwrap_or_default();
         let loaded = device::check_deadlines::<D>(&state, timer::now(), given).and_then(|()| {
-            self.call(|device, _| device.load(&state))
+            self.call(Caller::Whole, |device, _| device.load(&state))
                 .unwrap_or_else(|| Err("the device is not realized".to_owned()))
         });
         if let Err(text) = loaded {

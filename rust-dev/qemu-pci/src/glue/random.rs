@@ -9,8 +9,9 @@ use std::sync::Once;
 use super::{bindings, error};
 
 /// Fills `bytes` with the host's entropy or, under `-seed` and in record and replay, with repeatable bytes. Returns
-/// false if there was none; the first time that is reported. Only to be called from QEMU's callbacks (virtual CPUs,
-/// main loop): on a thread of one's own QEMU's source is not seeded, and asserts under replay.
+/// false if there was none; the first time that is reported. Only to be called on the threads of QEMU's callbacks
+/// (virtual CPUs, main loop): on a thread of one's own QEMU's source is not seeded, and asserts under replay. The BQL is
+/// not needed.
 pub fn fill(device: &CStr, path: &CStr, bytes: &mut [u8]) -> bool {
     static REPORTED: Once = Once::new();
     let mut errp: *mut bindings::Error = ptr::null_mut();

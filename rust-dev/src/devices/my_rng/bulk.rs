@@ -3,17 +3,23 @@
 //! The bulk engine: writes many numbers to memory by DMA.
 //!
 //! A write of DOORBELL selects a page of guest memory with the transfer's descriptor. The descriptor is the transfer's
-//! only state, so the device has nothing to save or to reset. The transfer is complete when the write returns. The whole
-//! machine waits for it, so a transfer is limited to what every generator can produce in about a millisecond.
+//! only state, so the device has nothing to save or to reset. The transfer is complete when the write returns. The
+//! virtual CPU waits for it, and so do a reset and a migration, so a transfer is limited to what every generator can
+//! produce in about a millisecond.
+//!
+//! The device reads the descriptor and maps the memory; then it fills the memory in work of its own
+//! ([`Host::run_beside`], [`Host::run_alone`]). A generator that can be placed anywhere gives a copy to the transfer and
+//! goes on behind it at once, so transfers run in parallel.
 
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
-use qemu_pci::{Host, WriteMemory};
+use qemu_pci::{Host, Outside, WriteMemory};
 
+use super::count::Count;
 use super::{MyRng, MyRngEvent};
 use crate::abi;
-use crate::generator::{NoEntropy, Sink};
+use crate::generator::{Generator, NoEntropy, Sink};
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +27,9 @@ mod tests;
 /// The most pieces in which the segments of a transfer can be mapped. RAM has a few large pieces; an IOMMU may cut it
 /// at every page, and segments may start and end within pages.
 const MAX_PIECES: usize = 2 * abi::BULK_MAX_SEGMENTS + abi::BULK_MAX_BYTES / 4096;
+
+/// Up to so many bytes are filled at once: that is done sooner than the work is handed over.
+const AT_ONCE: usize = 512;
 
 /// Why a transfer is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +208,41 @@ impl<M: WriteMemory> Sink for Pieces<M> {
     }
 }
 
+/// A transfer whose memory is mapped.
+struct Transfer<M> {
+    /// The descriptor's address, and the page.
+    descriptor: u64,
+    page: M,
+    pieces: Pieces<M>,
+    /// Counts the numbers.
+    numbers: Count,
+}
+
+impl<M: WriteMemory> Transfer<M> {
+    /// Fills the pieces with the generator's next words, and ends.
+    fn run(mut self, generator: &mut Generator, outside: &mut (impl Outside<MyRng> + ?Sized)) {
+        let filled = generator.fill(&mut self.pieces, |bytes| outside.random(bytes));
+        let status = match filled {
+            Ok(()) => abi::BULK_FILLED,
+            // The host has reported it.
+            Err(NoEntropy) => abi::BULK_NO_ENTROPY,
+        };
+        self.end(status, outside);
+    }
+
+    /// Writes the status. Everything else that others can see has happened by then, or happens here.
+    fn end(mut self, status: u32, outside: &mut (impl Outside<MyRng> + ?Sized)) {
+        // No transfer has more than BULK_MAX_BYTES.
+        let bytes = self.pieces.done as u32;
+        self.numbers.add(u64::from(bytes) / abi::REG_SIZE as u64);
+        self.page.write(abi::BULK_DONE, &bytes.to_le_bytes());
+        // A guest that sees the status sees all other bytes.
+        fence(Ordering::Release);
+        self.page.write(abi::BULK_STATUS, &status.to_le_bytes());
+        outside.trace(MyRngEvent::transfer(self.descriptor, status, bytes));
+    }
+}
+
 impl MyRng {
     /// For a write of DOORBELL: carries out the transfer whose descriptor is in this page.
     pub(super) fn transfer(
@@ -212,46 +256,37 @@ impl MyRng {
             problem,
         };
         // Mapped until the status is written: writing it cannot fail once the segments are filled.
-        let mut memory = host
+        let page = host
             .map_write(descriptor, abi::BULK_PAGE)
-            .filter(|memory| memory.size() == abi::BULK_PAGE)
+            .filter(|page| page.size() == abi::BULK_PAGE)
             .ok_or(error(Problem::NoDescriptor))?;
-        let mut page = Descriptor([0; abi::BULK_PAGE]);
-        if !host.read(descriptor, &mut page.0) {
+        let mut copy = Descriptor([0; abi::BULK_PAGE]);
+        if !host.read(descriptor, &mut copy.0) {
             return Err(error(Problem::NoDescriptor));
         }
 
-        let filled = page
-            .segments()
-            .and_then(|segments| map(host, &segments))
-            .map(|pieces| self.fill(host, pieces));
-        let (status, bytes) = match filled {
-            Ok(outcome) => outcome,
-            Err(problem) => (problem.status(), 0),
+        let mapped = copy.segments().and_then(|segments| map(host, &segments));
+        let problem = mapped.as_ref().err().copied();
+        let pieces = mapped.unwrap_or_default();
+        let length: usize = pieces.iter().map(WriteMemory::size).sum();
+        let transfer = Transfer {
+            descriptor,
+            page,
+            pieces: Pieces::new(pieces),
+            numbers: self.transferred.share(),
         };
-
-        memory.write(abi::BULK_DONE, &bytes.to_le_bytes());
-        // A guest that sees the status sees all other bytes.
-        fence(Ordering::Release);
-        memory.write(abi::BULK_STATUS, &status.to_le_bytes());
-        drop(memory);
-        host.trace(MyRngEvent::transfer(descriptor, status, bytes));
-        filled.map(|_| ()).map_err(error)
-    }
-
-    /// Fills the pieces: the status, and how many bytes were written.
-    fn fill<H: Host<Self>>(&mut self, host: &mut H, pieces: Vec<H::Writable>) -> (u32, u32) {
-        let mut pieces = Pieces::new(pieces);
-        let outcome = self.generator.fill(&mut pieces, |bytes| host.random(bytes));
-        let done = pieces.done;
-        self.reads += (done / abi::REG_SIZE) as u64;
-        let status = match outcome {
-            Ok(()) => abi::BULK_FILLED,
-            // The host has reported it.
-            Err(NoEntropy) => abi::BULK_NO_ENTROPY,
-        };
-        // No transfer has more than BULK_MAX_BYTES.
-        (status, done as u32)
+        if let Some(problem) = problem {
+            transfer.end(problem.status(), host);
+            return Err(error(problem));
+        }
+        if length <= AT_ONCE {
+            transfer.run(&mut self.generator, host);
+        } else if let Some(mut claimed) = self.generator.claim((length / abi::REG_SIZE) as u64) {
+            host.run_beside(move |outside| transfer.run(&mut claimed, outside));
+        } else {
+            host.run_alone(|device, outside| transfer.run(&mut device.generator, outside));
+        }
+        Ok(())
     }
 }
 

@@ -98,10 +98,72 @@ fn transfer_returns_the_same_numbers_as_reads() {
                 );
                 assert_eq!(memory.load(address + u64::from(length), 4), [FILLER; 4]);
             }
-            assert_eq!(machine.device, single.device, "{generator}");
+            assert_eq!(machine.device.generator, single.device.generator);
+            assert_eq!(counters(&machine), counters(&single), "{generator}");
             assert_eq!(words(&mut machine, 100), words(&mut single, 100));
             let event = MyRngEvent::transfer(DESCRIPTOR, abi::BULK_FILLED, 2016);
             assert_eq!(machine.events(), [event]);
+        }
+    }
+}
+
+/// Transfers that run at the same time: each has its own numbers, in the order in which they were begun.
+#[test]
+fn parallel_transfers_take_consecutive_ranges() {
+    for generator in ["chacha20", "chacha8"] {
+        for order in [[0, 0, 0], [2, 1, 0], [1, 1, 0]] {
+            let (mut machine, mut single) = (with_memory(generator, 16), with(generator));
+            machine.world.holds_work = true;
+            let lengths = [PAGE, 2048, 516];
+            for (place, length) in (4..).step_by(2).zip(lengths) {
+                describe(&machine, &[(place * PAGE, length as u32)]);
+                assert!(ring(&mut machine).is_empty());
+                assert_eq!(outcome(&machine), (0, 0));
+            }
+            // A number that is read meanwhile comes after them, and so does one after a seed.
+            let expected = lengths.map(|length| words(&mut single, length as usize / 4));
+            assert_eq!(words(&mut machine, 3), words(&mut single, 3));
+            machine.write(abi::BAR, abi::REG_SEED as u64, 4, 7);
+            single.write(abi::BAR, abi::REG_SEED as u64, 4, 7);
+            for index in order {
+                machine.run_work(index);
+                assert_eq!(outcome(&machine).0, abi::BULK_FILLED);
+            }
+            for (place, expected) in (4..).step_by(2).zip(expected) {
+                let memory = &machine.world.memory;
+                assert!(
+                    memory.load(place * PAGE, expected.len()) == expected,
+                    "{generator}"
+                );
+            }
+            assert_eq!(words(&mut machine, 3), words(&mut single, 3));
+            assert_eq!(counters(&machine), counters(&single));
+        }
+    }
+}
+
+#[test]
+fn what_is_held_up_is_only_work_of_generators_that_can_be_placed() {
+    for (generator, is_held) in [
+        ("libc", false),
+        ("xoshiro256pp", false),
+        ("chacha20", true),
+        ("chacha8", true),
+        ("host", true),
+    ] {
+        // Short transfers are carried out at once.
+        for (length, is_held) in [(512, false), (516, is_held)] {
+            let mut machine = with_memory(generator, 16);
+            machine.world.holds_work = true;
+            machine.world.entropy = u64::MAX;
+            describe(&machine, &[(4 * PAGE, length)]);
+            ring(&mut machine);
+            let expected = if is_held { 0 } else { abi::BULK_FILLED };
+            assert_eq!(outcome(&machine).0, expected, "{generator} {length}");
+            if is_held {
+                machine.run_work(0);
+                assert_eq!(outcome(&machine), (abi::BULK_FILLED, length));
+            }
         }
     }
 }

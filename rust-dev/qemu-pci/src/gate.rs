@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Who may use a device while some of its work runs without QEMU's big lock (BQL).
+//!
+//! A device is used with the BQL held, so there is one caller at a time. Work that runs without the BQL leaves it
+//! through the gate ([`Gate::leave`]), in one of two ways: alone with the device, or beside its other callers, without
+//! the device. The gate makes those wait who must:
+//!
+//! - A caller that has to keep the BQL waits for work that has the device; one that resets, saves or unplugs the
+//!   device waits for all work ([`Gate::wait`]).
+//! - A virtual CPU gives up the BQL to wait for work that has the device. Virtual CPUs take turns ([`Gate::queue`]).
+//!
+//! Nothing can deadlock: work waits for nothing until it has come back through the gate, and only then takes the BQL;
+//! and there is at most one thread that waits with the BQL held.
+
+#[cfg(test)]
+mod tests;
+
+use core::cell::Cell;
+use core::{hint, ptr};
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+
+// The model checker's, which explore how threads can interleave.
+#[cfg(test)]
+use loom::sync::{
+    Arc, Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, Ordering},
+};
+#[cfg(not(test))]
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, Ordering},
+};
+
+/// Work has the device.
+const ALONE: u32 = 1 << 31;
+/// Threads wait.
+const WAITING: u32 = 1 << 30;
+/// How much work runs beside the device's other callers. There is at most one for each virtual CPU.
+const BESIDE: u32 = WAITING - 1;
+
+/// How many times a virtual CPU looks before it sleeps. Its turn often comes within some microseconds, and to be woken
+/// takes as long.
+const LOOKS: u32 = if cfg!(test) { 0 } else { 300 };
+
+/// QEMU's big lock.
+pub trait BigLock {
+    /// Takes it. This thread does not hold it.
+    fn lock(&self);
+    /// Releases it. This thread holds it.
+    fn unlock(&self);
+}
+
+/// How work that runs without the BQL uses the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// It has the device.
+    Alone,
+    /// It has no access to the device.
+    Beside,
+}
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// No work has the device.
+    DeviceIsFree,
+    /// There is no work.
+    NoWork,
+}
+
+#[cfg(not(test))]
+thread_local! {
+    /// The gate that this thread's work has left through.
+    static LEFT: Cell<*const Gate> = const { Cell::new(ptr::null()) };
+}
+#[cfg(test)]
+loom::thread_local! {
+    // Loom's macro takes no `const`.
+    static LEFT: Cell<*const Gate> = Cell::new(ptr::null());
+}
+
+/// The gate of one device.
+#[derive(Debug)]
+pub struct Gate {
+    state: AtomicU32,
+    waiting: Mutex<Waiting>,
+    /// Wakes the thread that waits with the BQL held.
+    ended: Condvar,
+}
+
+/// The threads that wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Whether the one that holds the BQL does.
+    is_locked: bool,
+    /// The virtual CPUs, in their order.
+    turns: VecDeque<Arc<Condvar>>,
+}
+
+impl Waiting {
+    fn is_first(&self, turn: &Arc<Condvar>) -> bool {
+        let first = self.turns.front();
+        first.is_some_and(|first| Arc::ptr_eq(first, turn))
+    }
+
+    fn wake_first(&self) {
+        if let Some(turn) = self.turns.front() {
+            turn.notify_one();
+        }
+    }
+}
+
+impl Gate {
+    /// The gate of a device without work.
+    pub fn new() -> Self {
+        Self {
+            state: AtomicU32::new(0),
+            waiting: Mutex::new(Waiting::default()),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Whether no work has left, and nobody waits.
+    pub fn is_unused(&self) -> bool {
+        self.state.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits with the BQL held, which the caller keeps. Returns false, without waiting, if this thread's own work is
+    /// what it would wait for.
+    pub fn wait(&self, until: Until) -> bool {
+        let work = match until {
+            Until::DeviceIsFree => ALONE,
+            Until::NoWork => ALONE | BESIDE,
+        };
+        // Work can only begin with the BQL held, so what is seen here stays.
+        if self.state.load(Ordering::Acquire) & work == 0 {
+            return true;
+        }
+        if self.is_left_by_this_thread() {
+            return false;
+        }
+        let mut waiting = self.waiting();
+        waiting.is_locked = true;
+        while self.state.fetch_or(WAITING, Ordering::AcqRel) & work != 0 {
+            waiting = sleep(&self.ended, waiting);
+        }
+        waiting.is_locked = false;
+        self.update(&waiting);
+        true
+    }
+
+    /// Waits for the device, and for the virtual CPUs that came earlier. The BQL is held before and after, but not
+    /// while waiting. Returns false, without waiting, if this thread's own work has the device.
+    pub fn queue(&self, bql: &impl BigLock) -> bool {
+        if self.state.load(Ordering::Acquire) & (ALONE | WAITING) == 0 {
+            return true;
+        }
+        if self.is_left_by_this_thread() {
+            return false;
+        }
+        let turn = Arc::new(Condvar::new());
+        {
+            let mut waiting = self.waiting();
+            waiting.turns.push_back(Arc::clone(&turn));
+            self.update(&waiting);
+        }
+        loop {
+            bql.unlock();
+            let mut looks = LOOKS;
+            while looks > 0 && self.state.load(Ordering::Acquire) & ALONE != 0 {
+                looks -= 1;
+                hint::spin_loop();
+            }
+            let mut waiting = self.waiting();
+            while !(waiting.is_first(&turn) && self.state.load(Ordering::Acquire) & ALONE == 0) {
+                waiting = sleep(&turn, waiting);
+            }
+            drop(waiting);
+            bql.lock();
+            // A caller that kept the BQL may have been faster.
+            let mut waiting = self.waiting();
+            if self.state.load(Ordering::Acquire) & ALONE == 0 {
+                waiting.turns.pop_front();
+                self.update(&waiting);
+                // It can go on if this one leaves the device free.
+                waiting.wake_first();
+                return true;
+            }
+        }
+    }
+
+    /// Releases the BQL for work. The device is free, and the caller holds the BQL and has not left before. Dropping
+    /// the result comes back: then the work must have ended, and given the device back.
+    pub fn leave<'a, B: BigLock>(&'a self, work: Work, bql: &'a B) -> Left<'a, B> {
+        match work {
+            Work::Alone => self.state.fetch_or(ALONE, Ordering::AcqRel),
+            Work::Beside => self.state.fetch_add(1, Ordering::AcqRel),
+        };
+        LEFT.with(|left| left.set(self));
+        bql.unlock();
+        Left {
+            gate: self,
+            work,
+            bql,
+        }
+    }
+
+    fn is_left_by_this_thread(&self) -> bool {
+        LEFT.with(|left| ptr::eq(left.get(), self))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes in the state whether threads wait.
+    fn update(&self, waiting: &Waiting) {
+        if waiting.is_locked || !waiting.turns.is_empty() {
+            self.state.fetch_or(WAITING, Ordering::AcqRel);
+        } else {
+            self.state.fetch_and(!WAITING, Ordering::AcqRel);
+        }
+    }
+}
+
+fn sleep<'a>(until: &Condvar, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+    until.wait(waiting).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Work that has left the gate. Dropping it comes back and takes the BQL.
+#[derive(Debug)]
+pub struct Left<'a, B: BigLock> {
+    gate: &'a Gate,
+    work: Work,
+    bql: &'a B,
+}
+
+impl<B: BigLock> Drop for Left<'_, B> {
+    fn drop(&mut self) {
+        LEFT.with(|left| left.set(ptr::null()));
+        let state = match self.work {
+            Work::Alone => self.gate.state.fetch_and(!ALONE, Ordering::AcqRel),
+            Work::Beside => self.gate.state.fetch_sub(1, Ordering::AcqRel),
+        };
+        if state & WAITING != 0 {
+            // A thread looks at the state with this lock held before it sleeps, so it is either woken here or has seen
+            // that the work has ended.
+            let waiting = self.gate.waiting();
+            self.gate.ended.notify_one();
+            waiting.wake_first();
+        }
+        // Only now: whoever waits above holds it.
+        self.bql.lock();
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Models for loom: it runs each with every way in which its threads can interleave, up to a number of preemptions.
+//! It finds deadlocks, lost wake-ups, and two threads that use the device at the same time.
+
+use loom::cell::UnsafeCell;
+use loom::model::Builder;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use super::{BigLock, Gate, Until, Work};
+
+/// QEMU's big lock.
+#[derive(Default)]
+struct Bql {
+    is_held: Mutex<bool>,
+    is_free: Condvar,
+}
+
+impl BigLock for Bql {
+    fn lock(&self) {
+        let mut held = self.is_held.lock().unwrap();
+        while *held {
+            held = self.is_free.wait(held).unwrap();
+        }
+        *held = true;
+    }
+
+    fn unlock(&self) {
+        let mut held = self.is_held.lock().unwrap();
+        assert!(*held, "the thread does not hold the lock");
+        *held = false;
+        drop(held);
+        self.is_free.notify_one();
+    }
+}
+
+/// A device in a machine.
+struct Machine {
+    bql: Bql,
+    gate: Gate,
+    /// Loom fails if two threads use it at the same time.
+    device: UnsafeCell<()>,
+    /// How much work runs beside.
+    beside: AtomicUsize,
+    is_gone: AtomicBool,
+}
+
+impl Machine {
+    /// Uses the device for a moment. Returns whether it is there.
+    fn use_device(&self) -> bool {
+        let is_there = !self.is_gone.load(Ordering::Relaxed);
+        if is_there {
+            self.device.with_mut(|_| ());
+        }
+        is_there
+    }
+
+    /// A virtual CPU's access that uses the device, and then does this work.
+    fn access(&self, work: Option<Work>) {
+        self.bql.lock();
+        assert!(self.gate.queue(&self.bql));
+        let is_there = self.use_device();
+        if let Some(work) = work.filter(|_| is_there) {
+            let left = self.gate.leave(work, &self.bql);
+            match work {
+                Work::Alone => {
+                    assert!(self.use_device(), "the device is gone during its work");
+                }
+                Work::Beside => {
+                    self.beside.fetch_add(1, Ordering::Relaxed);
+                    self.beside.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            drop(left);
+        }
+        self.bql.unlock();
+    }
+
+    /// A caller that keeps the BQL, such as another device's DMA.
+    fn call(&self) {
+        self.bql.lock();
+        assert!(self.gate.wait(Until::DeviceIsFree));
+        self.use_device();
+        self.bql.unlock();
+    }
+
+    /// A reset.
+    fn reset(&self) {
+        self.bql.lock();
+        assert!(self.gate.wait(Until::NoWork));
+        assert_eq!(self.beside.load(Ordering::Relaxed), 0, "work is going on");
+        self.use_device();
+        self.bql.unlock();
+    }
+
+    /// An unplug.
+    fn unplug(&self) {
+        self.bql.lock();
+        assert!(self.gate.wait(Until::NoWork));
+        assert_eq!(self.beside.load(Ordering::Relaxed), 0, "work is going on");
+        self.is_gone.store(true, Ordering::Relaxed);
+        self.bql.unlock();
+    }
+}
+
+/// Runs these threads, and one more that is this one, on a new machine in each interleaving.
+fn model(threads: &'static [fn(&Machine)]) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(if threads.len() > 2 { 2 } else { 3 });
+    builder.check(move || {
+        let machine = Arc::new(Machine {
+            bql: Bql::default(),
+            gate: Gate::new(),
+            device: UnsafeCell::new(()),
+            beside: AtomicUsize::new(0),
+            is_gone: AtomicBool::new(false),
+        });
+        let threads: Vec<_> = threads
+            .iter()
+            .map(|thread| {
+                let machine = Arc::clone(&machine);
+                thread::spawn(move || thread(&machine))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        machine.bql.lock();
+        assert!(machine.gate.is_unused());
+        machine.bql.unlock();
+    });
+}
+
+fn alone(machine: &Machine) {
+    machine.access(Some(Work::Alone));
+}
+
+fn beside(machine: &Machine) {
+    machine.access(Some(Work::Beside));
+}
+
+fn short(machine: &Machine) {
+    machine.access(None);
+}
+
+#[test]
+fn work_alone_excludes_other_accesses() {
+    model(&[alone, alone]);
+    model(&[alone, short]);
+    model(&[alone, beside]);
+}
+
+#[test]
+fn callers_that_keep_the_lock_wait_for_work_alone() {
+    model(&[alone, Machine::call]);
+    model(&[beside, Machine::call]);
+}
+
+#[test]
+fn a_reset_and_an_unplug_wait_for_all_work() {
+    model(&[alone, Machine::reset]);
+    model(&[beside, Machine::reset]);
+    model(&[alone, Machine::unplug]);
+    model(&[beside, Machine::unplug]);
+}
+
+#[test]
+fn three_threads_cannot_deadlock() {
+    model(&[alone, alone, Machine::reset]);
+    model(&[alone, alone, Machine::unplug]);
+    model(&[alone, beside, Machine::reset]);
+    model(&[alone, beside, Machine::unplug]);
+    model(&[beside, beside, Machine::unplug]);
+    model(&[alone, short, Machine::call]);
+}
+
+#[test]
+fn virtual_cpus_take_turns() {
+    model(&[alone, alone, alone]);
+    model(&[alone, alone, short]);
+}
