@@ -8,7 +8,8 @@
 //!
 //! - A caller that has to keep the BQL waits for work that has the device; one that resets, saves or unplugs the
 //!   device waits for all work ([`Gate::wait`]).
-//! - A virtual CPU gives up the BQL to wait for work that has the device. Virtual CPUs take turns ([`Gate::queue`]).
+//! - A virtual CPU gives up the BQL to wait for work that has the device. Virtual CPUs share it evenly
+//!   ([`Gate::queue`]).
 //!
 //! Nothing can deadlock: work waits for nothing until it has come back through the gate, and only then takes the BQL;
 //! and there is at most one thread that waits with the BQL held.
@@ -43,6 +44,10 @@ const BESIDE: u32 = WAITING - 1;
 /// How many times a virtual CPU looks before it sleeps. Its turn often comes within some microseconds, and to be woken
 /// takes as long.
 const LOOKS: u32 = if cfg!(test) { 0 } else { 300 };
+
+/// How many times in a row others may use the device before the virtual CPU that waits longest. To hand it over each
+/// time would leave it idle until that one is awake.
+const PASSES: u32 = if cfg!(test) { 1 } else { 8 };
 
 /// QEMU's big lock.
 pub trait BigLock {
@@ -97,6 +102,8 @@ struct Waiting {
     is_locked: bool,
     /// The virtual CPUs, in their order.
     turns: VecDeque<Arc<Condvar>>,
+    /// How many times others have used the device before the first of them.
+    passes: u32,
 }
 
 impl Waiting {
@@ -127,6 +134,17 @@ impl Gate {
         self.state.load(Ordering::Acquire) == 0
     }
 
+    /// Whether anybody waits.
+    pub fn has_waiting(&self) -> bool {
+        self.state.load(Ordering::Acquire) & WAITING != 0
+    }
+
+    /// Lets the virtual CPU that waits longest look whether the device is free.
+    #[cold]
+    pub fn wake(&self) {
+        self.waiting().wake_first();
+    }
+
     /// Waits with the BQL held, which the caller keeps. Returns false, without waiting, if this thread's own work is
     /// what it would wait for.
     pub fn wait(&self, until: Until) -> bool {
@@ -151,8 +169,9 @@ impl Gate {
         true
     }
 
-    /// Waits for the device, and for the virtual CPUs that came earlier. The BQL is held before and after, but not
-    /// while waiting. Returns false, without waiting, if this thread's own work has the device.
+    /// Waits for the device, and for its turn. The BQL is held before and after, but not while waiting. Returns false,
+    /// without waiting, if this thread's own work has the device. Call [`wake`](Self::wake) after using the device, if
+    /// anybody waits.
     pub fn queue(&self, bql: &impl BigLock) -> bool {
         if self.state.load(Ordering::Acquire) & (ALONE | WAITING) == 0 {
             return true;
@@ -163,6 +182,10 @@ impl Gate {
         let turn = Arc::new(Condvar::new());
         {
             let mut waiting = self.waiting();
+            if self.state.load(Ordering::Acquire) & ALONE == 0 && waiting.passes < PASSES {
+                waiting.passes += 1;
+                return true;
+            }
             waiting.turns.push_back(Arc::clone(&turn));
             self.update(&waiting);
         }
@@ -183,9 +206,8 @@ impl Gate {
             let mut waiting = self.waiting();
             if self.state.load(Ordering::Acquire) & ALONE == 0 {
                 waiting.turns.pop_front();
+                waiting.passes = 0;
                 self.update(&waiting);
-                // It can go on if this one leaves the device free.
-                waiting.wake_first();
                 return true;
             }
         }

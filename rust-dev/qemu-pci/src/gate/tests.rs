@@ -75,6 +75,9 @@ impl Machine {
             }
             drop(left);
         }
+        if self.gate.has_waiting() {
+            self.gate.wake();
+        }
         self.bql.unlock();
     }
 

@@ -4,6 +4,7 @@
 
 use core::ffi::{c_uint, c_void};
 use core::fmt::{self, Display};
+use core::mem;
 
 use super::bindings::{self, MemTxAttrs};
 use super::cell::{self, Bql};
@@ -160,32 +161,39 @@ impl<D: Hooks> DeviceRef<D> {
         caller: Caller,
         f: impl FnOnce(&mut D, &mut QemuHost<'_, D>) -> R,
     ) -> Option<R> {
-        let called = self.enter(caller).then(|| {
+        // SAFETY: it is only used if the device is realized, and `with` has checked the BQL.
+        let mut host = unsafe { QemuHost::new(self) };
+        let result = self.enter(caller).then(|| {
             self.device().with(|device| {
                 let device = device.as_mut().filter(|_| self.is_realized())?;
-                // SAFETY: it is realized, and `with` has checked the BQL.
-                let mut host = unsafe { QemuHost::new(self) };
-                let result = f(device, &mut host);
-                Some((result, host))
+                Some(f(device, &mut host))
             })
         });
-        let Some((result, host)) = called.flatten().flatten() else {
+        let Some(result) = result.flatten().flatten() else {
             self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
             return None;
         };
-        for work in host.work {
-            self.run(caller, work);
+        if host.has_mapped || !host.work.is_empty() {
+            self.work(caller, mem::take(&mut host.work));
         }
-        if host.has_mapped {
-            // SAFETY: the BQL is held, or there would be no result.
-            unsafe { dma::unmap_dropped() };
+        if D::PARALLEL && self.gate().has_waiting() {
+            self.gate().wake();
         }
-        let mut pending = host.pending;
-        while !pending.is_empty() && self.is_realized() {
+        while !host.pending.is_empty() && self.is_realized() {
             // SAFETY: it is realized, and not borrowed any more. The BQL is held.
-            unsafe { interrupt::deliver(self.pci_device().as_ptr(), &mut pending) };
+            unsafe { interrupt::deliver(self.pci_device().as_ptr(), &mut host.pending) };
         }
         Some(result)
+    }
+
+    /// Does what is left of a call: its work, and unmapping memory.
+    #[cold]
+    fn work(self, caller: Caller, work: Vec<Work<D>>) {
+        for work in work {
+            self.run(caller, work);
+        }
+        // SAFETY: the BQL is held: the device was called.
+        unsafe { dma::unmap_dropped() };
     }
 
     /// Waits until this caller may use the device. Returns false if that will not be.
