@@ -130,11 +130,13 @@ impl Gate {
     }
 
     /// Whether no work has left, and nobody waits.
+    #[inline]
     pub fn is_unused(&self) -> bool {
         self.state.load(Ordering::Acquire) == 0
     }
 
     /// Whether anybody waits.
+    #[inline]
     pub fn has_waiting(&self) -> bool {
         self.state.load(Ordering::Acquire) & WAITING != 0
     }
