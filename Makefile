@@ -4,7 +4,7 @@
 
 # These names are so general that only make's command line counts: an environment may have them for something else.
 # The scripts get them as MY_RNG_NAME, which the environment may also set.
-general := BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS
+general := BASELINE BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS
 # Unexpanded: a $ in CMD is for the guest's shell.
 $(foreach name,$(general),$(if $(filter command,$(origin $(name))),\
 	$(eval export MY_RNG_$(name) := $$(value $(name)))))
@@ -57,7 +57,7 @@ docs: ## make a site of docs/ and the README.md files, in build/docs
 where: ## print what is built, where it is, and where its source came from
 	@scripts/task.sh where
 
-bench: ## measure beside twins in C and other sources (QUICK=1: 3 minutes): tables, charts, JSON
+bench: ## measure beside twins in C and other sources (QUICK=1: 2 minutes): tables, charts, JSON
 	@scripts/bench.sh
 
 install: ## copy what is built to PREFIX=DIR: QEMU, the app, and kernel, module and initramfs of a guest

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Compiles the guest's half (`guest/bench.c`) into `OUT_DIR`.
+//! Compiles the guest's half (`guest/`) into `OUT_DIR`.
 
 #[path = "../tests/guest_program.rs"]
 mod guest_program;
@@ -18,5 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cargo::rustc-env=BENCH_RUSTC={}",
         String::from_utf8_lossy(&version).trim()
     );
-    guest_program::compile(&["guest/bench.c".into()], &out.join("bench"))
+    let sources = ["bench", "beside", "candidates", "machine", "readers"];
+    let sources = sources.map(|name| PathBuf::from(format!("guest/{name}.c")));
+    guest_program::compile(&sources, &out.join("bench"))
 }

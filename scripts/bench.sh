@@ -9,6 +9,7 @@
 #   all else                          by bench/: the device and the driver beside their twins in C, and beside other
 #                                     sources of bytes for a guest, ROUNDS=15 times
 # QUICK=1 takes fewer rounds and skips the edit; PUBLISH=1 also writes docs/benchmarks.md and its charts.
+# BASELINE=FILE compares with the results.json of an earlier run.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -19,10 +20,17 @@ for switch in QUICK PUBLISH FRESH; do
 done
 quick=
 if [[ ${MY_RNG_QUICK:-} == 1 ]]; then quick=1; fi
-rounds=${MY_RNG_ROUNDS:-${quick:+5}}
+# 6 is the least for which there is a confidence interval.
+rounds=${MY_RNG_ROUNDS:-${quick:+6}}
 rounds=${rounds:-15}
 [[ $rounds =~ ^[1-9][0-9]{0,2}$ ]] ||
     die "ROUNDS=$rounds is not a number from 1 to 999: set ROUNDS=15, for example, or leave it out."
+baseline=${MY_RNG_BASELINE:-}
+if [[ -n $baseline ]]; then
+    [[ -f $baseline && -r $baseline ]] ||
+        die "BASELINE=$baseline is not a file that can be read: set it to the results.json of an earlier make bench."
+    baseline=$(realpath -- "$baseline")
+fi
 
 now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 since() { # since START: in seconds, with three digits
@@ -106,11 +114,12 @@ build_bench() { # reuses what build.sh has compiled
 }
 
 measure() {
-    local publish=()
-    if [[ ${MY_RNG_PUBLISH:-} == 1 ]]; then publish=(--publish "$ROOT/docs"); fi
+    local more=()
+    if [[ ${MY_RNG_PUBLISH:-} == 1 ]]; then more+=(--publish "$ROOT/docs"); fi
+    if [[ -n $baseline ]]; then more+=(--baseline "$baseline"); fi
     exec "$BUILD/guest/$target/release/my-rng-bench" --qemu "$BUILD/bench/bin/qemu-system-x86_64" \
         --modules "$BUILD/bench/module" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
-        ${publish[@]+"${publish[@]}"}
+        ${more[@]+"${more[@]}"}
 }
 
 sub "$ROOT/scripts/build-extra.sh" twins >/dev/null

@@ -37,14 +37,15 @@ Other:
   QEMU_CONFIGURATIONS=LIST  how matrix configures QEMU: plain lto dtrace debug modules targets rust cross
                         (default: all of them)
   ACCEL=auto|kvm|tcg    what runs the guest (default: KVM if a guest really runs on it, else TCG)
-  QUICK=1               bench takes less than 3 minutes; ROUNDS=N: how often it measures (default: 15)
+  QUICK=1               bench takes less than 2 minutes; ROUNDS=N: how often it measures (default: 15)
+  BASELINE=FILE         bench compares with the results.json of an earlier run
   PUBLISH=1             bench also writes docs/benchmarks.md and its charts
   FRESH=1               bench also measures a build from nothing
   SECONDS=N             how long fuzz runs each target (default: 60)
   JOBS=N                how many jobs at once (default: one for each processor)
   LIMIT=N               ends a step that takes longer than N seconds (default: 10800)
   PACKAGES=tell         prints which packages are missing, and installs none
-In the environment, put MY_RNG_ in front of BUILD, CMD, DESTDIR, FORCE, FRESH, JOBS, LIMIT, PACKAGES, PREFIX,
+In the environment, put MY_RNG_ in front of BASELINE, BUILD, CMD, DESTDIR, FORCE, FRESH, JOBS, LIMIT, PACKAGES, PREFIX,
 PUBLISH, QUICK, ROUNDS and SECONDS: MY_RNG_BUILD=DIR.
 END
 }

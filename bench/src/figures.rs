@@ -2,19 +2,61 @@
 
 //! The figures that have targets, and a few beside them.
 
+mod list;
+
 use serde_json::{Value, json};
 
-use crate::names::{FAST, HOWS, MIB};
 use crate::results::{Results, unit};
 use crate::stats::Summary;
 
+pub use list::sections;
+#[cfg(test)]
+pub(crate) use list::tests::results as results_for_tests;
+
 /// What a figure must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target {
-    /// Not more than this.
+pub struct Target {
+    bound: Bound,
+    /// Why it is missed where it is, as far as is known. Shown only then.
+    why_missed: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Bound {
     AtMost(f64),
-    /// Not less than this.
     AtLeast(f64),
+}
+
+impl Target {
+    /// Not more than this.
+    const fn at_most(bound: f64) -> Self {
+        Self {
+            bound: Bound::AtMost(bound),
+            why_missed: "",
+        }
+    }
+
+    /// Not less than this.
+    const fn at_least(bound: f64) -> Self {
+        Self {
+            bound: Bound::AtLeast(bound),
+            why_missed: "",
+        }
+    }
+
+    /// With a reason that is known.
+    const fn missed_because(self, why_missed: &'static str) -> Self {
+        Self { why_missed, ..self }
+    }
+}
+
+/// Figures of one topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// Its title.
+    pub title: &'static str,
+    /// The figures.
+    pub figures: Vec<Figure>,
 }
 
 /// A figure that is made of one or two series.
@@ -24,6 +66,8 @@ pub struct Figure {
     pub what: String,
     /// Its value, if it was measured.
     pub value: Option<Summary>,
+    /// The same with devices that have `parallel=off`, if that was measured.
+    pub off: Option<Summary>,
     /// Its unit; a ratio has none.
     pub unit: &'static str,
     /// What it must be, if anything.
@@ -31,54 +75,122 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// A single series.
+    fn single(results: &Results, what: &str, name: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            value: results.summary(name),
+            off: None,
+            unit: unit(name),
+            target: None,
+        }
+    }
+
+    /// The ratio of two series, round by round.
+    fn ratio(results: &Results, what: &str, of: &str, to: &str) -> Self {
+        Self {
+            value: results.ratio(of, to),
+            unit: "",
+            ..Self::single(results, what, of)
+        }
+    }
+
+    fn target(self, target: Target) -> Self {
+        Self {
+            target: Some(target),
+            ..self
+        }
+    }
+
+    /// Adds the value that another figure has, which is that of devices with `parallel=off`.
+    fn off(self, other: &Self) -> Self {
+        Self {
+            off: other.value,
+            ..self
+        }
+    }
+
+    fn scaled(self, factor: f64) -> Self {
+        Self {
+            value: self.value.map(|value| value.scaled(factor)),
+            ..self
+        }
+    }
+
     /// Whether it reaches its target; `None` if it has no target, or no value.
     pub fn reached(&self) -> Option<bool> {
         let median = self.value?.median;
-        Some(match self.target? {
-            Target::AtMost(bound) => median <= bound,
-            Target::AtLeast(bound) => median >= bound,
+        Some(match self.target?.bound {
+            Bound::AtMost(bound) => median <= bound,
+            Bound::AtLeast(bound) => median >= bound,
         })
+    }
+
+    /// Whether the confidence interval includes the target; `None` if there is no interval, or no target.
+    pub fn is_uncertain(&self) -> Option<bool> {
+        let (low, high) = self.value?.interval?;
+        let (Bound::AtMost(bound) | Bound::AtLeast(bound)) = self.target?.bound;
+        Some((low..=high).contains(&bound))
+    }
+
+    /// Why it misses its target, if it does and the reason is known.
+    pub fn why_missed(&self) -> Option<&'static str> {
+        let why = self.target?.why_missed;
+        (self.reached() == Some(false) && !why.is_empty()).then_some(why)
     }
 
     /// For programs.
     pub fn json(&self) -> Value {
+        let bound = self.target.map(|target| target.bound);
         json!({
             "what": self.what,
             "unit": self.unit,
             "median": self.value.map(|value| value.median),
-            "quartiles": self.value.map(|value| [value.low, value.high]),
-            "at_most": match self.target { Some(Target::AtMost(bound)) => Some(bound), _ => None },
-            "at_least": match self.target { Some(Target::AtLeast(bound)) => Some(bound), _ => None },
+            "interval": self.value.and_then(|value| value.interval),
+            "parallel_off": self.off.map(|value| value.median),
+            "at_most": match bound { Some(Bound::AtMost(bound)) => Some(bound), _ => None },
+            "at_least": match bound { Some(Bound::AtLeast(bound)) => Some(bound), _ => None },
             "reached": self.reached(),
+            "uncertain": self.is_uncertain(),
+            "why_missed": self.why_missed(),
         })
     }
 
-    /// A row of a Markdown table: figure, median, quartiles, target, reached.
-    pub fn row(&self) -> String {
-        let unit = match self.unit {
-            "" => String::new(),
-            unit => format!(" {unit}"),
-        };
-        let target = match self.target {
-            Some(Target::AtMost(bound)) => format!("≤ {bound}{unit}"),
-            Some(Target::AtLeast(bound)) => format!("≥ {bound}{unit}"),
+    /// Its value, in bold.
+    pub fn value_cell(&self) -> String {
+        match self.value {
+            Some(value) => format!("**{}**{}", digits(value.median), self.spaced_unit()),
+            None => "not measured".to_owned(),
+        }
+    }
+
+    /// Its target.
+    pub fn target_cell(&self) -> String {
+        match self.target.map(|target| target.bound) {
+            Some(Bound::AtMost(bound)) => format!("≤ {bound}{}", self.spaced_unit()),
+            Some(Bound::AtLeast(bound)) => format!("≥ {bound}{}", self.spaced_unit()),
             None => String::new(),
-        };
+        }
+    }
+
+    /// Whether it reaches its target.
+    pub fn reached_cell(&self) -> String {
         let reached = match self.reached() {
             Some(true) => "yes",
             Some(false) => "**no**",
-            None => "",
+            None => return String::new(),
         };
-        let value = match self.value {
-            Some(value) => format!("**{}**{unit} | {}", digits(value.median), spread(&value)),
-            None => "not measured |".to_owned(),
-        };
-        format!("| {} | {value} | {target} | {reached} |\n", self.what)
+        match self.is_uncertain() {
+            Some(true) => format!("{reached}, uncertain"),
+            _ => reached.to_owned(),
+        }
     }
 
-    fn scaled(mut self, factor: f64) -> Self {
-        self.value = self.value.map(|value| value.scaled(factor));
-        self
+    fn spaced_unit(&self) -> String {
+        match self.unit {
+            "" => String::new(),
+            unit => format!(" {unit}"),
+        }
     }
 }
 
@@ -93,200 +205,83 @@ pub fn digits(value: f64) -> String {
     format!("{value:.places$}")
 }
 
-/// The quartiles.
-pub fn spread(summary: &Summary) -> String {
-    format!("{} – {}", digits(summary.low), digits(summary.high))
-}
-
-/// All figures.
-pub fn figures(results: &Results) -> Vec<Figure> {
-    [
-        latencies(results),
-        throughputs(results),
-        shares(results),
-        realizes(results),
-    ]
-    .concat()
-}
-
-fn latencies(results: &Results) -> Vec<Figure> {
-    let as_fast = Some(Target::AtMost(1.03));
-    let mut figures = vec![
-        ratio(
-            results,
-            "MMIO read of RNG: the device / its twin in C",
-            ("mmio.rng", "mmio.twin"),
-            as_fast,
-        ),
-        ratio(
-            results,
-            "check of the measurement: MMIO read of RNG, one my_rng / another",
-            ("mmio.rng", "mmio.other"),
-            None,
-        ),
-        ratio(
-            results,
-            "MMIO read of a constant register: INFO of the device / the identification of `edu`",
-            ("mmio.info", "mmio.edu"),
-            None,
-        ),
-    ];
-    for (call, name) in [("rand", "RAND"), ("seed", "SEED")] {
-        figures.push(ratio(
-            results,
-            &format!("ioctl {name}: the driver / its twin in C"),
-            (&format!("ioctl.{call}.rust"), &format!("ioctl.{call}.c")),
-            as_fast,
-        ));
-    }
-    figures
-}
-
-fn throughputs(results: &Results) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    for (generator, _) in FAST {
-        for (what, source, bound) in [
-            ("a tmpfs file", "tmpfs", 0.9),
-            ("/dev/urandom", "urandom", 5.0),
-            ("virtio-rng", "virtio", 400.0),
-        ] {
-            let [of, to] = [generator, source].map(|source| format!("read.{source}.{MIB}"));
-            figures.push(ratio(
-                results,
-                &format!("read() of 1 MiB: {generator} / {what}"),
-                (&of, &to),
-                Some(Target::AtLeast(bound)),
-            ));
-        }
-    }
-    for (generator, bound) in FAST {
-        let fill = format!("fill.{generator}.262144");
-        figures.push(ratio(
-            results,
-            &format!("zero-copy: {generator} / the generator natively on the host"),
-            (&fill, &format!("native.{generator}")),
-            Some(Target::AtLeast(0.8)),
-        ));
-        let what = format!("zero-copy: {generator}");
-        figures.push(single(results, &what, &fill, Target::AtLeast(bound)));
-    }
-    figures
-}
-
-/// What the first reader has beside others, compared with its fair share.
-fn shares(results: &Results) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    for (how, name) in HOWS {
-        for (kind, beside, counts) in [
-            ("same", "reader(s) of the same device", &[2, 4][..]),
-            ("own", "device(s) being read", &[2, 4, 8, 30]),
-        ] {
-            for count in counts {
-                let what = format!(
-                    "{name}: the first reader beside {} more {beside} / its fair share (what it has \
-                     alone / {count})",
-                    count - 1,
-                );
-                let first = format!("readers.{how}.{kind}.{count}.first");
-                let alone = format!("readers.{how}.own.1.first");
-                let target = Some(Target::AtLeast(0.97));
-                let figure = ratio(results, &what, (&first, &alone), target);
-                figures.push(figure.scaled(f64::from(*count)));
-            }
-        }
-    }
-    figures
-}
-
-fn realizes(results: &Results) -> Vec<Figure> {
-    let one = "realize.my_rng.1";
-    vec![
-        single(results, "realize of a device", one, Target::AtMost(1000.0)),
-        ratio(
-            results,
-            "realize of 30 devices / 30 times that of one",
-            ("realize.my_rng.30", one),
-            Some(Target::AtMost(1.1)),
-        )
-        .scaled(1.0 / 30.0),
-        ratio(
-            results,
-            "realize of a device / of its twin in C",
-            (one, "realize.my-rng-twin.1"),
-            None,
-        ),
-    ]
-}
-
-fn ratio(results: &Results, what: &str, (of, to): (&str, &str), target: Option<Target>) -> Figure {
-    Figure {
-        what: what.to_owned(),
-        value: results.ratio(of, to),
-        unit: "",
-        target,
-    }
-}
-
-fn single(results: &Results, what: &str, name: &str, target: Target) -> Figure {
-    Figure {
-        what: what.to_owned(),
-        value: results.summary(name),
-        unit: unit(name),
-        target: Some(target),
-    }
+/// Two bounds.
+pub fn spread((low, high): (f64, f64)) -> String {
+    format!("{} – {}", digits(low), digits(high))
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    /// Some results.
-    pub fn results() -> Results {
-        let mut results = Results::default();
-        for (name, samples) in [
-            ("mmio.rng", [101.0, 103.0, 105.0]),
-            ("mmio.twin", [100.0, 100.0, 100.0]),
-            ("ioctl.rand.rust", [130.0, 130.0, 130.0]),
-            ("ioctl.rand.c", [100.0, 100.0, 100.0]),
-            ("readers.read.own.1.first", [100.0, 100.0, 100.0]),
-            ("readers.read.own.2.first", [60.0, 55.0, 50.0]),
-            ("realize.my_rng.1", [300.0, 200.0, 100.0]),
-        ] {
-            for sample in samples {
-                results.add(name, sample);
-            }
+    fn figure(target: Option<Target>, interval: Option<(f64, f64)>) -> Figure {
+        Figure {
+            what: "a figure".into(),
+            value: Some(Summary {
+                low: 1.0,
+                median: 2.0,
+                high: 3.0,
+                interval,
+                count: 6,
+            }),
+            off: None,
+            unit: "",
+            target,
         }
-        results
-            .absent
-            .insert("time.edit".to_owned(), "not measured (QUICK=1)".to_owned());
-        results
     }
 
     #[test]
-    fn figures_are_compared_with_their_targets() {
-        let figures = figures(&results());
-        let find = |start: &str| {
-            let mut figures = figures.iter();
-            figures
-                .find(|figure| figure.what.starts_with(start))
-                .unwrap()
+    fn the_median_decides_and_the_interval_says_how_sure_that_is() {
+        for (target, reached, uncertain, cell) in [
+            (Target::at_most(2.0), true, true, "yes, uncertain"),
+            (Target::at_most(2.6), true, false, "yes"),
+            (Target::at_most(1.4), false, false, "**no**"),
+            (Target::at_most(1.6), false, true, "**no**, uncertain"),
+            (Target::at_least(2.0), true, true, "yes, uncertain"),
+            (Target::at_least(1.4), true, false, "yes"),
+            (Target::at_least(2.6), false, false, "**no**"),
+            (Target::at_least(2.5), false, true, "**no**, uncertain"),
+        ] {
+            let figure = figure(Some(target), Some((1.5, 2.5)));
+            assert_eq!(figure.reached(), Some(reached), "{target:?}");
+            assert_eq!(figure.is_uncertain(), Some(uncertain), "{target:?}");
+            assert_eq!(figure.reached_cell(), cell, "{target:?}");
+            assert_eq!(figure.json()["uncertain"], uncertain, "{target:?}");
+        }
+        let without_interval = figure(Some(Target::at_most(2.0)), None);
+        assert_eq!(without_interval.reached_cell(), "yes");
+        let without_target = figure(None, Some((1.5, 2.5)));
+        assert_eq!(without_target.reached(), None);
+        assert_eq!(without_target.reached_cell(), "");
+        assert_eq!(without_target.target_cell(), "");
+    }
+
+    #[test]
+    fn a_reason_is_given_only_for_a_missed_target() {
+        let why = "the moon is full";
+        let missed = figure(Some(Target::at_most(1.0).missed_because(why)), None);
+        assert_eq!(missed.why_missed(), Some(why));
+        assert_eq!(missed.json()["why_missed"], why);
+        let reached = figure(Some(Target::at_least(1.0).missed_because(why)), None);
+        assert_eq!(reached.why_missed(), None);
+        let unknown = figure(Some(Target::at_most(1.0)), None);
+        assert_eq!(unknown.why_missed(), None);
+    }
+
+    #[test]
+    fn cells_have_units() {
+        let time = Figure {
+            unit: "µs",
+            ..figure(Some(Target::at_most(20.0)), None)
         };
-        assert_eq!(
-            find("MMIO read of RNG").row(),
-            "| MMIO read of RNG: the device / its twin in C | **1.03** | 1.02 – 1.04 | ≤ 1.03 | yes |\n"
-        );
-        assert_eq!(find("ioctl RAND").reached(), Some(false));
-        assert!(find("ioctl RAND").row().ends_with("| ≤ 1.03 | **no** |\n"));
-        assert_eq!(find("ioctl SEED").reached(), None);
-        assert!(find("ioctl SEED").row().contains("| not measured | |"));
-        assert_eq!(find("ioctl RAND").json()["median"], 1.3);
-        assert_eq!(find("ioctl RAND").json()["reached"], false);
-        let fair = find("read(): the first reader beside 1 more device(s)");
-        assert_eq!(fair.value.unwrap().median, 1.1);
-        assert_eq!(
-            find("realize of a device").row(),
-            "| realize of a device | **200** µs | 150 – 250 | ≤ 1000 µs | yes |\n"
-        );
+        assert_eq!(time.value_cell(), "**2.00** µs");
+        assert_eq!(time.target_cell(), "≤ 20 µs");
+        let absent = Figure {
+            value: None,
+            ..time
+        };
+        assert_eq!(absent.value_cell(), "not measured");
+        assert_eq!(absent.reached_cell(), "");
     }
 
     #[test]

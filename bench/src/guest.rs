@@ -23,6 +23,9 @@ const PROGRAM: &str = concat!(env!("OUT_DIR"), "/bench");
 /// The number of the port on which the host answers.
 const PORT: u32 = 9;
 
+/// Makes a device keep QEMU's big lock.
+const OFF: &str = ",parallel=off";
+
 /// The most readers at once.
 const MANY: usize = 30;
 
@@ -116,6 +119,14 @@ fn devices() -> (Vec<String>, Vec<String>) {
     put("edu", "edu");
     for generator in generators() {
         put(&format!("my_rng,generator={generator}"), generator);
+    }
+    for (generator, name) in [
+        ("xoshiro256pp", "off.xoshiro256pp"),
+        ("xoshiro256pp", "off.second"),
+        ("chacha8", "off.chacha8"),
+        ("host", "off.host"),
+    ] {
+        put(&format!("my_rng,generator={generator}{OFF}"), name);
     }
     put("virtio-rng-pci", "virtio");
     put("pci-bridge,id=many,chassis_nr=1,shpc=off", "many");

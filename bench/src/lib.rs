@@ -3,6 +3,7 @@
 //! What `make bench` runs: measures the device, its driver, their twins in C, and other sources of bytes, in
 //! one run of one virtual machine. `docs/benchmarks.md` has the results.
 
+pub mod baseline;
 pub mod chart;
 pub mod figures;
 pub mod guest;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use my_rng_bench::guest::{self, Setup};
 use my_rng_bench::results::Results;
-use my_rng_bench::{Error, chart, figures, host, realize, tables};
+use my_rng_bench::{Error, baseline, chart, figures, host, realize, tables};
 use my_rng_vm::signals;
 
 /// Measure the device and the driver beside their twins in C and beside other sources of bytes
@@ -29,6 +29,9 @@ struct Options {
     /// Times that were measured before: lines of NAME SECONDS [NOTE], or NAME - WHY
     #[arg(long, value_name = "FILE")]
     times: Option<PathBuf>,
+    /// The results.json of an earlier run to compare with
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// How often everything is measured
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Error> {
+    // Before the measurement: the file may be wrong, or be replaced by this run.
+    let baseline = options.baseline.as_deref().map(baseline::load);
+    let baseline = baseline.transpose()?;
     let mut results = Results {
         machine: host::describe(&options.qemu),
         ..Results::default()
@@ -75,10 +81,11 @@ fn run(options: &Options) -> Result<(), Error> {
         results,
     )?;
 
-    let tables = tables::tables(&results);
+    let tables = tables::tables(&results, baseline.as_ref());
     let mut json = results.json();
-    let figures = figures::figures(&results);
-    let figures: Vec<_> = figures.iter().map(figures::Figure::json).collect();
+    let sections = figures::sections(&results);
+    let figures = sections.iter().flat_map(|section| &section.figures);
+    let figures: Vec<_> = figures.map(figures::Figure::json).collect();
     if let Some(json) = json.as_object_mut() {
         json.insert("figures".to_owned(), figures.into());
     }
@@ -88,6 +95,7 @@ fn run(options: &Options) -> Result<(), Error> {
     if let Some(docs) = &options.publish {
         let pictures = docs.join("pictures");
         chart::draw_all(&results, &pictures)?;
+        let tables = tables::tables(&results, None);
         let page = include_str!("page.md").replace("TABLES", tables.trim_end());
         put(&docs.join("benchmarks.md"), &page)?;
     }

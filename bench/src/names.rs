@@ -6,7 +6,7 @@
 pub const MIB: &str = "1048576";
 
 /// The latencies.
-pub const LATENCIES: [(&str, &str); 9] = [
+pub const LATENCIES: [(&str, &str); 10] = [
     ("mmio.rng", "MMIO, my_rng: RNG"),
     ("mmio.other", "MMIO, another my_rng: RNG"),
     ("mmio.twin", "MMIO, the twin in C: RNG"),
@@ -16,6 +16,7 @@ pub const LATENCIES: [(&str, &str); 9] = [
     ("ioctl.rand.c", "ioctl RAND, its twin in C"),
     ("ioctl.seed.rust", "ioctl SEED, the driver"),
     ("ioctl.seed.c", "ioctl SEED, its twin in C"),
+    ("clock", "nothing: the clock itself"),
 ];
 
 /// The sources of bytes; the generators come first.
@@ -47,26 +48,40 @@ pub const TIMES: [(&str, &str); 3] = [
 ];
 
 /// How readers get their numbers.
-pub const HOWS: [(&str, &str); 2] = [("read", "read()"), ("fill", "zero-copy")];
+pub const HOWS: [(&str, &str); 3] = [
+    ("fill.262144", "zero-copy, 256 KiB"),
+    ("read.65536", "read() of 64 KiB"),
+    ("read.1048576", "read() of 1 MiB"),
+];
 
-/// Many readers at once.
-pub fn readers() -> Vec<(String, String)> {
-    let mut readers = Vec::new();
-    for (how, name) in HOWS {
-        for (kind, of, counts) in [
-            ("own", "each with its own device", &[1, 2, 4, 8, 30][..]),
-            ("same", "all with the same device", &[2, 4]),
+/// The generators of which readers share one device, and whether it serves them in parallel.
+pub const SHARED: [(&str, bool); 3] = [("chacha8", true), ("host", true), ("xoshiro256pp", false)];
+
+/// The generators that keep one device busy while a register of another is read: the fastest, and the slowest.
+pub const BUSY: [&str; 2] = ["xoshiro256pp", "host"];
+
+/// The name of the series of so many readers.
+pub fn readers(how: &str, kind: &str, count: u32) -> String {
+    format!("readers.{how}.{kind}.{count}")
+}
+
+/// The bars of the chart of readers.
+pub fn readers_chart() -> Vec<(String, String)> {
+    let mut bars = Vec::new();
+    for (how, label) in HOWS {
+        for (kind, count, what) in [
+            ("own", 1, "1 reader"),
+            ("own", 2, "2 readers"),
+            ("own.off", 2, "2, parallel=off"),
+            ("own", 4, "4 readers"),
         ] {
-            for count in counts {
-                let label = match count {
-                    1 => format!("{name}, 1"),
-                    _ => format!("{name}, {count}, {of}"),
-                };
-                readers.push((format!("readers.{how}.{kind}.{count}"), label));
-            }
+            bars.push((
+                format!("{}.total", readers(how, kind, count)),
+                format!("{label}: {what}"),
+            ));
         }
     }
-    readers
+    bars
 }
 
 /// The bars of the chart of throughput.

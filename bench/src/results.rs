@@ -4,14 +4,21 @@
 //!
 //! | name | unit | |
 //! | --- | --- | --- |
-//! | `mmio.WHAT`, `ioctl.WHAT.LANGUAGE` | ns | one access, one call |
+//! | `mmio.WHAT`, `ioctl.WHAT.LANGUAGE` | ns | one access, one call: the mean of many |
+//! | the same, and `.p50` or `.p99` | ns | calls timed one by one: the median, the 99th percentile |
+//! | `clock.p50`, `clock.p99` | ns | the same of nothing: what the clock itself costs |
+//! | `beside.GENERATOR.p50`, `.p99` | ns | the same of a register read, while another device is filled |
 //! | `read.SOURCE.SIZE`, `fill.GENERATOR.SIZE` | MB/s | reads, and fills of the mapped buffer, of so many bytes |
+//! | `beside.GENERATOR.fill` | MB/s | how fast the other device is filled meanwhile |
 //! | `native.GENERATOR` | MB/s | the generator on the host |
-//! | `readers.HOW.KIND.COUNT.total` | MB/s | so many readers, all together |
-//! | `readers.HOW.KIND.COUNT.first` | MB/s | the first of them |
-//! | `readers.HOW.KIND.COUNT.least` | | the share of the slowest reader; 1: a fair share |
+//! | `readers.HOW.SIZE.KIND.COUNT.total` | MB/s | so many readers, all together |
+//! | `readers.HOW.SIZE.KIND.COUNT.first` | MB/s | the first of them |
+//! | `readers.HOW.SIZE.KIND.COUNT.even` | | the slowest of them / the fastest |
 //! | `realize.DEVICE.COUNT` | µs | making so many devices |
 //! | `time.WHAT` | s | |
+//!
+//! The KIND of readers is `own` if each has its own device, and else the generator of the one device. `.off` behind it,
+//! or behind the generator, means devices with `parallel=off`.
 
 use std::collections::BTreeMap;
 
@@ -43,6 +50,12 @@ enum Line {
         count: u64,
         bytes: u64,
         ns: u64,
+    },
+    /// Calls that were timed one by one.
+    Singles {
+        name: String,
+        p50: u64,
+        p99: u64,
     },
     /// The bytes and the time of each reader.
     Readers {
@@ -88,20 +101,23 @@ impl Results {
                 };
                 self.add(&name, sample);
             }
+            Line::Singles { name, p50, p99 } => {
+                self.add(&format!("{name}.p50"), p50 as f64);
+                self.add(&format!("{name}.p99"), p99 as f64);
+            }
             Line::Readers { name, each } => {
                 let rates: Vec<_> = each
                     .iter()
                     .map(|(bytes, ns)| megabytes_per_second(*bytes, *ns))
                     .collect();
-                let total: f64 = rates.iter().sum();
-                let fair = total / rates.len() as f64;
                 let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
-                self.add(&format!("{name}.total"), total);
+                let most = rates.iter().copied().fold(0.0, f64::max);
+                self.add(&format!("{name}.total"), rates.iter().sum());
                 self.add(
                     &format!("{name}.first"),
                     *rates.first().ok_or_else(unknown)?,
                 );
-                self.add(&format!("{name}.least"), least / fair);
+                self.add(&format!("{name}.even"), least / most);
             }
             Line::Guest {
                 kernel,
@@ -168,6 +184,7 @@ impl Results {
                     "unit": unit(name),
                     "median": summary.map(|summary| summary.median),
                     "quartiles": summary.map(|summary| [summary.low, summary.high]),
+                    "interval": summary.and_then(|summary| summary.interval),
                     "samples": samples,
                 });
                 (name.clone(), value)
@@ -189,10 +206,11 @@ fn megabytes_per_second(bytes: u64, ns: u64) -> f64 {
 /// The unit of a series.
 pub fn unit(name: &str) -> &'static str {
     match name.split('.').next() {
-        Some("mmio" | "ioctl") => "ns",
+        _ if name.ends_with(".fill") => "MB/s",
+        Some("mmio" | "ioctl" | "clock" | "beside") => "ns",
         Some("realize") => "µs",
         Some("time") => "s",
-        _ if name.ends_with(".least") => "",
+        _ if name.ends_with(".even") => "",
         _ => "MB/s",
     }
 }
@@ -207,7 +225,8 @@ mod tests {
         for line in [
             r#"{"kind":"sample","name":"mmio.rng","count":200,"bytes":0,"ns":30000}"#,
             r#"{"kind":"sample","name":"read.zero.64","count":100,"bytes":64,"ns":3200}"#,
-            r#"{"kind":"readers","name":"readers.read.own.2","each":[[300,100],[100,100]]}"#,
+            r#"{"kind":"singles","name":"mmio.rng","p50":240,"p99":900}"#,
+            r#"{"kind":"readers","name":"readers.read.65536.own.2","each":[[300,100],[100,100]]}"#,
             r#"{"kind":"guest","kernel":"7.3.4","clock":"tsc","accelerator":"TCG"}"#,
         ] {
             assert_eq!(results.guest_says(line).unwrap(), Next::Listen, "{line}");
@@ -219,9 +238,12 @@ mod tests {
         let median = |name: &str| results.summary(name).unwrap().median;
         assert_eq!(median("mmio.rng"), 150.0);
         assert_eq!(median("read.zero.64"), 2000.0);
-        assert_eq!(median("readers.read.own.2.total"), 4000.0);
-        assert_eq!(median("readers.read.own.2.first"), 3000.0);
-        assert_eq!(median("readers.read.own.2.least"), 0.5);
+        assert_eq!(median("mmio.rng.p50"), 240.0);
+        assert_eq!(median("mmio.rng.p99"), 900.0);
+        let readers = "readers.read.65536.own.2";
+        assert_eq!(median(&format!("{readers}.total")), 4000.0);
+        assert_eq!(median(&format!("{readers}.first")), 3000.0);
+        assert_eq!(median(&format!("{readers}.even")), 1.0 / 3.0);
         assert_eq!(results.why_absent("fill.host.4096"), "not measured");
         assert_eq!(results.machine["guest"], "Linux 7.3.4");
     }
@@ -234,7 +256,8 @@ mod tests {
             "{}",
             r#"{"kind":"sample","name":"mmio.rng","count":200,"bytes":0}"#,
             r#"{"kind":"sample","name":"mmio.rng","count":200,"bytes":0,"ns":-1}"#,
-            r#"{"kind":"readers","name":"readers.read.own.2","each":[[300],[100,100]]}"#,
+            r#"{"kind":"readers","name":"readers.read.65536.own.2","each":[[300],[100,100]]}"#,
+            r#"{"kind":"readers","name":"readers.read.65536.own.2","each":[]}"#,
         ] {
             let error = Results::default().guest_says(line).unwrap_err();
             assert!(error.to_string().ends_with(line), "{error}");
