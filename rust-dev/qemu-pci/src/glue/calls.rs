@@ -169,16 +169,17 @@ impl<D: Hooks> DeviceRef<D> {
                 Some(f(device, &mut host))
             })
         });
-        let Some(result) = result.flatten().flatten() else {
-            self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
-            return None;
-        };
-        if host.has_mapped || !host.work.is_empty() {
+        let result = result.flatten().flatten();
+        if !host.work.is_empty() {
             self.work(caller, mem::take(&mut host.work));
         }
         if D::PARALLEL && self.gate().has_waiting() {
             self.gate().wake();
         }
+        let Some(result) = result else {
+            self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
+            return None;
+        };
         while !host.pending.is_empty() && self.is_realized() {
             // SAFETY: it is realized, and not borrowed any more. The BQL is held.
             unsafe { interrupt::deliver(self.pci_device().as_ptr(), &mut host.pending) };
@@ -186,14 +187,14 @@ impl<D: Hooks> DeviceRef<D> {
         Some(result)
     }
 
-    /// Does what is left of a call: its work, and unmapping memory.
+    /// Does the work that a call of the device asked for.
     #[cold]
     fn work(self, caller: Caller, work: Vec<Work<D>>) {
         for work in work {
             self.run(caller, work);
+            // SAFETY: the BQL is held: it was when the device was called, and the work has come back.
+            unsafe { dma::unmap_dropped() };
         }
-        // SAFETY: the BQL is held: the device was called.
-        unsafe { dma::unmap_dropped() };
     }
 
     /// Waits until this caller may use the device. Returns false if that will not be.
@@ -218,7 +219,7 @@ impl<D: Hooks> DeviceRef<D> {
         }
     }
 
-    /// Does work that a call of the device asked for, without the BQL if that is possible.
+    /// Runs work, without the BQL if that is possible.
     fn run(self, caller: Caller, work: Work<D>) {
         let attrs = match caller {
             Caller::Access(attrs) if D::PARALLEL && self.parallel().get() => Some(attrs),

@@ -6,6 +6,7 @@ use core::cell::RefCell;
 use core::ptr::NonNull;
 
 use super::bindings::{self, PCIDevice, SeamMapping};
+use super::cell;
 use super::span::Span;
 use crate::host::{ReadMemory, WriteMemory};
 
@@ -48,7 +49,8 @@ impl<const WRITE: bool> MappedRam<WRITE> {
     ///
     /// # Safety
     ///
-    /// The device is realized, and the caller holds the BQL. It calls [`unmap_dropped`] before its callback returns.
+    /// The device is realized, and the caller holds the BQL. If the result is dropped without the BQL, this thread
+    /// calls [`unmap_dropped`] when it has the BQL again.
     pub unsafe fn new(device: NonNull<PCIDevice>, address: u64, length: usize) -> Option<Self> {
         // SAFETY: as the caller guarantees.
         let mapping =
@@ -94,8 +96,26 @@ struct Dropped {
     used: u64,
 }
 
+impl Dropped {
+    /// Unmaps it.
+    ///
+    /// # Safety
+    ///
+    /// `mapping` is what `seam_dma_map` gave for this direction, and the caller holds the BQL.
+    unsafe fn unmap(self) {
+        let Self {
+            mapping,
+            is_write,
+            used,
+        } = self;
+        // SAFETY: it is unmapped once, and was mapped, as the caller guarantees. QEMU passes on how much was written
+        // to those who watch the memory: migration, the display, translated code.
+        unsafe { bindings::seam_dma_unmap(&mapping, is_write, used) };
+    }
+}
+
 thread_local! {
-    /// What this thread has to unmap.
+    /// What this thread has to unmap as soon as it has the BQL.
     static DROPPED: RefCell<Vec<Dropped>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -110,28 +130,27 @@ impl<const WRITE: bool> Drop for MappedRam<WRITE> {
                 self.mapping.size
             },
         };
-        // Unmapping needs the BQL, and work of a device must not wait for it.
-        DROPPED.with_borrow_mut(|list| list.push(dropped));
+        if cell::is_locked() {
+            // SAFETY: it was mapped, by the invariant, and the BQL is held.
+            unsafe { dropped.unmap() };
+        } else {
+            // The work of a device must not wait for the BQL.
+            DROPPED.with_borrow_mut(|list| list.push(dropped));
+        }
     }
 }
 
-/// Unmaps what this thread has mapped and dropped.
+/// Unmaps what work on this thread has dropped without the BQL.
 ///
 /// # Safety
 ///
 /// The caller holds the BQL.
 pub unsafe fn unmap_dropped() {
-    // Unmapping calls nothing of ours, so this does not run twice at a time.
+    // Unmapping calls nothing of ours, so the list is not borrowed twice.
     DROPPED.with_borrow_mut(|list| {
-        for Dropped {
-            mapping,
-            is_write,
-            used,
-        } in list.drain(..)
-        {
-            // SAFETY: it was mapped, by the invariant of what was dropped, and is unmapped once. QEMU passes on how
-            // much was written to those who watch the memory: migration, the display, translated code.
-            unsafe { bindings::seam_dma_unmap(&mapping, is_write, used) };
+        for dropped in list.drain(..) {
+            // SAFETY: it was mapped, by the invariant of what was dropped, and the BQL is held.
+            unsafe { dropped.unmap() };
         }
     });
 }

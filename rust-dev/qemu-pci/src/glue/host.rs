@@ -24,8 +24,6 @@ pub struct QemuHost<'a, D: Hooks> {
     device: DeviceRef<D>,
     /// The work to do after the call.
     pub(super) work: Vec<Work<D>>,
-    /// Whether memory was mapped, which is to be unmapped after the work.
-    pub has_mapped: bool,
     /// The interrupts to send after that.
     pub pending: Pending,
     locked: PhantomData<&'a ()>,
@@ -42,7 +40,6 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
         Self {
             device,
             work: Vec::new(),
-            has_mapped: false,
             pending: Pending::default(),
             locked: PhantomData,
         }
@@ -110,13 +107,11 @@ impl<D: Hooks> Host<D> for QemuHost<'_, D> {
     }
 
     fn map_read(&mut self, address: u64, length: usize) -> Option<Self::Readable> {
-        self.has_mapped = true;
-        // SAFETY: by the type's invariant; the caller of the device looks at `has_mapped`.
+        // SAFETY: by the type's invariant.
         unsafe { MappedRam::new(self.pdev(), address, length) }
     }
 
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
-        self.has_mapped = true;
         // SAFETY: as above.
         unsafe { MappedRam::new(self.pdev(), address, length) }
     }
