@@ -4,14 +4,14 @@
 
 use crate::{
     abi,
-    gaps::{self, DmaLimits, DmaMasks, Segments},
-    pool::Pool,
+    gaps::{Block, BusMaster, DmaMasks, Link, Registers, Segments},
 };
 use core::mem::size_of;
 use kernel::{
+    cpu::nr_cpu_ids,
     device::{self, Bound, Core},
     dma::{Coherent, DmaAddress},
-    io::{io_read, io_write},
+    io::{io_read, io_write, Io},
     pci,
     prelude::*,
     sync::barrier::{dma_mb, Read},
@@ -25,10 +25,6 @@ pub(crate) const READ_SIZE: usize = 64 << 10;
 /// costs more than the copy. Measured under TCG.
 pub(crate) const DIRECT_FROM: usize = 32 << 10;
 
-/// How many descriptors a device has, each a page. The device executes one at a time; with the others,
-/// callers can prepare the next transfers meanwhile.
-const DESCRIPTORS: usize = 8;
-
 /// The size of a descriptor in 64-bit words.
 const WORDS: usize = abi::BULK_PAGE / size_of::<u64>();
 
@@ -38,19 +34,23 @@ const STATUS_AND_COUNT: usize = abi::BULK_STATUS / size_of::<u64>();
 const DONE: usize = abi::BULK_DONE / size_of::<u64>();
 const SEGMENTS: usize = abi::BULK_SEGMENTS / size_of::<u64>();
 
+/// Where the device writes a [`Block`]: behind the descriptor's only segment.
+const NUMBERS: usize = SEGMENTS + abi::BULK_SEGMENT_SIZE / size_of::<u64>();
+
 const _: () = {
     assert!(abi::BULK_STATUS % size_of::<u64>() == 0);
     assert!(abi::BULK_COUNT == abi::BULK_STATUS + size_of::<u32>());
     assert!(abi::BULK_DONE % size_of::<u64>() == 0);
     assert!(abi::BULK_SEGMENTS % size_of::<u64>() == 0);
     assert!(abi::BULK_SEGMENT_SIZE == 2 * size_of::<u64>());
+    assert!(NUMBERS * size_of::<u64>() + Block::SIZE <= abi::BULK_PAGE);
     assert!(READ_SIZE <= abi::BULK_MAX_BYTES && READ_SIZE % abi::REG_SIZE == 0);
     // Even if no two pages are adjacent, a descriptor has enough segments for the longest transfer.
     assert!(abi::BULK_MAX_BYTES / kernel::page::PAGE_SIZE < abi::BULK_MAX_SEGMENTS);
 };
 
 /// A transfer descriptor.
-pub(crate) struct Descriptor(Coherent<[u64; WORDS]>);
+struct Descriptor(Coherent<[u64; WORDS]>);
 
 impl Descriptor {
     fn new(device: &device::Device<Bound>) -> Result<Self> {
@@ -62,37 +62,35 @@ impl Descriptor {
         Ok(Self(page))
     }
 
-    /// Executes a transfer to `segments`. `ring` writes to DOORBELL, `flush` reads from the device. Returns
-    /// the device's status, or 0 if it did not answer, and how many bytes it has filled.
-    pub(crate) fn execute(
-        &self,
-        segments: &mut Segments<'_>,
-        ring: impl FnOnce(u32),
-        flush: impl FnOnce(),
-    ) -> Result<(u32, usize)> {
-        let mut count = 0;
-        for (address, length) in segments {
-            let at = SEGMENTS + 2 * count;
-            io_write!(&self.0, [try: at], address.to_le());
-            // The upper half is reserved and must be 0.
-            io_write!(&self.0, [try: at + 1], u64::from(length).to_le());
-            count += 1;
-        }
-        io_write!(&self.0, [build: DONE], 0);
+    fn set_segment(&self, index: usize, address: DmaAddress, length: u32) -> Result {
+        let at = SEGMENTS + 2 * index;
+        io_write!(&self.0, [try: at], address.to_le());
+        // The upper half is reserved and must be 0.
+        io_write!(&self.0, [try: at + 1], u64::from(length).to_le());
+        Ok(())
+    }
+
+    /// Lets the device fill the first `count` segments. Returns how many bytes it has filled. Fails with
+    /// `EIO` if it has refused the transfer or did not answer.
+    fn execute(&self, registers: &Registers<'_>, count: usize) -> Result<usize> {
         io_write!(&self.0, [build: STATUS_AND_COUNT], ((count as u64) << 32).to_le());
         // The coherent DMA mask makes the page number fit in 32 bits.
-        ring((self.0.dma_address() / abi::BULK_PAGE as DmaAddress) as u32);
+        let page = (self.0.dma_address() / abi::BULK_PAGE as DmaAddress) as u32;
+        registers.write32(page, abi::REG_DOORBELL);
         let mut status = self.status();
         if status == 0 {
             // The write may be posted; a read from the device flushes it.
-            flush();
+            let _ = registers.read32(abi::REG_INFO);
             status = self.status();
+        }
+        if status != abi::BULK_FILLED && status != abi::BULK_NO_ENTROPY {
+            return Err(EIO);
         }
         // The device writes DONE and the data before the status: do not read them before it.
         dma_mb(Read);
         // The upper half of the word is reserved.
         let done = u64::from_le(io_read!(&self.0, [build: DONE])) as u32;
-        Ok((status, done as usize))
+        Ok(done as usize)
     }
 
     fn status(&self) -> u32 {
@@ -102,55 +100,67 @@ impl Descriptor {
 
 /// A device's bulk engine.
 ///
-/// Any number of callers can use it at the same time. A caller waits while all descriptors are in use.
-#[pin_data]
+/// Each processor has a descriptor, so callers wait for each other only in the device.
 pub(crate) struct Engine {
-    #[pin]
-    descriptors: Pool<Descriptor>,
-    limits: DmaLimits,
+    // Fields drop in order: the device must not write to memory that is freed.
+    _master: BusMaster,
+    descriptors: KVec<Descriptor>,
 }
 
 impl Engine {
-    /// Allocates descriptors and turns on bus mastering. Call [`Self::stop`] before the device is unbound.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, _masks: DmaMasks) -> Result<Pin<KBox<Self>>> {
-        let limits = DmaLimits::new(pdev.as_ref())?;
-        let mut descriptors = KVec::with_capacity(DESCRIPTORS, GFP_KERNEL)?;
-        for _ in 0..DESCRIPTORS {
+    /// Allocates descriptors and turns on bus mastering.
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, _masks: DmaMasks) -> Result<Self> {
+        let count = nr_cpu_ids() as usize;
+        let mut descriptors = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
             descriptors.push(Descriptor::new(pdev.as_ref())?, GFP_KERNEL)?;
         }
-        let engine = KBox::pin_init(
-            pin_init!(Self {
-                descriptors <- Pool::new(descriptors),
-                limits,
-            }),
-            GFP_KERNEL,
-        )?;
-        // If a later step of probe fails, the engine is dropped without `stop`. No transfer can be running
-        // then: only open files start transfers, and the node is registered last.
-        pdev.set_master();
-        Ok(engine)
+        Ok(Self {
+            descriptors,
+            _master: BusMaster::new(pdev),
+        })
     }
+}
 
-    /// The DMA limits of memory for transfers.
-    pub(crate) fn limits(&self) -> DmaLimits {
-        self.limits
-    }
+/// Calls `f` with a descriptor, which nobody else uses until `f` returns, and the registers. `f` must not sleep.
+#[inline]
+fn with_descriptor<R>(
+    link: &Link,
+    f: impl FnOnce(&Descriptor, &Registers<'_>) -> Result<R>,
+) -> Result<R> {
+    link.with_cpu(|hardware, cpu| {
+        let engine = hardware.engine.as_ref().ok_or(ENODEV)?;
+        f(engine.descriptors.get(cpu).ok_or(EIO)?, &hardware.registers)
+    })
+}
 
-    /// Fails with `ENODEV` if the engine was stopped.
-    pub(crate) fn check(&self) -> Result {
-        self.descriptors.check()
-    }
+/// Lets the device fill `segments`. Returns how many bytes it has filled: all, unless the host ran out of
+/// entropy. On error nothing was filled.
+pub(crate) fn fill(link: &Link, segments: &mut Segments<'_>) -> Result<usize> {
+    with_descriptor(link, |descriptor, registers| {
+        let mut count = 0;
+        for (address, length) in segments {
+            descriptor.set_segment(count, address, length)?;
+            count += 1;
+        }
+        descriptor.execute(registers, count)
+    })
+}
 
-    /// Runs `f` with a descriptor. See [`Pool::with`]: `f` must not sleep.
-    pub(crate) fn with_descriptor<R>(&self, f: impl FnOnce(&Descriptor) -> R) -> Result<R> {
-        self.descriptors.with(f)
-    }
-
-    /// Waits for running transfers, then frees the descriptors. Later callers get `ENODEV`.
-    pub(crate) fn stop(&self, pdev: &pci::Device<Core<'_>>) {
-        let descriptors = self.descriptors.close();
-        // Turn off bus mastering before the memory is freed that the device could write to.
-        gaps::clear_master(pdev);
-        drop(descriptors);
-    }
+/// Lets the device fill the first `length` bytes of an empty block. Returns as [`fill`].
+///
+/// The device writes to the descriptor's page, so there is nothing to map for DMA.
+#[inline]
+pub(crate) fn fill_block(link: &Link, block: &mut Block, length: usize) -> Result<usize> {
+    with_descriptor(link, |descriptor, registers| {
+        let numbers = descriptor.0.dma_address() + (NUMBERS * size_of::<u64>()) as DmaAddress;
+        descriptor.set_segment(0, numbers, length as u32)?;
+        let filled = descriptor.execute(registers, 1)?.min(length);
+        for at in NUMBERS..NUMBERS + filled.div_ceil(size_of::<u64>()) {
+            block.push_pair(io_read!(&descriptor.0, [try: at]));
+            // No number stays in kernel memory.
+            io_write!(&descriptor.0, [try: at], 0);
+        }
+        Ok(filled)
+    })
 }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! One `my_rng` device: its registers and the operations on them.
+//! One `my_rng` device, and the operations on it.
 
 use crate::{
     abi,
-    bulk::{Engine, DIRECT_FROM, READ_SIZE},
-    gaps::{Buffer, DmaMasks, Pinned, Registers, RevocableRegisters, Table},
+    bulk::{self, Engine, DIRECT_FROM, READ_SIZE},
+    gaps::{
+        Block, Buffer, Counter, DmaLimits, DmaMasks, Hardware, Link, Linked, Pinned, Registers,
+        Table,
+    },
     identity::{self, Generator, Identity},
 };
-use core::{mem::size_of, ops::Range};
+use core::ops::Range;
 use kernel::{
     device::Core,
-    io::{register::Register, Io},
+    io::Io,
     iov::IovIterDest,
     page::PAGE_SIZE,
     pci,
@@ -19,64 +22,24 @@ use kernel::{
     str::CString,
     sync::{
         atomic::{Atomic, Relaxed},
-        SpinLock,
+        Arc, SpinLock,
     },
-};
-
-mod regs {
-    use kernel::io::register;
-
-    register! {
-        pub(super) RNG(u32) @ 0x0 {
-            31:0 number;
-        }
-
-        pub(super) SEED(u32) @ 0x4 {
-            31:0 seed;
-        }
-
-        pub(super) INFO(u32) @ 0x8 {
-            31:0 value;
-        }
-
-        pub(super) DOORBELL(u32) @ 0xc {
-            31:0 page;
-        }
-
-        pub(super) FAILURES(u32) @ 0x10 {
-            31:0 count;
-        }
-    }
-}
-
-// `register!` takes only literals, so compare them with the shared constants.
-const _: () = {
-    assert!(regs::RNG::OFFSET == abi::REG_RNG);
-    assert!(regs::SEED::OFFSET == abi::REG_SEED);
-    assert!(regs::INFO::OFFSET == abi::REG_INFO);
-    assert!(regs::DOORBELL::OFFSET == abi::REG_DOORBELL);
-    assert!(regs::FAILURES::OFFSET == abi::REG_FAILURES);
-    assert!(size_of::<<regs::RNG as Register>::Storage>() == abi::REG_SIZE);
-    assert!(size_of::<<regs::SEED as Register>::Storage>() == abi::REG_SIZE);
-    assert!(size_of::<<regs::INFO as Register>::Storage>() == abi::REG_SIZE);
-    assert!(size_of::<<regs::DOORBELL as Register>::Storage>() == abi::REG_SIZE);
-    assert!(size_of::<<regs::FAILURES as Register>::Storage>() == abi::REG_SIZE);
 };
 
 /// A device, shared by its node, the open files and hw_random.
 ///
-/// Open files can keep it alive after unbind. Then the registers are revoked, and every use fails with
-/// `ENODEV`.
+/// Open files can keep it alive after unbind. Then every use fails with `ENODEV`.
 ///
-/// It needs no lock: a number, or a bulk transfer, is one access to one register, and the device handles
-/// accesses one after the other. So concurrent callers never get the same number or parts of one.
+/// It needs no lock. The device gives each number once, and a read of a register, or a bulk transfer, takes
+/// consecutive numbers, also while others run.
 pub(crate) struct Device {
-    registers: RevocableRegisters,
+    hardware: Link,
+    /// `None` if the device has no bulk engine.
+    limits: Option<DmaLimits>,
     address: CString,
     identity: Identity,
     counters: Counters,
     is_offered: Atomic<bool>,
-    engine: Option<Pin<KBox<Engine>>>,
 }
 
 /// The result of one piece of a read.
@@ -88,35 +51,47 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// A piece that failed with nothing stored.
-    pub(crate) fn failed(error: Error) -> Self {
-        Self {
-            stored: 0,
-            end: Some(error),
-        }
+    /// A piece of which `filled` of `length` bytes could be read, and `stored` of these could be stored.
+    fn new(stored: usize, filled: usize, length: usize) -> Self {
+        let end = if stored < filled {
+            Some(EFAULT)
+        } else {
+            // The host ran out of entropy.
+            (filled < length).then_some(EIO)
+        };
+        Self { stored, end }
     }
 }
 
 /// Numbers taken and seeds written since the driver was bound to the device.
 pub(crate) struct Counters {
-    words: Atomic<u64>,
-    seeds: Atomic<u64>,
+    words: Counter,
+    seeds: Counter,
 }
 
 impl Counters {
     pub(crate) fn words(&self) -> u64 {
-        self.words.load(Relaxed)
+        self.words.sum()
     }
 
     pub(crate) fn seeds(&self) -> u64 {
-        self.seeds.load(Relaxed)
+        self.seeds.sum()
+    }
+}
+
+impl AsRef<Link> for Device {
+    fn as_ref(&self) -> &Link {
+        &self.hardware
     }
 }
 
 impl Device {
     /// Creates it for an enabled device that is being probed. If `masks` is an error, there are no bulk
-    /// transfers.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, masks: Result<DmaMasks>) -> Result<Self> {
+    /// transfers. It can be used until the second result is dropped.
+    pub(crate) fn new<'a>(
+        pdev: &'a pci::Device<Core<'_>>,
+        masks: Result<DmaMasks>,
+    ) -> Result<(Arc<Self>, Linked<'a, Self>)> {
         let registers = Registers::new(pdev)?;
         if !registers.are_present() {
             dev_err!(
@@ -125,7 +100,7 @@ impl Device {
             );
             return Err(ENODEV);
         }
-        let info = || registers.read(regs::INFO).into();
+        let info = || registers.read32(abi::REG_INFO);
         let identity = Identity::new(info(), info());
         if identity.is_classic() {
             dev_info!(
@@ -133,33 +108,30 @@ impl Device {
                 "a classic device, without the register INFO: only single numbers and seeds\n"
             );
         }
-        let engine = if identity.has_bulk() {
+        let bulk = if identity.has_bulk() {
             // The registers work without it.
             masks
-                .and_then(|masks| Engine::new(pdev, masks))
+                .and_then(|masks| Ok((DmaLimits::new(pdev.as_ref())?, Engine::new(pdev, masks)?)))
                 .inspect_err(|error| dev_warn!(pdev, "no bulk transfers: {error:?}\n"))
                 .ok()
         } else {
             None
         };
-        Ok(Self {
-            registers: registers.into_revocable()?,
+        let (limits, engine) = bulk.unzip();
+        let device = Self {
+            hardware: Link::new(),
+            limits,
             address: CString::try_from(pdev.as_ref().name())?,
             identity,
             counters: Counters {
-                words: Atomic::new(0),
-                seeds: Atomic::new(0),
+                words: Counter::new()?,
+                seeds: Counter::new()?,
             },
             is_offered: Atomic::new(false),
-            engine,
-        })
-    }
-
-    /// Stops the bulk engine before unbind.
-    pub(crate) fn stop(&self, pdev: &pci::Device<Core<'_>>) {
-        if let Some(engine) = &self.engine {
-            engine.stop(pdev);
-        }
+        };
+        let device = Arc::new(device, GFP_KERNEL)?;
+        let linked = Linked::new(device.clone(), Hardware::new(registers, engine))?;
+        Ok((device, linked))
     }
 
     /// The PCI address, as `lspci -D` prints it.
@@ -183,54 +155,70 @@ impl Device {
         self.is_offered.store(true, Relaxed);
     }
 
+    /// The next number of the stream; errors as [`Self::take`].
+    #[inline]
     pub(crate) fn rand(&self) -> Result<u32> {
-        let mut word = [0; abi::REG_SIZE];
-        self.fill(&mut word)?;
-        Ok(u32::from_le_bytes(word))
+        let mut number = 0;
+        self.take(1, |next| number = next)?;
+        Ok(number)
     }
 
-    /// Fills `buffer` from the registers with the next numbers of the stream, as little-endian bytes. If
-    /// its length is not a multiple of 4, the rest of the last number is lost. Fails with `EIO` if the host
-    /// had no entropy for one of the numbers.
-    ///
-    /// Keep the buffer small: this runs in an RCU read-side critical section and may keep other tasks off
-    /// this processor.
-    pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result {
-        // The guard of `try_access` holds an RCU read lock: do not sleep until the function returns.
-        let registers = self.registers.try_access().ok_or(ENODEV)?;
+    /// Takes the next numbers of the stream from the register. Fails with `EIO` if the host had no entropy for
+    /// one of them; then none must be used.
+    #[inline]
+    pub(crate) fn take(&self, count: usize, mut to: impl FnMut(u32)) -> Result {
         // A failed read returns 0, which can also be a number. Only a changed count shows a failure.
+        let can_fail = self.identity.can_fail();
         let failures = || {
-            self.identity
-                .can_fail()
-                .then(|| u32::from(registers.read(regs::FAILURES)))
+            if can_fail {
+                self.hardware.read::<{ abi::REG_FAILURES }>()
+            } else {
+                Ok(0)
+            }
         };
-        let before = failures();
+        let before = failures()?;
         let mut suspicious = false;
-        let mut words = 0;
-        for bytes in buffer.chunks_mut(abi::REG_SIZE) {
-            let word: u32 = registers.read(regs::RNG).into();
-            suspicious |= identity::is_suspicious(word);
-            words += 1;
-            bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
+        for _ in 0..count {
+            let number = self.hardware.read::<{ abi::REG_RNG }>()?;
+            suspicious |= identity::is_suspicious(number);
+            to(number);
         }
-        let failed = failures() != before;
+        let failed = failures()? != before;
         if suspicious || failed {
-            self.check(&registers)?;
+            self.check()?;
         }
         if failed {
             return Err(EIO);
         }
-        self.counters.words.fetch_add(words, Relaxed);
+        self.counters.words.add(count);
         Ok(())
     }
 
-    fn engine(&self) -> Result<&Engine> {
-        self.engine.as_deref().ok_or(ENODEV)
+    /// Fills `buffer` with the next numbers of the stream, as little-endian bytes; see [`Self::take`]. If its
+    /// length is not a multiple of 4, the rest of the last number is lost.
+    pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result {
+        let count = buffer.len().div_ceil(abi::REG_SIZE);
+        let mut chunks = buffer.chunks_mut(abi::REG_SIZE);
+        self.take(count, |number| {
+            if let Some(chunk) = chunks.next() {
+                chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
+            }
+        })
     }
 
-    /// Fails with `ENODEV` if the device has no engine or was unbound.
+    pub(crate) fn has_bulk(&self) -> bool {
+        self.limits.is_some()
+    }
+
+    /// Fails with `ENODEV` if the device has no bulk engine or was unbound.
     pub(crate) fn check_bulk(&self) -> Result {
-        self.engine()?.check()
+        self.limits()?;
+        self.hardware.with(|_| Ok(()))
+    }
+
+    /// The limits of the bulk engine. Fails with `ENODEV` if there is none.
+    fn limits(&self) -> Result<DmaLimits> {
+        self.limits.ok_or(ENODEV)
     }
 
     /// Fills a part of `buffer` with the next numbers of the stream, as little-endian bytes. The length
@@ -245,64 +233,51 @@ impl Device {
     /// Like [`Self::fill_memory`], but returns how many bytes were filled before the host ran out of
     /// entropy.
     fn fill_some(&self, buffer: &Buffer, part: Range<usize>) -> Result<usize> {
-        let limits = self.engine()?.limits();
         let length = part.len();
-        self.transfer(length, buffer.table(part, limits.max_segment)?)
+        let table = buffer.table(part, self.limits()?.max_segment)?;
+        self.fill_table(length, table)
     }
 
-    /// Lets the device fill the `length` bytes of `table`. Returns how many bytes it has filled: all,
-    /// unless the host ran out of entropy. On error nothing was filled. Waits for a descriptor, and fails
-    /// with `ERESTARTSYS` if a signal arrives during the wait.
-    fn transfer(&self, length: usize, mut table: Table<'_>) -> Result<usize> {
-        let result = self.engine()?.with_descriptor(|descriptor| {
-            // RCU read lock, as in `fill`: do not sleep.
-            let registers = self.registers.try_access().ok_or(ENODEV)?;
-            let (status, done) = table.with_device(registers.device(), |segments| {
-                descriptor.execute(
-                    segments,
-                    |page| registers.write_reg(regs::DOORBELL::from(page)),
-                    || {
-                        let _ = registers.read(regs::INFO);
-                    },
-                )
-            })?;
-            match status {
-                abi::BULK_FILLED => Ok(length),
-                abi::BULK_NO_ENTROPY => Ok(done.min(length) / abi::REG_SIZE * abi::REG_SIZE),
-                // Writes to a missing device are lost silently.
-                0 => self.check(&registers).and(Err(EIO)),
-                _ => Err(EIO),
-            }
-        })?;
-        if let Ok(filled) = result {
-            let numbers = filled / abi::REG_SIZE;
-            self.counters.words.fetch_add(numbers as u64, Relaxed);
-        }
-        result
+    /// Lets the device fill the `length` bytes of `table`; see [`Self::transfer`].
+    fn fill_table(&self, length: usize, mut table: Table<'_>) -> Result<usize> {
+        self.transfer(length, |link| {
+            link.with(|hardware| {
+                table.with_device(hardware.registers.device(), |segments| {
+                    bulk::fill(link, segments)
+                })
+            })
+        })
     }
 
-    /// Lets the device write directly to the caller's memory at the position of `to`. Returns `None`,
+    /// Calls `f` for a transfer of `length` bytes, and counts the numbers. `f` returns how many bytes the
+    /// device has filled: all, unless the host ran out of entropy. Returns the same. On error nothing was
+    /// filled.
+    #[inline]
+    fn transfer(&self, length: usize, f: impl FnOnce(&Link) -> Result<usize>) -> Result<usize> {
+        // Writes to a missing device are lost silently.
+        let filled = f(&self.hardware).or_else(|error| self.check().and(Err(error)))?;
+        let numbers = filled.min(length) / abi::REG_SIZE;
+        self.counters.words.add(numbers);
+        Ok(numbers * abi::REG_SIZE)
+    }
+
+    /// Lets the device write directly to the caller's memory at the position of `to`. Fails with `EFAULT`,
     /// leaving `to` unchanged, if fewer than [`DIRECT_FROM`] bytes can be pinned there.
-    pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Result<Option<Piece>> {
-        let limits = self.engine()?.limits();
+    pub(crate) fn read_direct(&self, to: &mut IovIterDest<'_>) -> Result<Piece> {
+        let limits = self.limits()?;
         let unit = limits.alignment.max(abi::REG_SIZE);
         // May sleep to fault in pages.
-        let Some(pinned) = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, unit) else {
-            return Ok(None);
-        };
+        let pinned = Pinned::take(to, DIRECT_FROM, abi::BULK_MAX_BYTES, unit).ok_or(EFAULT)?;
         let length = pinned.length();
-        let filled = self.transfer(length, pinned.table(limits.max_segment)?)?;
+        let filled = self.fill_table(length, pinned.table(limits.max_segment)?)?;
         to.advance(filled);
-        Ok(Some(Piece {
-            stored: filled,
-            end: (filled < length).then_some(EIO),
-        }))
+        Ok(Piece::new(filled, filled, length))
     }
 
     /// Reads up to [`READ_SIZE`] bytes of whole numbers through a kernel buffer and copies them to `to`.
     /// Takes the buffer from `spare` if it is large enough, and leaves it there, wiped. Numbers that cannot
     /// be stored are lost.
-    pub(crate) fn read_bulk(
+    pub(crate) fn read_buffered(
         &self,
         to: &mut IovIterDest<'_>,
         spare: &SpinLock<Option<Buffer>>,
@@ -314,15 +289,9 @@ impl Device {
             Some(kept) => kept,
             None => Buffer::new(length.next_multiple_of(PAGE_SIZE))?,
         };
-        let piece = self.fill_some(&buffer, 0..length).map(|filled| {
-            let stored = buffer.copy_to(filled, to);
-            let end = if stored < filled {
-                Some(EFAULT)
-            } else {
-                (filled < length).then_some(EIO)
-            };
-            Piece { stored, end }
-        });
+        let piece = self
+            .fill_some(&buffer, 0..length)
+            .map(|filled| Piece::new(buffer.copy_to(filled, to), filled, length));
         buffer.wipe(length);
         // Another reader of the same file may have left a buffer. Freeing it can sleep, so drop it without
         // the lock.
@@ -331,28 +300,47 @@ impl Device {
         piece
     }
 
+    /// Reads up to [`Block::SIZE`] bytes, by a transfer or from the register. Numbers that cannot be stored are
+    /// lost, and so is the rest of the last one.
+    #[inline]
+    pub(crate) fn read_block(&self, to: &mut IovIterDest<'_>, by_transfer: bool) -> Result<Piece> {
+        let length = to.len().min(Block::SIZE);
+        let count = length.div_ceil(abi::REG_SIZE);
+        let mut block = Block::new();
+        let filled = if by_transfer {
+            self.transfer(count * abi::REG_SIZE, |link| {
+                bulk::fill_block(link, &mut block, count * abi::REG_SIZE)
+            })?
+        } else {
+            self.take(count, |number| block.push(number))?;
+            length
+        };
+        let filled = filled.min(length);
+        Ok(Piece::new(block.copy_to(filled, to), filled, length))
+    }
+
     /// Restarts the stream from `seed`. Does nothing if the generator takes no seed.
     pub(crate) fn seed(&self, seed: u32) -> Result {
-        // RCU read lock, as in `fill`.
-        let registers = self.registers.try_access().ok_or(ENODEV)?;
         if self.identity.generator() == Generator::Host {
             // The device would log a guest error.
-            return self.check(&registers);
+            return self.check();
         }
-        registers.write_reg(regs::SEED::from(seed));
+        self.hardware.write::<{ abi::REG_SEED }>(seed)?;
         // Writes to a missing device are lost silently.
-        self.check(&registers)?;
-        self.counters.seeds.fetch_add(1, Relaxed);
+        self.check()?;
+        self.counters.seeds.add(1);
         Ok(())
     }
 
-    /// Fails with `ENODEV` if the device was removed without notice (surprise removal).
-    fn check(&self, registers: &Registers<'_>) -> Result {
+    /// Fails with `ENODEV` if the device was unbound, or removed without notice (surprise removal).
+    fn check(&self) -> Result {
         let is_present = match self.identity.info() {
             // An empty bus never returns a valid INFO, and reading it is cheaper than the configuration
             // space.
-            Some(info) => u32::from(registers.read(regs::INFO)) == info,
-            None => registers.are_present(),
+            Some(info) => self.hardware.read::<{ abi::REG_INFO }>()? == info,
+            None => self
+                .hardware
+                .with(|hardware| Ok(hardware.registers.are_present()))?,
         };
         is_present.then_some(()).ok_or(ENODEV)
     }

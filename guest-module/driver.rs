@@ -5,12 +5,12 @@
 use crate::{
     abi, debugfs,
     device::Device,
-    gaps::{DmaMasks, Enabled, Node, VENDOR},
+    gaps::{DmaMasks, Enabled, Linked, Node, VENDOR},
     hwrng,
     identity::SEEDED_QUALITY,
     node::{NodeName, OpenFile, MAX_NODES},
 };
-use kernel::{debugfs::Scope, device::Core, devres, pci, prelude::*, sync::Arc};
+use kernel::{debugfs::Scope, device::Core, pci, prelude::*, sync::Arc};
 
 pub(crate) struct MyRngDriver;
 
@@ -25,20 +25,21 @@ kernel::pci_device_table!(
 
 /// The driver's data for a bound device.
 #[pin_data]
-pub(crate) struct Binding {
+pub(crate) struct Binding<'bound> {
     // Fields drop in order; `name` must outlive its users.
     hwrng: hwrng::Registered,
     #[pin]
     node: Node<OpenFile>,
     #[pin]
     debugfs: Scope<Arc<Device>>,
-    device: Arc<Device>,
+    linked: Linked<'bound, Device>,
+    enabled: Enabled,
     name: NodeName,
 }
 
 impl pci::Driver for MyRngDriver {
     type IdInfo = ();
-    type Data<'bound> = Binding;
+    type Data<'bound> = Binding<'bound>;
 
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
 
@@ -55,15 +56,16 @@ impl pci::Driver for MyRngDriver {
                 return Err(ENOSPC);
             };
 
-            // devres drops it after the registers, which are registered later.
-            devres::register(pdev.as_ref(), Enabled::new(pdev)?, GFP_KERNEL)?;
+            let enabled = Enabled::new(pdev)?;
             // SAFETY: This is the device's probe, and no memory was mapped or allocated for its DMA yet.
             let masks = unsafe { DmaMasks::set(pdev) };
-            let device = Arc::new(Device::new(pdev, masks)?, GFP_KERNEL)?;
+            let (device, linked) = Device::new(pdev, masks)?;
             let generator = device.identity().generator().name();
             let quality = hwrng::quality(&device);
 
             Ok(try_pin_init!(Binding {
+                enabled,
+                linked,
                 debugfs <- debugfs::directory(name.as_cstr(), device.clone()),
                 hwrng: hwrng::register(name.as_cstr(), &device, quality)
                     .inspect(|_| {
@@ -73,10 +75,7 @@ impl pci::Driver for MyRngDriver {
                     })
                     .inspect_err(|error| dev_warn!(pdev, "not offered to hw_random: {error:?}\n"))
                     .unwrap_or_default(),
-                // The last step that can fail: once the node exists, open files rely on `unbind` being
-                // called.
                 node <- Node::register(name.as_cstr(), device.clone()),
-                device,
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
                 _: {
                     if quality == Some(SEEDED_QUALITY) && device.is_offered() {
@@ -90,9 +89,5 @@ impl pci::Driver for MyRngDriver {
                 name,
             }))
         })
-    }
-
-    fn unbind<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
-        this.device.stop(pdev);
     }
 }

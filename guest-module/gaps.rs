@@ -3,9 +3,11 @@
 //! Interfaces for what Linux 7.3's Rust abstractions lack. All `unsafe` code of the module is here, except
 //! one call in `driver`. Remove each once the kernel provides it.
 //!
+//! - `block`: a few numbers on the stack
 //! - `buffer`: memory for DMA that programs can map
+//! - `counter`: a counter that is cheap to increase on every processor
+//! - `hardware`: a device's hardware, which open files use until the device is unbound
 //! - `pinned`: a caller's pinned memory, for DMA
-//! - `registers`: a device's registers and its configuration space
 //! - `table`: a scatter-gather table mapped for DMA
 //! - `node`: a misc device with private data
 
@@ -21,16 +23,20 @@ use kernel::{
     sync::aref::ARef,
 };
 
+mod block;
 mod buffer;
+mod counter;
+mod hardware;
 mod node;
 mod pinned;
-mod registers;
 mod table;
 
+pub(crate) use block::Block;
 pub(crate) use buffer::Buffer;
+pub(crate) use counter::Counter;
+pub(crate) use hardware::{Hardware, Link, Linked, Registers};
 pub(crate) use node::{Node, NodeFile};
 pub(crate) use pinned::Pinned;
-pub(crate) use registers::{Registers, RevocableRegisters};
 pub(crate) use table::{Segments, Table};
 
 /// The device's PCI vendor. `pci::Vendor` has constants only for the vendors of `pci_ids.h`, and no
@@ -71,10 +77,21 @@ impl Drop for Enabled {
     }
 }
 
-/// Turns off bus mastering, which `pci::Device::set_master` turns on.
-pub(crate) fn clear_master(pdev: &pci::Device<Core<'_>>) {
-    // SAFETY: A `&pci::Device` points to a valid `struct pci_dev`.
-    unsafe { bindings::pci_clear_master(raw_pdev(pdev)) };
+/// Allows a device to access memory until dropped.
+pub(crate) struct BusMaster(ARef<pci::Device>);
+
+impl BusMaster {
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>) -> Self {
+        pdev.set_master();
+        Self(pdev.into())
+    }
+}
+
+impl Drop for BusMaster {
+    fn drop(&mut self) {
+        // SAFETY: The reference keeps the `struct pci_dev` valid.
+        unsafe { bindings::pci_clear_master(raw_pdev(&self.0)) };
+    }
 }
 
 /// Proof that a device's DMA masks are set.
@@ -133,20 +150,58 @@ impl DmaLimits {
     }
 }
 
-/// Zeroes bytes. Unlike `fill`, the compiler cannot optimize it away.
-pub(crate) fn wipe(bytes: &mut [u8]) {
-    // SAFETY: The mutable slice is valid for writes of its length, and zeros are valid `u8`s.
-    unsafe { c::my_rng_memzero_explicit(bytes.as_mut_ptr().cast(), bytes.len()) };
+/// Stores a number in a program's memory. Unlike with `UserSlice`, it is a single access, which is faster.
+pub(crate) fn put_user(number: u32, to: UserPtr) -> Result {
+    // SAFETY: The function checks the address.
+    let is_stored = unsafe { c::my_rng_put_user(number, to.as_mut_ptr().cast()) };
+    is_stored.then_some(()).ok_or(EFAULT)
+}
+
+/// Takes a number from a program's memory; as [`put_user`].
+pub(crate) fn get_user(from: UserPtr) -> Result<u32> {
+    let mut number = 0;
+    // SAFETY: The function checks the address, and `number` is valid for writes.
+    let is_taken = unsafe { c::my_rng_get_user(&mut number, from.as_const_ptr().cast()) };
+    is_taken.then_some(number).ok_or(EFAULT)
 }
 
 /// `gaps/helpers.c`.
 mod c {
     use kernel::{bindings, ffi::c_uint, prelude::*};
 
+    /// A `struct my_rng_hardware`.
+    #[repr(transparent)]
+    pub(super) struct Hardware(pub(super) *mut c_void);
+
+    // SAFETY: The address of mapped registers is valid for all tasks.
+    unsafe impl Send for Hardware {}
+
+    // SAFETY: As above.
+    unsafe impl Sync for Hardware {}
+
+    /// A `u64 __percpu`.
+    #[repr(C)]
+    pub(super) struct Counter([u8; 0]);
+
     // Like the kernel's `bindings` crate: `struct device` may have zero-sized members.
     #[allow(improper_ctypes)]
     extern "C" {
         pub(super) fn my_rng_memzero_explicit(at: *mut c_void, length: usize);
         pub(super) fn my_rng_dma_alignment(device: *mut bindings::device) -> c_uint;
+        pub(super) fn my_rng_read(
+            link: *const *mut Hardware,
+            offset: usize,
+            value: *mut u32,
+        ) -> bool;
+        pub(super) fn my_rng_write(link: *const *mut Hardware, offset: usize, value: u32) -> bool;
+        pub(super) fn my_rng_enter(link: *const *mut Hardware, cpu: *mut c_uint)
+            -> *const Hardware;
+        pub(super) fn my_rng_leave();
+        pub(super) fn my_rng_put_user(number: u32, to: *mut u32) -> bool;
+        pub(super) fn my_rng_get_user(number: *mut u32, from: *const u32) -> bool;
+        pub(super) fn my_rng_counter_new() -> *mut Counter;
+        pub(super) fn my_rng_counter_free(counter: *mut Counter);
+        pub(super) fn my_rng_counter_add(counter: *mut Counter, count: u64);
+        pub(super) fn my_rng_counter_sum(counter: *const Counter) -> u64;
     }
 }

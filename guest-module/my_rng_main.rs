@@ -3,9 +3,8 @@
 //! Driver for the `my_rng` PCI device, on the Rust abstractions of Linux 7.3.
 //!
 //! - `driver`: the PCI driver: device table, probe and unbind
-//! - `device`: one device: its registers and the operations on them
+//! - `device`: one device, and the operations on it
 //! - `bulk`: its bulk engine: transfers by DMA
-//! - `pool`: a fixed number of items that callers share: the engine's descriptors
 //! - `identity`: what a device reports in the register `INFO`
 //! - `node`: the nodes under `/dev`: names and file operations
 //! - `hwrng`: registration with the kernel's `hw_random`
@@ -25,7 +24,6 @@ mod gaps;
 mod hwrng;
 mod identity;
 mod node;
-mod pool;
 
 module! {
     type: MyRngModule,

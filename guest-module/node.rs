@@ -5,8 +5,8 @@
 use crate::{
     abi,
     bulk::DIRECT_FROM,
-    device::{Device, Piece},
-    gaps::{self, Buffer, NodeFile},
+    device::Device,
+    gaps::{self, Block, Buffer, NodeFile},
 };
 use core::mem::size_of;
 use kernel::{
@@ -111,15 +111,50 @@ const _: () = {
     assert!(abi::IOCTL_FILL == _IOW::<[u32; 2]>(abi::IOCTL_TYPE, abi::IOCTL_FILL_NR));
 };
 
-/// How many bytes are read from the registers before the reader checks for signals.
-const PIECE: usize = 256;
+/// The size in bytes from which a read uses a bulk transfer. Below it, reading the register is faster.
+/// Measured under TCG.
+const BULK_FROM: usize = 20;
 
-/// The size in bytes from which a read uses a bulk transfer. Below it, reading the registers is faster.
-/// Measured under TCG, where a transfer takes as long as 8 register reads.
-const BULK_FROM: usize = 32;
+/// From here on, a read does not fit into one block.
+const BLOCK_END: usize = Block::SIZE + 1;
 
 // Only the last piece of a read may end inside a number.
-const _: () = assert!(PIECE % abi::REG_SIZE == 0);
+const _: () = assert!(Block::SIZE % abi::REG_SIZE == 0);
+
+/// A way to read a piece. Each is faster than the one before for long reads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// From the register, by way of the stack.
+    Register,
+    /// A bulk transfer, by way of the stack.
+    Block,
+    /// A bulk transfer, by way of the file's buffer.
+    Buffer,
+    /// A bulk transfer to the caller's memory.
+    Direct,
+}
+
+impl Way {
+    /// The fastest way to read `length` bytes.
+    fn of(length: usize) -> Self {
+        match length {
+            DIRECT_FROM.. => Self::Direct,
+            BLOCK_END.. => Self::Buffer,
+            BULK_FROM.. => Self::Block,
+            _ => Self::Register,
+        }
+    }
+
+    /// The way to try if this one has failed.
+    fn simpler(self) -> Option<Self> {
+        match self {
+            Self::Register => None,
+            Self::Block => Some(Self::Register),
+            Self::Buffer => Some(Self::Block),
+            Self::Direct => Some(Self::Buffer),
+        }
+    }
+}
 
 /// An open file of a device's node.
 #[pin_data]
@@ -168,61 +203,11 @@ impl OpenFile {
         }
         self.device.fill_memory(memory, start..end)
     }
-
-    /// Reads the next piece.
-    fn read_piece(
-        &self,
-        to: &mut IovIterDest<'_>,
-        buffer: &mut [u8; PIECE],
-        ways: &mut Ways,
-    ) -> Piece {
-        // Do not retry a path that failed. The registers may still work, and reading them detects a missing
-        // device.
-        if ways.direct && to.len() >= DIRECT_FROM {
-            if let Some(piece) = outcome(self.device.read_direct(to)) {
-                return piece;
-            }
-            ways.direct = false;
-        }
-        if ways.bulk && to.len() >= BULK_FROM {
-            if let Some(piece) = outcome(self.device.read_bulk(to, &self.spare).map(Some)) {
-                return piece;
-            }
-            ways.bulk = false;
-        }
-        let piece = &mut buffer[..PIECE.min(to.len())];
-        if let Err(error) = self.device.fill(piece) {
-            return Piece::failed(error);
-        }
-        let stored = to.copy_to_iter(piece);
-        Piece {
-            stored,
-            end: (stored < piece.len()).then_some(EFAULT),
-        }
-    }
 }
 
 /// Whether the file was opened for writing. Access mode 3 allows only ioctls, so it does not count.
 fn is_open_for_writing(file: &File) -> bool {
     matches!(file.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
-}
-
-/// Converts the result of a path; `None` means: try the next path.
-fn outcome(result: Result<Option<Piece>>) -> Option<Piece> {
-    match result {
-        Ok(piece) => piece,
-        // A signal ends the read.
-        Err(ERESTARTSYS) => Some(Piece::failed(ERESTARTSYS)),
-        Err(_) => None,
-    }
-}
-
-/// Which paths a read may still try.
-struct Ways {
-    /// Bulk transfer into the caller's memory.
-    direct: bool,
-    /// Bulk transfer into a kernel buffer.
-    bulk: bool,
 }
 
 impl NodeFile for OpenFile {
@@ -237,13 +222,12 @@ impl NodeFile for OpenFile {
         })
     }
 
+    #[inline]
     fn ioctl(&self, file: &File, command: u32, argument: UserPtr) -> Result<isize> {
-        // The classic commands point to one number.
-        let number = UserSlice::new(argument, size_of::<u32>());
         match command {
-            abi::IOCTL_RAND => number.writer().write(&self.device.rand()?)?,
+            abi::IOCTL_RAND => gaps::put_user(self.device.rand()?, argument)?,
             abi::IOCTL_SEED if !is_open_for_writing(file) => return Err(EBADF),
-            abi::IOCTL_SEED => self.device.seed(number.reader().read()?)?,
+            abi::IOCTL_SEED => self.device.seed(gaps::get_user(argument)?)?,
             abi::IOCTL_FILL => {
                 let part = UserSlice::new(argument, size_of::<[u32; 2]>());
                 self.fill(part.reader().read()?)?;
@@ -258,29 +242,42 @@ impl NodeFile for OpenFile {
         self.memory()?.map(vma)
     }
 
+    #[inline]
     fn read(&self, to: &mut IovIterDest<'_>) -> Result<usize> {
-        let mut buffer = [0; PIECE];
-        let mut ways = Ways {
-            direct: true,
-            bulk: true,
+        let mut fastest = if self.device.has_bulk() {
+            Way::Direct
+        } else {
+            Way::Register
         };
         let mut done = 0;
-        // Once something is stored, return its length instead of an error: those numbers are gone from the
-        // stream.
-        let result = loop {
-            if to.is_empty() || done > 0 && current!().signal_pending() {
-                break Ok(done);
-            }
-            let piece = self.read_piece(to, &mut buffer, &mut ways);
-            done += piece.stored;
-            match piece.end {
-                Some(error) if done == 0 => break Err(error),
-                Some(_) => break Ok(done),
+        while !to.is_empty() && (done == 0 || !current!().signal_pending()) {
+            let way = fastest.min(Way::of(to.len()));
+            let piece = match way {
+                Way::Register => self.device.read_block(to, false),
+                Way::Block => self.device.read_block(to, true),
+                Way::Buffer => self.device.read_buffered(to, &self.spare),
+                Way::Direct => self.device.read_direct(to),
+            };
+            let end = match (piece, way.simpler()) {
+                (Ok(piece), _) => {
+                    done += piece.stored;
+                    piece.end
+                }
+                (Err(_), Some(simpler)) => {
+                    // The register may still work, and reading it detects a missing device.
+                    fastest = simpler;
+                    None
+                }
+                (Err(error), None) => Some(error),
+            };
+            match end {
+                Some(error) if done == 0 => return Err(error),
+                // The numbers that were stored are gone from the stream.
+                Some(_) => break,
                 None => {}
             }
-        };
-        gaps::wipe(&mut buffer);
-        result
+        }
+        Ok(done)
     }
 
     fn show_fdinfo(&self, to: &SeqFile) {
@@ -299,6 +296,18 @@ impl NodeFile for OpenFile {
 #[kunit_tests(my_rng_node)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn way_of_a_read_depends_on_its_length() {
+        for (first, last, way) in [
+            (1, 19, Way::Register),
+            (20, 512, Way::Block),
+            (513, (32 << 10) - 1, Way::Buffer),
+            (32 << 10, usize::MAX, Way::Direct),
+        ] {
+            assert!(Way::of(first) == way && Way::of(last) == way);
+        }
+    }
 
     #[test]
     fn node_names() {

@@ -83,14 +83,7 @@ impl OpenFile {
         // SAFETY: The command reads two u32, for which `part` is valid, and `part` outlives the call. It also
         // writes to the file's memory. By the type's invariant `memory` is the only mapping, and `&mut self`
         // excludes any slice of it.
-        let fill =
-            || checked(unsafe { libc::ioctl(node, IOCTL_FILL as libc::Ioctl, &raw const part) });
-        // EINTR: a signal arrived while the driver waited for the device; no number was taken.
-        while let Err(error) = fill() {
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+        checked(unsafe { libc::ioctl(node, IOCTL_FILL as libc::Ioctl, &raw const part) })?;
         // INVARIANT: The driver has filled `length` bytes of its own pages.
         memory.filled = length.min(BULK_MAX_BYTES);
         Ok(())

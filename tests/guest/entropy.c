@@ -12,7 +12,7 @@
  * What the device asks the host for at a time in a transfer, and the driver the device by its registers, in
  * bytes. A block in which the host runs out is not handed out.
  */
-enum { BLOCK = 512, PIECE = 256, LARGE = 65536, MIDDLE = 8192, SMALL = 16, READERS = 4, BUDGET = 1 << 20 };
+enum { BLOCK = 512, LARGE = 65536, MIDDLE = 8192, SMALL = 16, READERS = 4, BUDGET = 1 << 20 };
 
 static const uint32_t unlimited = UINT32_MAX;
 /* How many bytes the host still gives. */
@@ -56,25 +56,24 @@ static void check_read(size_t length, uint32_t budget, ssize_t expected)
 
 TEST("a read gives the whole blocks that the host had, then EIO")
 {
-    int unit = bulk ? BLOCK : PIECE;
-
     check_read(LARGE, 0, 0);
-    check_read(LARGE, unit - 4, 0);
-    check_read(LARGE, 5 * unit, 5 * unit);
-    check_read(LARGE, 5 * unit + 8, 5 * unit);
-    check_read(LARGE, LARGE - 4, LARGE - unit);
+    check_read(LARGE, BLOCK - 4, 0);
+    check_read(LARGE, 5 * BLOCK, 5 * BLOCK);
+    check_read(LARGE, 5 * BLOCK + 8, 5 * BLOCK);
+    check_read(LARGE, LARGE - 4, LARGE - BLOCK);
     check_read(LARGE, LARGE, LARGE);
     check_read(MIDDLE, 0, 0);
-    check_read(MIDDLE, 5 * unit + 8, 5 * unit);
-    check_read(MIDDLE, MIDDLE - 4, MIDDLE - unit);
+    check_read(MIDDLE, 5 * BLOCK + 8, 5 * BLOCK);
+    check_read(MIDDLE, MIDDLE - 4, MIDDLE - BLOCK);
 }
 
-/* From the registers, with an engine too. */
 TEST("a small read gives all or EIO")
 {
-    check_read(SMALL, 0, 0);
-    check_read(SMALL, SMALL - 4, 0);
-    check_read(SMALL, SMALL, SMALL);
+    for (int length = 4; length <= BLOCK; length += 4) {
+        check_read(length, 0, 0);
+        check_read(length, length - 4, 0);
+        check_read(length, length, length);
+    }
 }
 
 TEST("RAND fails with EIO and stores nothing")

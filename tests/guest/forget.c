@@ -24,9 +24,11 @@ int main(int argc, char **argv)
 
     ASSERT_MSG(argc == 2, "usage: forget SEED");
     node_seed(node, strtoul(argv[1], NULL, 0));
-    /* From registers. */
+    /* By way of the kernel's stack: from the register, and by transfers. */
+    take_and_wipe(node, 16);
     take_and_wipe(node, 28);
-    /* By way of the kernel's memory: of a file that stays open, and of one that does not. */
+    take_and_wipe(node, 512);
+    /* By way of the kernel's buffer: of a file that stays open, and of one that does not. */
     take_and_wipe(node, LARGE);
     take_and_wipe(other, LARGE);
     close(other);

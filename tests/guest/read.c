@@ -39,6 +39,28 @@ TEST("a read of any length, to any address, gives the stream and writes nothing 
     ASSERT_EQ(read(node, NULL, 0), 0);
 }
 
+TEST("small reads to every alignment, among RAND and another file's reads, give the stream and write nothing else")
+{
+    enum { LONGEST = 300, AROUND = 16 };
+    unsigned char buffer[AROUND + LONGEST + AROUND];
+    int other = open_node();
+
+    for (size_t length = 1; length <= LONGEST; length++) {
+        for (size_t offset = 0; offset < 8; offset++) {
+            unsigned char *at = buffer + AROUND / 2 + offset;
+
+            tap_context("%zu bytes at offset %zu", length, offset);
+            memset(buffer, 0xa5, sizeof(buffer));
+            ASSERT_EQ(read(offset % 2 ? other : node, at, length), length);
+            expect_numbers(at, length);
+            ASSERT(at[-1] == 0xa5 && at[length] == 0xa5);
+            if (offset % 3 == 0) {
+                ASSERT_EQ(node_rand(offset ? other : node), stream_next(&stream));
+            }
+        }
+    }
+}
+
 /* The end of a file, up to which its mapping can be written to. */
 static char *file_end;
 
@@ -106,6 +128,28 @@ TEST("a read to partly bad memory gives the bytes before it")
         expect_numbers(at, length);
         skip_lost(has_bulk, all, length, at);
         expect_next();
+    }
+}
+
+TEST("a small read to memory that is bad from any byte on gives the bytes before it")
+{
+    enum { LONGEST = 72 };
+
+    make_memory();
+    for (size_t length = 1; length <= LONGEST; length++) {
+        for (size_t good = 0; good < length; good++) {
+            char *at = hole - good;
+
+            tap_context("%zu bytes, of which %zu are good", length, good);
+            if (good == 0) {
+                ASSERT_ERROR(read(node, at, length), EFAULT);
+            } else {
+                ASSERT_EQ(read(node, at, length), good);
+            }
+            expect_numbers(at, good);
+            skip_lost(has_bulk, length, good, at);
+            expect_next();
+        }
     }
 }
 
@@ -366,7 +410,7 @@ TEST("a signal ends a read between two pieces and loses nothing")
         }
         ASSERT_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
         /* It ended between two of the driver's pieces. The first piece always comes. */
-        ASSERT_MSG(got > 0 && got < HUGE && got % (has_bulk ? 64 << 10 : 256) == 0, "read gave %zd (%m)", got);
+        ASSERT_MSG(got > 0 && got < HUGE && got % (has_bulk ? 64 << 10 : 512) == 0, "read gave %zd (%m)", got);
         ASSERT(signals > 0);
         expect_numbers(buffer, got);
         expect_next();

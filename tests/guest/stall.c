@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads into memory that cannot be written to for now: pages of files, on a filesystem that is frozen. Many
- * more such reads hang than the driver has descriptors. All other calls go on, and the device can be unbound.
+ * more such reads hang than the machine has processors. All other calls go on, and the device can be unbound.
  *
  *   stall FOLDER ADDRESS    (a filesystem that can be frozen; PCI address of the first device)
  */

@@ -108,10 +108,10 @@ static inline size_t smaller(size_t a, size_t b)
 static inline void skip_lost(bool has_bulk, size_t length, size_t good, const void *address)
 {
     /*
-     * The pieces in which the driver reads: from registers, from its own memory, or right to the program's
-     * memory.
+     * The pieces in which the driver reads: by way of the stack, by way of the file's buffer, or right to the
+     * program's memory.
      */
-    enum { SMALL = 256, BULK_FROM = 32, BULK = 64 << 10, DIRECT_FROM = 32 << 10 };
+    enum { BLOCK = 512, BUFFER = 64 << 10, DIRECT_FROM = 32 << 10 };
     size_t taken = 0;
 
     /* A piece that cannot be handed over completely was taken completely. */
@@ -120,10 +120,10 @@ static inline void skip_lost(bool has_bulk, size_t length, size_t good, const vo
 
         if (has_bulk && ((uintptr_t)address + taken) % 4 == 0 && direct >= DIRECT_FROM) {
             taken += direct;
-        } else if (has_bulk && rest >= BULK_FROM) {
-            taken += smaller(rest, BULK) / 4 * 4;
+        } else if (has_bulk && rest > BLOCK) {
+            taken += smaller(rest, BUFFER) / 4 * 4;
         } else {
-            taken += smaller(rest, SMALL);
+            taken += smaller(rest, BLOCK);
         }
     }
     stream_skip(&stream, (taken + 3) / 4 - (good + 3) / 4);

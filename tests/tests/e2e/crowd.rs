@@ -5,7 +5,7 @@
 use my_rng_e2e::Guest;
 
 #[test]
-fn more_callers_than_descriptors_on_32_processors() {
+fn many_more_callers_than_processors_on_32_processors() {
     Guest::new()
         // Many processors start slowly on a host with few.
         .deadline(200)

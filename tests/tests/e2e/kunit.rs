@@ -27,7 +27,15 @@ fn run(filter: &str) -> (Vec<String>, usize) {
 #[test]
 fn unit_tests_of_the_module_pass() {
     let (suites, tests) = run("my_rng*");
-    assert_eq!(suites, ["my_rng_identity", "my_rng_node", "my_rng_pool"]);
+    assert_eq!(
+        suites,
+        [
+            "my_rng_block",
+            "my_rng_counter",
+            "my_rng_identity",
+            "my_rng_node"
+        ]
+    );
     assert!(tests > suites.len());
 }
 
