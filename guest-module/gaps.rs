@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Interfaces for what Linux 7.3's Rust abstractions lack. All `unsafe` code of the module is here, except
-//! one call in `driver`. Remove each once the kernel provides it.
+//! Interfaces for what Linux 7.3's Rust abstractions lack, or do with many calls of C functions where one is
+//! enough. All `unsafe` code of the module is here, except one call in `driver`. Remove each once the kernel
+//! provides it.
 //!
 //! - `block`: a few numbers on the stack
 //! - `buffer`: memory for DMA that programs can map

@@ -22,8 +22,7 @@ unsafe impl Sync for Counter {}
 
 impl Counter {
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: The function has no requirements. The module's C code may sleep here, as in any constructor
-        // that allocates memory.
+        // SAFETY: The function has no requirements. It may sleep.
         let counter = NonNull::new(unsafe { c::my_rng_counter_new() }).ok_or(ENOMEM)?;
         // INVARIANT: It was just allocated.
         Ok(Self(counter))
