@@ -113,7 +113,7 @@ fn code(section: &str) -> Vec<String> {
 #[test]
 fn code_on_the_page_is_in_the_examples() {
     let examples = ["rust_edu.rs", "my_rng.rs", "my_rng/bulk.rs"];
-    let example = examples.map(|file| read(&format!("rust-dev/src/devices/{file}")));
+    let example = examples.map(|file| read(format!("rust-dev/src/devices/{file}")));
     let example = example.concat();
     let code = code("## 4. More abilities");
     let of_the_example = code

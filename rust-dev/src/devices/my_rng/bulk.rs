@@ -73,13 +73,43 @@ struct Segment {
     length: usize,
 }
 
-/// A copy of a descriptor: the guest may change the memory at any time, so it is read once.
-struct Descriptor([u8; abi::BULK_PAGE]);
+/// The part of a descriptor before its second segment.
+const HEAD: usize = abi::BULK_SEGMENTS + abi::BULK_SEGMENT_SIZE;
+
+/// A copy of the used part of a descriptor: the guest may change the memory at any time, so it is read once. The rest
+/// is not read, which would take as long as a small transfer.
+struct Descriptor {
+    head: [u8; HEAD],
+    /// The segments after the first.
+    rest: Vec<u8>,
+}
 
 impl Descriptor {
+    fn read(host: &mut impl Host<MyRng>, address: u64) -> Option<Self> {
+        let mut copy = Self {
+            head: [0; HEAD],
+            rest: Vec::new(),
+        };
+        if !host.read(address, &mut copy.head) {
+            return None;
+        }
+        let count = copy.u32(abi::BULK_COUNT) as usize;
+        if (2..=abi::BULK_MAX_SEGMENTS).contains(&count) {
+            copy.rest = vec![0; (count - 1) * abi::BULK_SEGMENT_SIZE];
+            if !host.read(address + HEAD as u64, &mut copy.rest) {
+                return None;
+            }
+        }
+        Some(copy)
+    }
+
     fn number<const N: usize>(&self, at: usize) -> [u8; N] {
-        let bytes = self.0.get(at..).and_then(|bytes| bytes.first_chunk());
-        // All offsets are constants of the format, within the page.
+        let bytes = match at.checked_sub(HEAD) {
+            None => self.head.get(at..),
+            Some(at) => self.rest.get(at..),
+        };
+        // All offsets are in the used part.
+        let bytes = bytes.and_then(|bytes| bytes.first_chunk());
         bytes.copied().unwrap_or([0; N])
     }
 
@@ -260,10 +290,7 @@ impl MyRng {
             .map_write(descriptor, abi::BULK_PAGE)
             .filter(|page| page.size() == abi::BULK_PAGE)
             .ok_or(error(Problem::NoDescriptor))?;
-        let mut copy = Descriptor([0; abi::BULK_PAGE]);
-        if !host.read(descriptor, &mut copy.0) {
-            return Err(error(Problem::NoDescriptor));
-        }
+        let copy = Descriptor::read(host, descriptor).ok_or(error(Problem::NoDescriptor))?;
 
         let mapped = copy.segments().and_then(|segments| map(host, &segments));
         let problem = mapped.as_ref().err().copied();
