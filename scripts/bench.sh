@@ -7,7 +7,8 @@
 #   from an edit of rust-dev to it    adds a line to rust-dev/src/lib.rs, in a copy of this checkout
 #   QEMU's start to END MY-RNG TEST   under TCG, the median of 5
 #   all else                          by bench/: the device and the driver beside their twins in C, and beside other
-#                                     sources of bytes for a guest, ROUNDS=15 times
+#                                     sources of bytes for a guest, ROUNDS=15 times; and the driver's ioctls once more,
+#                                     in a kernel that inlines C helpers into Rust code, if it can be built
 # QUICK=1 takes fewer rounds and skips the edit; PUBLISH=1 also writes docs/benchmarks.md and its charts.
 # BASELINE=FILE compares with the results.json of an earlier run.
 # shellcheck source=scripts/lib.sh
@@ -107,6 +108,28 @@ done
 
 target=x86_64-unknown-linux-gnu
 
+# Prints a toolchain whose LLVM is that of an installed clang. This project's comes first.
+inline_toolchain() {
+    local toolchain about llvm source
+    {
+        printf '%s\n' "${RUSTUP_TOOLCHAIN:-}"
+        if command -v rustup >/dev/null; then rustup toolchain list | cut -d ' ' -f 1; fi
+    } | while IFS= read -r toolchain; do
+        about=$(RUSTUP_TOOLCHAIN=$toolchain rustc -vV 2>/dev/null) || continue
+        # No nightly; and 1.85.0 is the oldest for Linux 7.3.
+        [[ $about =~ release:\ ([0-9.]+)$'\n' ]] || continue
+        at_least "${BASH_REMATCH[1]}" 1.85.0 || continue
+        [[ $about =~ LLVM\ version:\ ([0-9]+) ]] || continue
+        llvm=${BASH_REMATCH[1]}
+        type -P "clang-$llvm" "ld.lld-$llvm" "llvm-link-$llvm" >/dev/null || continue
+        source=$(RUSTUP_TOOLCHAIN=$toolchain rustc --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs
+        [[ ! -e $source ]] || {
+            printf '%s\n' "$toolchain"
+            break
+        }
+    done
+}
+
 build_bench() { # reuses what build.sh has compiled
     cd -- "$ROOT"
     env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' \
@@ -116,13 +139,26 @@ build_bench() { # reuses what build.sh has compiled
 measure() {
     local more=()
     if [[ ${MY_RNG_PUBLISH:-} == 1 ]]; then more+=(--publish "$ROOT/docs"); fi
+    more+=("${inline[@]}")
     if [[ -n $baseline ]]; then more+=(--baseline "$baseline"); fi
     exec "$BUILD/guest/$target/release/my-rng-bench" --qemu "$BUILD/bench/bin/qemu-system-x86_64" \
         --modules "$BUILD/bench/module" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
-        ${more[@]+"${more[@]}"}
+        "${more[@]}"
 }
 
 sub "$ROOT/scripts/build-extra.sh" twins >/dev/null
+inline=(--no-inline "not measured (QUICK=1)")
+if [[ -z $quick ]]; then
+    toolchain=$(inline_toolchain)
+    if [[ -n $toolchain ]]; then
+        RUSTUP_TOOLCHAIN=$toolchain sub "$ROOT/scripts/build-linux.sh" inline
+        RUSTUP_TOOLCHAIN=$toolchain sub "$ROOT/scripts/build-linux.sh" inline module
+        RUSTUP_TOOLCHAIN=$toolchain sub "$ROOT/scripts/build-extra.sh" inline
+        inline=(--inline "$BUILD/linux-inline")
+    else
+        inline=(--no-inline "not measured (no clang and rustc with the same LLVM)")
+    fi
+fi
 step bench-build "Building the benchmark" build_bench
 put "$BUILD/bench/times" printf '%s\n' "fresh $fresh" "edit $edit" "${times[@]}"
 step bench "Measuring: $rounds rounds in one guest, each a few seconds" measure

@@ -7,6 +7,7 @@
 #           C is not, but its malloc is the sanitizer's: every access of the Rust code to QEMU's memory is checked.
 #   twins   with the device's twin in C, for make bench, in build/bench; also, in build/bench/module, the driver's
 #           twin in C, and virtio-rng, which the guest's kernel does not have
+#   inline  no QEMU: the same two modules, and the initramfs, for the kernel of build-linux.sh inline
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
@@ -57,10 +58,18 @@ compile_devices() { # compile_devices FOLDER HOST: the static library, in FOLDER
         -p my-rng-dev --lib --features qemu
 }
 
-build_modules() { # build_modules FOLDER
-    mkdir -p -- "$1"
-    cp -- "$ROOT"/bench/twin/{Kbuild,my_rng_twin.c} "$LINUX_TREE/drivers/char/hw_random/virtio-rng.c" "$1/"
-    make -C "$LINUX_OUT" M="$1" -j"$JOBS" modules
+build_modules() { # build_modules FOLDER KERNEL_OUT [MAKE_ARGUMENT...]
+    local folder=$1 out=$2
+    shift 2
+    mkdir -p -- "$folder"
+    cp -- "$ROOT"/bench/twin/{Kbuild,my_rng_twin.c} "$LINUX_TREE/drivers/char/hw_random/virtio-rng.c" "$folder/"
+    make -C "$out" "$@" M="$folder" -j"$JOBS" modules
+}
+
+build_inline() { # build_inline FOLDER LLVM_VERSION
+    build_modules "$1/bench" "$1/out" LLVM="-$2"
+    "$BUILD/bin/vm-initramfs" --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" --module "$1/module/my_rng.ko" \
+        --output "$1/initramfs.cpio"
 }
 
 # make test and make bench hold the lock already. Tests that are started by hand do not.
@@ -80,9 +89,18 @@ case ${1:-} in
         name=bench source=$ROOT/bench/twin/my-rng-twin.c
         inputs="$(digest "$STAMPS/linux" "$ROOT/bench/twin") $BUILD"
         update bench-modules "$inputs" "$BUILD/bench/module/my_rng_twin.ko" 100 \
-            "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module"
+            "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module" "$LINUX_OUT"
         ;;
-    *) die "usage: scripts/build-extra.sh tests|asan|twins" ;;
+    inline)
+        folder=$BUILD/linux-inline
+        version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+        inputs=$(digest "$STAMPS"/{linux,module}-inline "$ROOT/bench/twin" "$BUILD"/bin/{my-rng,vm-init,vm-initramfs})
+        update inline-guest "$inputs $BUILD" "$folder/initramfs.cpio" 100 \
+            "Building the driver's twin and the initramfs for the kernel with inlined helpers" \
+            build_inline "$folder" "$version"
+        exit
+        ;;
+    *) die "usage: scripts/build-extra.sh tests|asan|twins|inline" ;;
 esac
 folder=$BUILD/$name
 inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "$source" "$ROOT/scripts/build-extra.sh" \

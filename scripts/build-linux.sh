@@ -6,6 +6,8 @@
 # scripts/build-linux.sh module   the driver, guest-module/, for that kernel: build/module/my_rng.ko
 # scripts/build-linux.sh debug [module]   the same in build/linux-debug/: the debug kernel, which
 #                                 vm/linux-debug.config over vm/linux.config configures and LLVM builds
+# scripts/build-linux.sh inline [module]  the same in build/linux-inline/: a kernel that inlines C helpers into Rust
+#                                 code, for make bench. It needs clang and rustc with the same LLVM.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/lists.sh
@@ -72,6 +74,12 @@ configure() {
         echo "Linux's configuration does not accept these lines of ${fragments[*]}"
         return 1
     fi
+    if [[ $variant == -inline ]]; then
+        # Afterwards, because allnoconfig turns off everything that EXPERT lets one turn off.
+        printf 'CONFIG_%s=y\n' EXPERT RUST_INLINE_HELPERS >>"$out/.config"
+        kbuild olddefconfig
+        grep -qx CONFIG_RUST_INLINE_HELPERS=y -- "$out/.config"
+    fi
 }
 
 build() {
@@ -85,20 +93,25 @@ build_module() {
     make -C "$out" "${llvm[@]}" M="$ROOT/guest-module" MO="${module%/*}" -j"$JOBS" modules
 }
 
-if [[ ${1:-} == debug ]]; then
+if [[ ${1:-} == debug || ${1:-} == inline ]]; then
+    variant=-$1 room=4000
+    if [[ $1 == debug ]]; then fragments+=("$ROOT/vm/linux-debug.config"); fi
+    out=$BUILD/linux$variant/out module=$BUILD/linux$variant/module/my_rng.ko
     shift
-    fragments+=("$ROOT/vm/linux-debug.config")
-    out=$BUILD/linux-debug/out module=$BUILD/linux-debug/module/my_rng.ko variant=-debug room=4000
 fi
-case ${1:-} in '' | module) ;; *) die "usage: scripts/build-linux.sh [debug] [module]" ;; esac
+case ${1:-} in '' | module) ;; *) die "usage: scripts/build-linux.sh [debug|inline] [module]" ;; esac
 
 sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
 use_bindgen
 compiler=gcc
 if [[ -n $variant ]]; then
-    # The same LLVM as the libclang with which bindgen reads the headers.
-    [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] ||
-        die "the LLVM version of $LIBCLANG_PATH is unknown: set LIBCLANG_PATH= to one such as /usr/lib/llvm-19/lib."
+    if [[ $variant == -inline ]]; then
+        [[ $(rustc --version --verbose) =~ LLVM\ version:\ ([0-9]+) ]] || die "rustc does not say which LLVM it has."
+    else
+        # The same LLVM as the libclang with which bindgen reads the headers.
+        [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] ||
+            die "the LLVM version of $LIBCLANG_PATH is unknown: set LIBCLANG_PATH= to one such as /usr/lib/llvm-19/lib."
+    fi
     version=${BASH_REMATCH[1]} compiler=clang-${BASH_REMATCH[1]} llvm=("LLVM=-${BASH_REMATCH[1]}")
     for program in "clang-$version" "ld.lld-$version" "llvm-ar-$version"; do
         command -v "$program" >/dev/null ||

@@ -3,7 +3,9 @@
  * The guest's half of make bench. It measures one candidate after the other, round after round, so that drift
  * affects all of them alike, and prints each sample as a line of JSON. The host's half computes the medians.
  *
- *   bench ROUNDS PORT NAME=ADDRESS...   PORT: where the host answers
+ *   bench ROUNDS PORT WHAT NAME=ADDRESS...
+ *                                       PORT: where the host answers
+ *                                       WHAT: all, or latencies
  *                                       NAME=ADDRESS: the PCI devices: one my_rng device for each generator;
  *                                       off.GENERATOR and off.second, with parallel=off; and rust, c (for the
  *                                       driver's twin), twin (of the device), edu
@@ -19,23 +21,29 @@ int main(int argc, char **argv)
     struct utsname system;
     char clock[64];
     int rounds, port;
+    bool all;
 
-    CHECK(argc > 3 && (rounds = atoi(argv[1])) > 0, "usage: bench ROUNDS PORT NAME=ADDRESS...");
+    CHECK(argc > 4 && (rounds = atoi(argv[1])) > 0, "usage: bench ROUNDS PORT all|latencies NAME=ADDRESS...");
     setvbuf(stdout, NULL, _IOLBF, 0);
     /* Away from the first processor, which has the most interrupts. */
     pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
     port = open_node(argv[2]);
-    devices = argv + 3;
+    all = strcmp(argv[3], "all") == 0;
+    devices = argv + 4;
     find_nodes();
-    add_candidates();
-    open_readers();
-    open_beside();
+    add_candidates(all);
+    if (all) {
+        open_readers();
+        open_beside();
+    }
     for (int round = 0; round < rounds; round++) {
         char go;
 
         sample_candidates(round);
-        sample_beside(round);
-        sample_readers(round);
+        if (all) {
+            sample_beside(round);
+            sample_readers(round);
+        }
         /* Now the host measures, while nothing runs here. */
         puts("{\"kind\":\"idle\"}");
         CHECK(read(port, &go, 1) == 1, "the host does not answer: %m");

@@ -98,7 +98,8 @@ struct candidate {
     uint64_t count;
 };
 
-void add_candidates(void);
+/* All of them, or only those that are latencies. */
+void add_candidates(bool all);
 void sample_candidates(int round);
 /* Prints a sample of the series NAME and SUFFIX: so many operations, and how long all took together. */
 void print_sample(const char *name, const char *suffix, uint64_t count, size_t bytes, uint64_t ns);

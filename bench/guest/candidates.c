@@ -221,13 +221,15 @@ static void add_fills(void)
     }
 }
 
-void add_candidates(void)
+void add_candidates(bool all)
 {
     /* Page faults are not measured. */
     memset(buffer, 1, sizeof(buffer));
     add_latencies();
-    add_reads();
-    add_fills();
+    if (all) {
+        add_reads();
+        add_fills();
+    }
     for (int i = 0; i < candidate_count; i++) {
         calibrate(&candidates[i]);
     }

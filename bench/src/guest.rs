@@ -36,6 +36,9 @@ pub struct Setup<'a> {
     pub qemu: &'a Path,
     /// The directory with the guest's modules.
     pub modules: &'a Path,
+    /// Instead of the kernel and the initramfs that `make` built: those of this directory. Then only latencies are
+    /// measured.
+    pub other: Option<&'a Path>,
     /// How often everything is measured.
     pub rounds: u32,
 }
@@ -50,6 +53,10 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
 
     let mut vm = Vm::from_build()?;
     vm.qemu = setup.qemu.to_owned();
+    if let Some(other) = setup.other {
+        vm.kernel = other.join("out/arch/x86/boot/bzImage");
+        vm.initramfs = other.join("initramfs.cpio");
+    }
     vm.smp = 4;
     vm.mem = "512M".into();
     vm.timeout = Some(Duration::from_secs(120 + 30 * u64::from(setup.rounds)));
@@ -73,6 +80,14 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
     let errors = Captured::default();
     let mut argv = ["/bench/bench".to_owned(), setup.rounds.to_string()].to_vec();
     argv.push(format!("/dev/vport0p{PORT}"));
+    argv.push(
+        if setup.other.is_some() {
+            "latencies"
+        } else {
+            "all"
+        }
+        .to_owned(),
+    );
     argv.extend(names);
     let rounds = setup.rounds;
     let listener = thread::spawn(move || listen(lines, &go, rounds, results));

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use my_rng_bench::guest::{self, Setup};
 use my_rng_bench::results::Results;
-use my_rng_bench::{Error, baseline, chart, figures, host, realize, tables};
+use my_rng_bench::{Error, baseline, chart, figures, host, names, realize, tables};
 use my_rng_vm::signals;
 
 /// Measure the device and the driver beside their twins in C and beside other sources of bytes
@@ -23,6 +23,12 @@ struct Options {
     /// The directory with the guest's modules my_rng_twin.ko and virtio-rng.ko
     #[arg(long, value_name = "DIR")]
     modules: PathBuf,
+    /// The directory of a kernel that inlines its C helpers into Rust code, with what the guest needs for it
+    #[arg(long, value_name = "DIR")]
+    inline: Option<PathBuf>,
+    /// Why there is no such kernel
+    #[arg(long, value_name = "WHY", conflicts_with = "inline")]
+    no_inline: Option<String>,
     /// The directory for results.json, table.md and the charts
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -64,6 +70,11 @@ fn run(options: &Options) -> Result<(), Error> {
     results
         .machine
         .insert("rounds".to_owned(), options.rounds.to_string());
+    if let Some(why) = &options.no_inline {
+        for (name, _) in names::INLINE {
+            results.absent.insert(name.to_owned(), why.clone());
+        }
+    }
     if let Some(path) = &options.times {
         let text = fs::read_to_string(path)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
@@ -72,14 +83,21 @@ fn run(options: &Options) -> Result<(), Error> {
     for _ in 0..options.rounds {
         realize::sample(&mut results, &options.qemu)?;
     }
-    let results = guest::run(
-        &Setup {
-            qemu: &options.qemu,
-            modules: &options.modules,
-            rounds: options.rounds,
-        },
-        results,
-    )?;
+    let setup = Setup {
+        qemu: &options.qemu,
+        modules: &options.modules,
+        other: None,
+        rounds: options.rounds,
+    };
+    let mut results = guest::run(&setup, results)?;
+    if let Some(folder) = &options.inline {
+        let setup = Setup {
+            modules: &folder.join("bench"),
+            other: Some(folder),
+            ..setup
+        };
+        results.add_inline(guest::run(&setup, Results::default())?);
+    }
 
     let tables = tables::tables(&results, baseline.as_ref());
     let mut json = results.json();

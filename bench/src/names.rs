@@ -19,6 +19,26 @@ pub const LATENCIES: [(&str, &str); 10] = [
     ("clock", "nothing: the clock itself"),
 ];
 
+/// The latencies in a kernel that inlines its C helpers into Rust code.
+pub const INLINE: [(&str, &str); 4] = [
+    (
+        "inline.ioctl.rand.rust",
+        "ioctl RAND, the driver, helpers inlined",
+    ),
+    (
+        "inline.ioctl.rand.c",
+        "ioctl RAND, its twin in C, the same kernel",
+    ),
+    (
+        "inline.ioctl.seed.rust",
+        "ioctl SEED, the driver, helpers inlined",
+    ),
+    (
+        "inline.ioctl.seed.c",
+        "ioctl SEED, its twin in C, the same kernel",
+    ),
+];
+
 /// The sources of bytes; the generators come first.
 pub const SOURCES: [(&str, &str); 9] = [
     ("xoshiro256pp", "my_rng, xoshiro256pp"),

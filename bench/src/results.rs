@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | `mmio.WHAT`, `ioctl.WHAT.LANGUAGE` | ns | one access, one call: the mean of many |
 //! | the same, and `.p50` or `.p99` | ns | calls timed one by one: the median, the 99th percentile |
+//! | `inline.ioctl.WHAT.LANGUAGE` | ns | the same in a kernel that inlines its C helpers into Rust code |
 //! | `clock.p50`, `clock.p99` | ns | the same of nothing: what the clock itself costs |
 //! | `beside.GENERATOR.p50`, `.p99` | ns | the same of a register read, while another device is filled |
 //! | `read.SOURCE.SIZE`, `fill.GENERATOR.SIZE` | MB/s | reads, and fills of the mapped buffer, of so many bytes |
@@ -136,6 +137,14 @@ impl Results {
         Ok(Next::Listen)
     }
 
+    /// Adds the calls that were measured in a kernel that inlines its C helpers into Rust code.
+    pub fn add_inline(&mut self, other: Self) {
+        let calls = other.series.into_iter();
+        let calls = calls.filter(|(name, _)| name.starts_with("ioctl."));
+        self.series
+            .extend(calls.map(|(name, samples)| (format!("inline.{name}"), samples)));
+    }
+
     /// Adds what the shell script has measured: lines of `NAME SECONDS [NOTE]`, or `NAME - WHY`.
     pub fn times(&mut self, text: &str) -> Result<(), Error> {
         for line in text.lines() {
@@ -207,7 +216,7 @@ fn megabytes_per_second(bytes: u64, ns: u64) -> f64 {
 pub fn unit(name: &str) -> &'static str {
     match name.split('.').next() {
         _ if name.ends_with(".fill") => "MB/s",
-        Some("mmio" | "ioctl" | "clock" | "beside") => "ns",
+        Some("mmio" | "ioctl" | "inline" | "clock" | "beside") => "ns",
         Some("realize") => "µs",
         Some("time") => "s",
         _ if name.ends_with(".even") => "",
@@ -274,6 +283,20 @@ mod tests {
         assert_eq!(results.notes["time.fresh"], "long ago");
         assert_eq!(results.why_absent("time.edit"), "not measured (QUICK=1)");
         assert!(results.times("boot soon").is_err());
+    }
+
+    #[test]
+    fn calls_in_the_other_kernel_have_series_of_their_own() {
+        let mut other = Results::default();
+        other.add("ioctl.rand.rust.p99", 900.0);
+        other.add("native.chacha8", 1.0);
+        let mut results = Results::default();
+        results.add("ioctl.rand.rust.p99", 1000.0);
+        results.add_inline(other);
+        assert_eq!(results.series["inline.ioctl.rand.rust.p99"], [900.0]);
+        assert_eq!(results.series["ioctl.rand.rust.p99"], [1000.0]);
+        assert_eq!(results.series.len(), 2);
+        assert_eq!(unit("inline.ioctl.rand.rust"), "ns");
     }
 
     #[test]

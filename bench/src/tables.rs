@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use crate::figures::{Figure, Section, digits, sections, spread};
-use crate::names::{BUSY, HOWS, LATENCIES, MIB, SHARED, SOURCES, TIMES, generators, readers};
+use crate::names::{
+    BUSY, HOWS, INLINE, LATENCIES, MIB, SHARED, SOURCES, TIMES, generators, readers,
+};
 use crate::realize;
 use crate::results::{Results, unit};
 use crate::stats::Summary;
@@ -157,7 +159,7 @@ fn series(results: &Results) -> Vec<String> {
                 "one by one: median",
                 "one by one: 99th percentile",
             ],
-            LATENCIES.iter().map(|(name, label)| {
+            LATENCIES.iter().chain(&INLINE).map(|(name, label)| {
                 let mean = match *name {
                     "clock" => String::new(),
                     name => cell(results, name),
@@ -359,7 +361,7 @@ mod tests {
     #[test]
     fn a_reason_is_shown_where_a_target_is_missed() {
         let mut results = results();
-        let why = "Why ioctl RAND: the driver / its twin in C is missed: the driver calls";
+        let why = "Why ioctl RAND: the driver / its twin in C is missed: what is inline";
         assert!(tables(&results, None).contains(why));
         results
             .series
