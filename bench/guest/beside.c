@@ -8,6 +8,8 @@ enum {
     WINDOW_NS = 80 * 1000 * 1000,
     /* Without a pause the reads would keep the other processor from its next fill. */
     PAUSE_NS = 10 * 1000,
+    /* A device with parallel=off could make a read wait for ever. */
+    LONGEST_NS = 1000 * 1000 * 1000,
 };
 
 static struct filler {
@@ -41,10 +43,11 @@ void open_beside(void)
 static void *keep_filling(void *argument)
 {
     const struct filler *filler = argument;
+    uint64_t start = now();
 
     /* Beside the main thread's processor. */
     pin(sysconf(_SC_NPROCESSORS_ONLN) - 2);
-    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+    while (!atomic_load_explicit(&stop, memory_order_relaxed) && now() - start < LONGEST_NS) {
         fill_part(filler->fd, 0, MAPPED, filler->name);
         atomic_fetch_add_explicit(&fills, 1, memory_order_relaxed);
     }
