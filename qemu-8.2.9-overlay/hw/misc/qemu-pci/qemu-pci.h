@@ -39,6 +39,7 @@
 #endif
 #include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
+#include "hw/pci/pci_bus.h"
 /* Brings memory regions, qdev and reset, whose own headers have moved. */
 #include "hw/pci/pci_device.h"
 #if __has_include("hw/core/qdev-properties.h")
@@ -159,15 +160,36 @@ static inline void seam_bql_unlock(void)
 #endif
 }
 
+/* For pci_for_each_bus: counts the buses with the number 0. */
+static inline void seam_count_bus_0(PCIBus *bus, void *count)
+{
+    *(int *)count += pci_bus_num(bus) == 0;
+}
+
 /*
  * Whether an access to a device is a virtual CPU's own. An access can also be
  * a part of what another device does on this CPU's thread: its DMA has no
  * attributes, and a message has the id of its sender. Then the big lock must
  * be held to the end, or the other device could be freed in the middle.
+ *
+ * The id is 0, like a CPU's, if the guest has given the number 0 to the bus
+ * behind a bridge. So while there is such a bus, no access counts as a CPU's.
+ * Nor does one to a device that is not in the machine any more.
  */
-static inline bool seam_is_access_of_vcpu(MemTxAttrs attrs)
+static inline bool seam_is_access_of_vcpu(PCIDevice *dev, MemTxAttrs attrs)
 {
-    return qemu_in_vcpu_thread() && !attrs.unspecified && !attrs.requester_id;
+    PCIBus *bus = pci_get_bus(dev);
+    int zeros = 0;
+
+    if (!bus || !qemu_in_vcpu_thread() || attrs.unspecified ||
+        attrs.requester_id) {
+        return false;
+    }
+    while (bus->parent_dev) {
+        bus = pci_get_bus(bus->parent_dev);
+    }
+    pci_for_each_bus(bus, seam_count_bus_0, &zeros);
+    return zeros <= 1;
 }
 
 /*
@@ -177,7 +199,7 @@ static inline bool seam_is_access_of_vcpu(MemTxAttrs attrs)
  */
 static inline bool seam_may_release_bql(PCIDevice *dev, MemTxAttrs attrs)
 {
-    return seam_is_access_of_vcpu(attrs) && !icount_enabled() &&
+    return seam_is_access_of_vcpu(dev, attrs) && !icount_enabled() &&
            replay_mode == REPLAY_MODE_NONE &&
            pci_device_iommu_address_space(dev) == &address_space_memory;
 }

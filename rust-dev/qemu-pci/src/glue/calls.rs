@@ -209,9 +209,10 @@ impl<D: Hooks> DeviceRef<D> {
         if !cell::is_locked() {
             return false;
         }
+        let pdev = self.pci_device().as_ptr();
         match caller {
-            // SAFETY: no precondition.
-            Caller::Access(attrs) if unsafe { bindings::seam_is_access_of_vcpu(attrs) } => {
+            // SAFETY: the device exists, and the BQL is held.
+            Caller::Access(attrs) if unsafe { bindings::seam_is_access_of_vcpu(pdev, attrs) } => {
                 self.gate().queue(&Bql)
             }
             Caller::Access(_) | Caller::Other => self.gate().wait(Until::DeviceIsFree),
