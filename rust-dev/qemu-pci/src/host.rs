@@ -70,7 +70,9 @@ pub trait Host<D: Declare>: Outside<D> {
     /// (another device's DMA or message keeps the lock); a machine without `-icount`, record and replay; and no IOMMU
     /// before the device. A reset, an unplug and a migration wait until the work has ended.
     ///
-    /// A write is the place for this: of a read, the guest gets the value that the method has returned.
+    /// A write is the place for this: of a read, the guest gets the value that the method has returned. If a method
+    /// gives several pieces of work, they run one after the other, and other calls of the device can come between them.
+    /// The rest is dropped if the device is unplugged.
     fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static);
 
     /// The same for work that has the device: other calls of this device wait until it has ended.

@@ -190,7 +190,12 @@ impl<D: Hooks> DeviceRef<D> {
     /// Does the work that a call of the device asked for.
     #[cold]
     fn work(self, caller: Caller, work: Vec<Work<D>>) {
-        for work in work {
+        for (index, work) in work.into_iter().enumerate() {
+            // While the work before this one ran, others may have used the device. An unplug is possible even during the
+            // device's method.
+            if (index > 0 && !self.enter(caller)) || !self.is_realized() {
+                continue;
+            }
             self.run(caller, work);
             // SAFETY: the BQL is held: it was when the device was called, and the work has come back.
             unsafe { dma::unmap_dropped() };
