@@ -12,7 +12,8 @@ use super::device_ref::DeviceRef;
 use super::hooked::Hooks;
 use super::host::{QemuHost, QemuOutside};
 use super::instance::{Region, TimerSlot};
-use super::{dma, error, interrupt};
+use super::interrupt::{self, Pending};
+use super::{dma, error};
 use crate::access::Access;
 use crate::device::{self, Counter};
 use crate::gate::{self, Until};
@@ -165,7 +166,8 @@ impl<D: Hooks> DeviceRef<D> {
         let mut host = unsafe { QemuHost::new(self) };
         let result = self.enter(caller).then(|| {
             self.device().with(|device| {
-                let device = device.as_mut().filter(|_| self.is_realized())?;
+                let is_callable = self.is_realized() && !self.is_sending_to_itself(caller);
+                let device = device.as_mut().filter(|_| is_callable)?;
                 Some(f(device, &mut host))
             })
         });
@@ -180,11 +182,26 @@ impl<D: Hooks> DeviceRef<D> {
             self.guest_error(&"access dropped: device busy, not realized, or BQL not held");
             return None;
         };
-        while !host.pending.is_empty() && self.is_realized() {
-            // SAFETY: it is realized, and not borrowed any more. The BQL is held.
-            unsafe { interrupt::deliver(self.pci_device().as_ptr(), &mut host.pending) };
+        if !host.pending.is_empty() {
+            self.send(&mut host.pending);
         }
         Some(result)
+    }
+
+    /// Sends interrupts. The BQL is held all the time.
+    fn send(self, pending: &mut Pending) {
+        let before = self.sending().replace(true);
+        while !pending.is_empty() && self.is_realized() {
+            // SAFETY: it is realized, and not borrowed any more. The BQL is held.
+            unsafe { interrupt::deliver(self.pci_device().as_ptr(), pending) };
+        }
+        self.sending().set(before);
+    }
+
+    /// Whether this access is a message of the device to its own BAR. It could send the next one, and so on without end.
+    /// QEMU's guard refuses such accesses of other devices.
+    fn is_sending_to_itself(self, caller: Caller) -> bool {
+        D::PARALLEL && matches!(caller, Caller::Access(_)) && self.sending().get()
     }
 
     /// Does the work that a call of the device asked for.

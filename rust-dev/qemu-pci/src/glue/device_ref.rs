@@ -77,6 +77,12 @@ impl<D: PciDevice> DeviceRef<D> {
         self.realized().get()
     }
 
+    /// Whether the device is sending interrupts.
+    pub fn sending(&self) -> &Cell<bool> {
+        // SAFETY: as above; the cell is used with the BQL held only.
+        unsafe { &*ptr::addr_of!((*self.instance.as_ptr()).sending) }
+    }
+
     /// Counts what the guest did wrong.
     pub fn guest_error_count(&self) -> &BqlCell<u64> {
         // SAFETY: as above.

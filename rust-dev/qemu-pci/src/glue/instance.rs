@@ -26,6 +26,8 @@ pub struct Instance<D: PciDevice> {
     /// Whether the device may be called. Not so after an unplug, even if `device` could not be dropped then.
     pub(super) realized: Cell<bool>,
     pub(super) guest_errors: BqlCell<u64>,
+    /// Whether it is sending interrupts.
+    pub(super) sending: Cell<bool>,
     /// The property `parallel`, and the counter `lock-releases`.
     pub(super) parallel: Cell<bool>,
     pub(super) lock_releases: Cell<u64>,

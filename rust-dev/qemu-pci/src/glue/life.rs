@@ -35,6 +35,7 @@ impl<D: Hooks> Instance<D> {
             addr_of_mut!((*instance).device).write(BqlCell::new(None));
             addr_of_mut!((*instance).realized).write(Cell::new(false));
             addr_of_mut!((*instance).guest_errors).write(BqlCell::new(0));
+            addr_of_mut!((*instance).sending).write(Cell::new(false));
             addr_of_mut!((*instance).parallel).write(Cell::new(false));
             addr_of_mut!((*instance).lock_releases).write(Cell::new(0));
             addr_of_mut!((*instance).gate).write(Gate::new());
