@@ -14,7 +14,7 @@ use crate::gate::BigLock;
 /// QEMU may call a device while one of the device's own callbacks runs, so a `&mut` from QEMU's pointer would be
 /// unsound. A callback borrows the value only while the device's method runs, and acts on QEMU (interrupts, reports)
 /// after that. The method's own calls of its `Host` do not re-enter the device, except through an IOMMU whose tables a
-/// guest has put into the device's BAR: QEMU refuses that, and so does this cell.
+/// guest has put into the device's BAR: this cell refuses that.
 pub struct BqlCell<T>(RefCell<T>);
 
 impl<T> BqlCell<T> {

@@ -9,7 +9,7 @@
 //! - [`life`]: init, realize, exit, finalize.
 //! - [`migration`]: saving and loading a device's state.
 //! - [`calls`]: accesses, timers, reset, and how a device is called.
-//! - [`host`]: QEMU as a [`Host`](crate::Host), for one call of a device.
+//! - [`host`]: QEMU as a [`Host`](crate::Host), for one call of a device and its work.
 //! - [`device_ref`]: a pointer to a device, and [`instance`]: what QEMU allocates for it.
 //! - [`hooked`]: what the hooks give to all of these: trace events, and the [`qemu_type`].
 //! - [`vmstate`], [`property`]: saved states and properties, as QEMU describes them.
@@ -25,8 +25,9 @@
 //! # The big lock
 //!
 //! QEMU calls the glue with its big lock (BQL) held, and all that is reached from a device is protected by it.
-//! The one exception is a postcopy migration, which can bring a state without it. So [`cell::BqlCell`] checks
-//! the lock at each borrow, and a function whose `# Safety` says BQL relies on its caller for it.
+//! There are two exceptions. A postcopy migration can bring a state without it. So [`cell::BqlCell`] checks the lock at
+//! each borrow, and a function whose `# Safety` says BQL relies on its caller for it. And [`calls`] releases the lock
+//! while a device's work runs: the device's [`Gate`](crate::gate::Gate) then keeps others away from what the work uses.
 #![allow(unsafe_code)]
 
 pub mod bindings;
