@@ -204,7 +204,7 @@ impl Gate {
             }
             drop(waiting);
             bql.lock();
-            // A caller that kept the BQL may have been faster.
+            // Another caller may have been faster.
             let mut waiting = self.waiting();
             if self.state.load(Ordering::Acquire) & ALONE == 0 {
                 waiting.turns.pop_front();

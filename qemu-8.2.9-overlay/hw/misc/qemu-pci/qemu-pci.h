@@ -37,6 +37,7 @@
 #else
 #include "exec/address-spaces.h"
 #endif
+#include "hw/core/cpu.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pci_bus.h"
@@ -174,7 +175,9 @@ static inline void seam_count_bus_0(PCIBus *bus, void *count)
  *
  * The id is 0, like a CPU's, if the guest has given the number 0 to the bus
  * behind a bridge. So while there is such a bus, no access counts as a CPU's.
- * Nor does one to a device that is not in the machine any more.
+ * Nor does one to a device that is not in the machine any more; and nor does
+ * one by a locked instruction that TCG runs while all other CPUs stand still:
+ * there, no RCU critical section keeps the device while it is unplugged.
  */
 static inline bool seam_is_access_of_vcpu(PCIDevice *dev, MemTxAttrs attrs)
 {
@@ -182,7 +185,7 @@ static inline bool seam_is_access_of_vcpu(PCIDevice *dev, MemTxAttrs attrs)
     int zeros = 0;
 
     if (!bus || !qemu_in_vcpu_thread() || attrs.unspecified ||
-        attrs.requester_id) {
+        attrs.requester_id || cpu_in_exclusive_context(current_cpu)) {
         return false;
     }
     while (bus->parent_dev) {

@@ -72,7 +72,8 @@ impl<D: PciDevice> DeviceRef<D> {
     /// Whether the device is realized. It can cease to be at each message that it sends and at each access through
     /// an IOMMU, which may send one itself: the guest chooses where a message goes, and the configuration space of
     /// the device's own slot is a place from which it can be unplugged. The instance is there as long as this thread
-    /// holds the BQL: QEMU gives up its last reference to it (`bus_master_as`) in a callback of RCU.
+    /// holds the BQL: QEMU gives up its last reference to it (`bus_master_as`) in a callback of RCU. While the BQL is
+    /// released, an RCU critical section keeps it: QEMU enters one before the access of a virtual CPU.
     pub fn is_realized(&self) -> bool {
         self.realized().get()
     }
