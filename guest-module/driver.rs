@@ -90,4 +90,10 @@ impl pci::Driver for MyRngDriver {
             }))
         })
     }
+
+    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        // The kernel drops `this` later, when it has already given up the device's IOMMU domain. No transfer may
+        // run then, and open files start some.
+        this.linked.end_uses();
+    }
 }

@@ -199,12 +199,18 @@ impl<D: AsRef<Link>> Linked<'_, D> {
     fn link(&self) -> &Link {
         (*self.device).as_ref()
     }
+
+    /// Ends all uses of the hardware: later ones fail, and none is running when this returns.
+    pub(crate) fn end_uses(&self) {
+        // INVARIANT: The fields are dropped after `drop`, which calls this.
+        self.link().0.store(core::ptr::null_mut(), Relaxed);
+        rcu::synchronize_rcu();
+    }
 }
 
 impl<D: AsRef<Link>> Drop for Linked<'_, D> {
     fn drop(&mut self) {
-        // INVARIANT: The fields are dropped after this function, when a grace period has passed.
-        self.link().0.store(core::ptr::null_mut(), Relaxed);
-        rcu::synchronize_rcu();
+        // If probe fails, nobody else calls it.
+        self.end_uses();
     }
 }
