@@ -157,9 +157,9 @@ impl Link {
     /// Calls `f` with the hardware. `f` must not sleep, because unbind waits for it.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&Hardware<'_>) -> Result<R>) -> Result<R> {
         let _guard = rcu::read_lock();
-        // SAFETY: The pointer is valid for reads, and `Linked` writes it as a whole. Volatile, as the kernel's
-        // READ_ONCE. By the type's invariant the result is null, or valid as long as the guard exists.
-        f(unsafe { self.0.as_ptr().read_volatile().as_ref() }.ok_or(ENODEV)?)
+        // Relaxed, because what is read there depends on the pointer. SAFETY: By the type's invariant it is null,
+        // or valid as long as the guard exists.
+        f(unsafe { self.0.load(Relaxed).as_ref() }.ok_or(ENODEV)?)
     }
 }
 
