@@ -123,6 +123,9 @@ impl Engine {
 }
 
 /// Calls `f` with a descriptor, which nobody else uses until `f` returns, and the registers. `f` must not sleep.
+///
+/// Preemption is off meanwhile, which delays other tasks no more than the transfer itself: the processor is busy with
+/// the write of DOORBELL until the device has finished.
 #[inline]
 fn with_descriptor<R>(
     link: &Link,
