@@ -95,7 +95,7 @@ impl Device {
     /// `read()` of the node.
     ///
     /// The result is shorter than `buffer` if a signal arrived, the device went away, or the host ran out of entropy
-    /// ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 256 bytes of good numbers, those
+    /// ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 512 bytes of good numbers, those
     /// taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of its last number is
     /// lost.
     ///

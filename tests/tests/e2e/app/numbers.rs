@@ -70,8 +70,8 @@ const DIGESTS: [Digests; 2] = [
 
 #[test]
 fn many_bytes_have_known_digests() {
-    // Around a number, a block of 256 bytes of the driver, and a block of the app.
-    const SIZES: [usize; 11] = [1, 2, 3, 4, 5, 255, 257, 65535, 65536, 65537, 65541];
+    // Around a number, a block of 512 bytes of the driver, and a block of the app.
+    const SIZES: [usize; 11] = [1, 2, 3, 4, 5, 511, 513, 65535, 65536, 65537, 65541];
     let sizes = SIZES.map(|size| size.to_string()).join(" ");
     for digests in &DIGESTS {
         let said = of_generator(digests.generator)
