@@ -7,28 +7,11 @@
  *
  *   doorbell ADDRESS OTHER MEMORY    (PCI addresses of two devices that nobody has used; the machine's memory in MiB)
  */
-#include "driver.h"
 #include "tasks.h"
+#include "transfer.h"
 #include <dirent.h>
 
-enum { NUMBERS = PAGE / 4, MAX_SEGMENTS = (PAGE - 16) / 16 };
-enum status { WAITING, FILLED, BAD_DESCRIPTOR, BAD_MEMORY };
-
-struct segment {
-    uint64_t address;
-    uint32_t length;
-    uint32_t reserved;
-};
-
-struct descriptor {
-    uint32_t status;
-    uint32_t count;
-    uint32_t done;
-    uint32_t reserved;
-    struct segment segments[MAX_SEGMENTS];
-};
-
-_Static_assert(sizeof(struct descriptor) == RNG_BULK_PAGE && PAGE == RNG_BULK_PAGE, "a descriptor is a page");
+enum { NUMBERS = PAGE / 4 };
 
 static volatile uint32_t *bar, *other_bar;
 static uint64_t bar_at, other_bar_at, memory_end;
@@ -38,41 +21,6 @@ static unsigned long rings, errors;
 static struct descriptor *descriptor;
 static uint32_t *filled;
 static uint64_t descriptor_at, filled_at;
-
-static volatile uint32_t *set_up(const char *address, uint64_t *bus_address)
-{
-    int fd = open(device_file(address, "config"), O_RDWR | O_CLOEXEC);
-    const char *resource;
-    volatile uint32_t *registers;
-    uint16_t command;
-
-    /* Memory, and bus master. */
-    ASSERT_EQ(pread(fd, &command, 2, 4), 2);
-    command |= 6;
-    ASSERT_EQ(pwrite(fd, &command, 2, 4), 2);
-    close(fd);
-    resource = file_value(device_file(address, "resource"), "");
-    ASSERT(resource != NULL);
-    *bus_address = strtoull(resource, NULL, 16);
-    registers = map_bar(device_file(address, "resource0"));
-    ASSERT(registers[RNG_REG_INFO / 4] & RNG_INFO_BULK);
-    return registers;
-}
-
-static void *make_page(uint64_t *bus_address)
-{
-    void *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    uint64_t entry;
-
-    ASSERT(at != MAP_FAILED);
-    memset(at, 0xa5, PAGE);
-    ASSERT_EQ(pread(fd, &entry, 8, (uintptr_t)at / PAGE * 8), 8);
-    close(fd);
-    *bus_address = (entry & ((UINT64_C(1) << 55) - 1)) * PAGE;
-    ASSERT(entry >> 63 != 0 && *bus_address != 0);
-    return at;
-}
 
 static void expect_streams(void)
 {
@@ -91,10 +39,7 @@ static void seed(void)
 static void ring(uint32_t page)
 {
     rings++;
-    /* The device reads and writes memory meanwhile. */
-    asm volatile("" : : : "memory");
-    bar[RNG_REG_DOORBELL / 4] = page;
-    asm volatile("" : : : "memory");
+    ring_doorbell(bar, page);
 }
 
 static void ring_nowhere(uint64_t page)
@@ -353,10 +298,12 @@ int main(int argc, char **argv)
 {
     ASSERT_MSG(argc == 4, "usage: doorbell ADDRESS OTHER MEMORY");
     memory_end = strtoull(argv[3], NULL, 10) << 20;
-    bar = set_up(argv[1], &bar_at);
-    other_bar = set_up(argv[2], &other_bar_at);
-    descriptor = make_page(&descriptor_at);
-    filled = make_page(&filled_at);
+    bar = map_rng(argv[1], &bar_at);
+    other_bar = map_rng(argv[2], &other_bar_at);
+    descriptor = make_pages(1);
+    descriptor_at = bus_address(descriptor);
+    filled = make_pages(1);
+    filled_at = bus_address(filled);
 
     tap.after = print_counts;
     tap_check("both devices start with the default seed", unused_devices);

@@ -102,29 +102,36 @@ static inline size_t smaller(size_t a, size_t b)
 }
 
 /*
+ * The pieces in which the driver reads: from the register or by a transfer, by way of the stack; by way of the file's
+ * buffer; or right to the program's memory.
+ */
+enum { TRANSFER_FROM = 16, BLOCK_PIECE = 512, BUFFER_PIECE = 64 << 10, DIRECT_FROM = 32 << 10 };
+
+/* The size of the next piece of a read that wants `rest` bytes at `address`, where `good` bytes are good memory. */
+static inline size_t read_piece(bool has_bulk, const void *address, size_t rest, size_t good)
+{
+    size_t direct = smaller(smaller(rest, good), MAX) / 4 * 4;
+
+    if (has_bulk && (uintptr_t)address % 4 == 0 && direct >= DIRECT_FROM) {
+        return direct;
+    }
+    if (has_bulk && rest > BLOCK_PIECE) {
+        return smaller(rest, BUFFER_PIECE) / 4 * 4;
+    }
+    return smaller(rest, BLOCK_PIECE);
+}
+
+/*
  * Skips the numbers that a read took but could not store: of `length` bytes, only the first `good` at
  * `address` are good memory.
  */
 static inline void skip_lost(bool has_bulk, size_t length, size_t good, const void *address)
 {
-    /*
-     * The pieces in which the driver reads: by way of the stack, by way of the file's buffer, or right to the
-     * program's memory.
-     */
-    enum { BLOCK = 512, BUFFER = 64 << 10, DIRECT_FROM = 32 << 10 };
     size_t taken = 0;
 
     /* A piece that cannot be handed over completely was taken completely. */
     while (taken <= good && taken < length) {
-        size_t rest = length - taken, direct = smaller(good - taken, MAX) / 4 * 4;
-
-        if (has_bulk && ((uintptr_t)address + taken) % 4 == 0 && direct >= DIRECT_FROM) {
-            taken += direct;
-        } else if (has_bulk && rest > BLOCK) {
-            taken += smaller(rest, BUFFER) / 4 * 4;
-        } else {
-            taken += smaller(rest, BLOCK);
-        }
+        taken += read_piece(has_bulk, (const char *)address + taken, length - taken, good - taken);
     }
     stream_skip(&stream, (taken + 3) / 4 - (good + 3) / 4);
 }
@@ -200,17 +207,23 @@ static inline const char *device_file(const char *address, const char *name)
     return path;
 }
 
-/* Maps BAR 0, by its file resource0. */
-static inline volatile uint32_t *map_bar(const char *path)
+/* Maps a BAR, by its file such as resource0. */
+static inline volatile uint32_t *map_registers(const char *path, size_t size)
 {
     int fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
     void *bar;
 
     ASSERT_MSG(fd >= 0, "%s: %m", path);
-    bar = mmap(NULL, RNG_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     ASSERT_MSG(bar != MAP_FAILED, "mmap of %s: %m", path);
     close(fd);
     return bar;
+}
+
+/* The same of a my_rng. */
+static inline volatile uint32_t *map_bar(const char *path)
+{
+    return map_registers(path, RNG_BAR_SIZE);
 }
 
 /* Around each TEST: it starts from a seed, and then the driver must have counted what the model has. */

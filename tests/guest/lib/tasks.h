@@ -41,6 +41,15 @@ static inline void join_threads(void)
     }
 }
 
+/*
+ * Lets others go on, in a loop that waits for something. Unlike sched_yield() it lets the processor halt. As long as
+ * a processor does not, QEMU's TCG may keep memory that it wants to free: a device that was unplugged stays.
+ */
+static inline void rest(void)
+{
+    usleep(100);
+}
+
 static inline pid_t fork_process(void)
 {
     pid_t child = fork();
