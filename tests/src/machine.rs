@@ -260,21 +260,40 @@ impl Process {
 
     /// A property of the device whose id is `rng`.
     pub fn property(&mut self, name: &str) -> Value {
-        let path = "/machine/peripheral/rng";
+        self.property_of("rng", name)
+    }
+
+    /// A property of the device with this id.
+    pub fn property_of(&mut self, id: &str, name: &str) -> Value {
+        let path = format!("/machine/peripheral/{id}");
         self.qmp
             .execute("qom-get", json!({ "path": path, "property": name }))
     }
 
+    /// A counter of the device with this id.
+    pub fn counter_of(&mut self, id: &str, name: &str) -> u64 {
+        self.property_of(id, name).as_u64().expect("a counter")
+    }
+
     /// How many numbers the device whose id is `rng` has given.
     pub fn reads(&mut self) -> u64 {
-        self.property("reads").as_u64().expect("a counter")
+        self.counter_of("rng", "reads")
     }
 
     /// Waits until that device has given so many numbers.
     pub fn wait_for_reads(&mut self, wanted: u64) {
+        self.wait_for_counter("rng", "reads", wanted);
+    }
+
+    /// Waits until a counter of the device with this id is so high.
+    pub fn wait_for_counter(&mut self, id: &str, name: &str, wanted: u64) {
         let deadline = Instant::now() + DEADLINE;
-        while self.reads() < wanted {
-            assert!(Instant::now() < deadline, "the guest does not read on");
+        while self.counter_of(id, name) < wanted {
+            assert!(
+                Instant::now() < deadline,
+                "{name} of {id} does not become {wanted}: {}",
+                self.console.take()
+            );
         }
     }
 

@@ -18,6 +18,7 @@ mod machine;
 mod many;
 mod memory;
 mod migration;
+mod parallel;
 mod pci;
 mod read;
 mod registers;

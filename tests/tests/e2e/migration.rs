@@ -77,6 +77,11 @@ fn receive(process: &mut Process, uri: &str) {
 /// Migrates a machine. Returns the status: completed or failed.
 fn send(process: &mut Process, uri: &str) -> Value {
     set_capability(process, "events", true);
+    // By default QEMU leaves most of a network for others.
+    process.qmp.execute(
+        "migrate-set-parameters",
+        json!({ "max-bandwidth": 1_u64 << 40 }),
+    );
     process.qmp.execute("migrate", json!({ "uri": uri }));
     let event = process.qmp.wait_for_event_with("MIGRATION", |data| {
         data["status"] == "completed" || data["status"] == "failed"
@@ -92,7 +97,7 @@ fn send(process: &mut Process, uri: &str) -> Value {
 }
 
 /// Migrates a machine over a socket. Returns the one that goes on.
-fn migrate(source: &mut Process, to: Machine) -> Process {
+pub fn migrate(source: &mut Process, to: Machine) -> Process {
     let mut moved = destination(to);
     let uri = uri_of(&moved);
     receive(&mut moved, &uri);
