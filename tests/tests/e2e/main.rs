@@ -24,6 +24,7 @@ mod read;
 mod registers;
 mod removal;
 mod replay;
+mod rings;
 mod run_ubuntu;
 mod sleep;
 mod snapshot;

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The doorbell, rung without the driver by processors and by other devices, while the device is reset with its bus or
+//! unplugged. With `MY_RNG_PARALLEL_COUNT` as in `parallel.rs`.
+
+use my_rng_e2e::tap::all_passed;
+use my_rng_e2e::{Machine, Process};
+use serde_json::{Value, json};
+
+use crate::parallel::{count, end};
+
+/// The device under test, and where it is.
+const RNG: &str = "my_rng,id=rng,generator=chacha8,addr=5";
+const RNG_SLOT: &str = "0000:00:05.0";
+
+/// A machine with this program.
+fn machine(kind: &str, processors: &str) -> Machine {
+    Machine::guest(kind)
+        .args(["-m", "128M", "-smp", processors])
+        .programs(&["rings"])
+}
+
+/// Starts it, without the driver.
+fn start(machine: Machine) -> Process {
+    let mut guest = machine.start();
+    guest.console.shell();
+    guest.console.run("rmmod my_rng");
+    guest
+}
+
+fn run(guest: &mut Process, line: &str) {
+    let printed = guest.console.run(line);
+    let checked = all_passed(printed.iter().map(String::as_str));
+    checked.unwrap_or_else(|problems| panic!("{problems}\n{printed:#?}"));
+}
+
+/// The big lock is only released for a processor's own store. During another device's DMA or message, that device could
+/// otherwise be unplugged.
+#[test]
+fn only_a_processor_that_rings_releases_the_big_lock() {
+    const NUMBERS: u64 = 25_000;
+    let machine = machine("pc", "2")
+        .device(RNG)
+        .device("e1000,addr=6")
+        .device("rust_edu,addr=7")
+        .device("edu,dma_mask=0xffffffff,addr=8");
+    let mut guest = start(machine);
+    for (way, helper, releases) in [
+        ("processor", "", 1),
+        ("card", "0000:00:06.0", 0),
+        ("message", "0000:00:07.0", 0),
+        ("message", "0000:00:08.0", 0),
+        ("dma", "0000:00:08.0", 0),
+    ] {
+        let before = ["reads", "lock-releases"].map(|name| guest.counter_of("rng", name));
+        let line = format!("/rings chacha8 once {RNG_SLOT} {way} {helper}");
+        run(&mut guest, &line);
+        let after = ["reads", "lock-releases"].map(|name| guest.counter_of("rng", name));
+        let expected = [before[0] + NUMBERS, before[1] + releases];
+        assert_eq!(after, expected, "{way}");
+    }
+}
+
+/// Each transfer comes before or after a reset.
+fn reset_behind(kind: &str, bridge: &str, slot: &str, generator: &str) {
+    let machine = machine(kind, "3")
+        .device(&format!("{bridge},id=bridge,addr=5"))
+        .device(&format!(
+            "my_rng,id=rng,generator={generator},bus=bridge,addr={slot}"
+        ));
+    let mut guest = start(machine);
+    let times = count(20);
+    let line = format!("/rings {generator} reset 0000:01:{slot}.0 {RNG_SLOT} {times}");
+    run(&mut guest, &line);
+    assert!(guest.counter_of("rng", "lock-releases") > 0);
+}
+
+#[test]
+fn transfers_come_before_or_after_a_reset_of_a_bridge_s_bus() {
+    reset_behind("pc", "pci-bridge,chassis_nr=1", "01", "chacha8");
+}
+
+#[test]
+fn transfers_come_before_or_after_a_reset_of_a_root_port_s_bus() {
+    reset_behind("q35", "pcie-root-port,chassis=1", "00", "xoshiro256pp");
+}
+
+/// Has the guest unplug a device, and plugs in another one with this id.
+fn replace(guest: &mut Process, id: &str, device: Value) {
+    guest.qmp.execute("device_del", json!({ "id": id }));
+    guest
+        .qmp
+        .wait_for_event_with("DEVICE_DELETED", |data| data["device"] == id);
+    guest.qmp.execute("device_add", device);
+}
+
+fn replace_rng(guest: &mut Process) {
+    let device = json!({ "driver": "my_rng", "id": "rng", "generator": "chacha8", "addr": "5" });
+    replace(guest, "rng", device);
+}
+
+/// How many numbers the device gives between two unplugs.
+const SOME: u64 = 100_000;
+
+/// The device goes while the processors ring, without notice to them. All transfers before that are complete.
+#[test]
+fn transfers_are_complete_when_the_device_is_unplugged() {
+    let machine = machine("pc", "2").device(RNG).device("my_rng,addr=6");
+    let mut guest = start(machine);
+    guest
+        .console
+        .shell_line(&format!("/rings chacha8 unplug {RNG_SLOT} 0000:00:06.0"));
+    guest.console.echo();
+    for _ in 0..count(3) {
+        guest.wait_for_reads(SOME);
+        replace_rng(&mut guest);
+    }
+    guest.wait_for_reads(SOME);
+    end(&mut guest);
+}
+
+/// Two processors, an e1000's DMA and a message-signaled interrupt ring at the same time, while the device and the
+/// e1000 are unplugged in the middle of that.
+#[test]
+fn a_hostile_guest_can_only_get_numbers() {
+    let machine = machine("pc", "2")
+        .device(RNG)
+        .device("my_rng,addr=6")
+        .device("e1000,id=card,addr=7")
+        .device("e1000,addr=8")
+        .device("rust_edu,addr=9");
+    let mut guest = start(machine);
+    let slots = [6, 7, 8, 9].map(|slot| format!("0000:00:0{slot}.0"));
+    guest.console.shell_line(&format!(
+        "/rings chacha8 hostile {RNG_SLOT} {}",
+        slots.join(" ")
+    ));
+    guest.console.echo();
+    for times in 0..count(3) {
+        guest.wait_for_reads(SOME);
+        if times % 3 == 0 {
+            // Of a packet, only the first number is meant for the doorbell.
+            guest.wait_for_counter("rng", "guest-errors", 1);
+            let device = json!({ "driver": "e1000", "id": "card", "addr": "7" });
+            replace(&mut guest, "card", device);
+        }
+        replace_rng(&mut guest);
+    }
+    guest.wait_for_counter("rng", "guest-errors", 1);
+    let printed = end(&mut guest);
+    let mut ringers = 0;
+    for line in &printed {
+        if let Some(ringer) = line.strip_prefix("# ringer ") {
+            assert!(!ringer.ends_with(": 0 transfers"), "{ringer}");
+            ringers += 1;
+        }
+    }
+    assert_eq!(ringers, 4, "{printed:#?}");
+}
