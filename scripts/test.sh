@@ -10,7 +10,7 @@ cd -- "$ROOT"
 
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
     e2e debian)
-long=(docs debug fuzz device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
+long=(docs debug fuzz parallel device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
 
 # ---- code ----
 
@@ -186,6 +186,11 @@ programs() { # programs that others wrote for the devices of the examples
     fi
 }
 
+parallel() { # migrations, unplugs and resets during transfers
+    export MY_RNG_PARALLEL_COUNT=${MY_RNG_PARALLEL_COUNT:-1000}
+    cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- parallel:: rings::
+}
+
 debian() {
     scripts/debian-vm.sh image
     cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test debian
@@ -242,6 +247,7 @@ for name; do
         docs) check docs scripts/docs.sh ;;
         debug) check debug scripts/debug.sh check ;;
         fuzz) check fuzz scripts/fuzz.sh 60 ;;
+        parallel) part parallel "Migrating, unplugging and resetting devices during parallel transfers" parallel ;;
         device-crash) part device-crash "Testing the devices in every machine of QEMU" device_crash ;;
         libvirt | new-device | kernels) check "$name" "scripts/check-$name.sh" ;;
         debug-kernel) check debug-kernel scripts/check-debug-kernel.sh 180 ;;
