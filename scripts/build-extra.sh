@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/build-extra.sh WHAT: the QEMU that was built, linked again with other devices; prints its path. WHAT is
-#   tests   with the devices of tests/qemu/test-devices.c, in build/test-qemu; the tests call this by themselves
+#   tests   with the devices of tests/qemu, in build/test-qemu; the tests call this by themselves
 #   asan    the same, in build/asan-qemu; the devices in Rust and the kit are compiled with AddressSanitizer. QEMU's
 #           C is not, but its malloc is the sanitizer's: every access of the Rust code to QEMU's memory is checked.
+#   tsan    the same, in build/tsan-qemu, with ThreadSanitizer. It sees all accesses of the Rust code, and the mutexes of
+#           QEMU, but no other access of QEMU's C.
 #   twins   with the device's twin in C, for make bench, in build/bench; also, in build/bench/module, the driver's
 #           twin in C, and virtio-rng, which the guest's kernel does not have
 #   inline  no QEMU: the same two modules, and the initramfs, for the kernel of build-linux.sh inline
@@ -24,10 +26,9 @@ for entry in json.load(sys.stdin):
 
 # Uses the commands of QEMU's build, for other outputs: nothing in QEMU's folders changes. If LIBRARY is not empty,
 # it replaces that of the devices.
-relink_qemu() { # relink_qemu FOLDER SOURCE LIBRARY [LINK_FLAG...]: FOLDER/bin/qemu-system-x86_64
-    local folder=$1 source=$2 library=$3 compile link object own=hw/misc/qemu-pci/libqemu_pci_devices.a
-    shift 3
-    object=$folder/${source##*/}.o
+relink_qemu() { # relink_qemu FOLDER LIBRARY [LINK_FLAG...]: FOLDER/bin/qemu-system-x86_64, with $sources
+    local folder=$1 library=$2 compile link source objects=() own=hw/misc/qemu-pci/libqemu_pci_devices.a
+    shift 2
     mkdir -p -- "$folder/bin"
     # QEMU looks for its firmware relative to itself.
     ln -sfn -- "$QEMU_PREFIX/share" "$folder/share"
@@ -40,22 +41,23 @@ relink_qemu() { # relink_qemu FOLDER SOURCE LIBRARY [LINK_FLAG...]: FOLDER/bin/q
         return 1
     fi
     # The commands are quoted for a shell. They may be too long for an argument, so they are its input.
-    sh -s "$object" "$source" "$ROOT/guest-app/include" \
-        <<<"${compile%%" -MD "*} -iquote \"\$3\" -o \"\$1\" -c \"\$2\""
+    for source in "${sources[@]}"; do
+        objects+=("$folder/${source##*/}.o")
+        sh -s "${objects[-1]}" "$source" "$ROOT/guest-app/include" \
+            <<<"${compile%%" -MD "*} -iquote \"\$3\" -o \"\$1\" -c \"\$2\""
+    done
     if [[ -n $library ]]; then link=${link/" $own "/" \"\$library\" "}; fi
     # The linker keeps an object, but not a member of an archive that nobody refers to.
-    library=$library sh -s "$folder/.qemu" "$object" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
+    library=$library sh -s "$folder/.qemu" "${objects[@]}" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
     mv -f -- "$folder/.qemu" "$folder/bin/qemu-system-x86_64"
 }
 
-compile_devices() { # compile_devices FOLDER HOST: the static library, in FOLDER/HOST/release
+compile_devices() { # compile_devices FOLDER HOST RUSTFLAGS [CARGO_FLAG...]: the static library, in FOLDER/HOST/release
     use_libclang
     # RUSTC_BOOTSTRAP lets the stable compiler take these unstable options; a nightly one would be another compiler.
-    # The sanitizer's library is gcc's, because gcc links QEMU. CFLAGS are for the kit's few C functions.
-    export QEMU_BUILD_DIR=$QEMU_TREE/build RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Zexternal-clangrt' \
-        CFLAGS=-fsanitize=address
+    export QEMU_BUILD_DIR=$QEMU_TREE/build RUSTC_BOOTSTRAP=1 RUSTFLAGS="$3 -Zexternal-clangrt"
     cargo build --release --locked --jobs "$JOBS" --target "$2" --target-dir "$1" --manifest-path "$ROOT/Cargo.toml" \
-        -p my-rng-dev --lib --features qemu
+        -p my-rng-dev --lib --features qemu "${@:4}"
 }
 
 build_modules() { # build_modules FOLDER KERNEL_OUT [MAKE_ARGUMENT...]
@@ -74,19 +76,36 @@ build_inline() { # build_inline FOLDER LLVM_VERSION
 
 # make test and make bench hold the lock already. Tests that are started by hand do not.
 lock_build
-name='' library='' flags=() source=$ROOT/tests/qemu/test-devices.c
+name='' library='' flags=() tests=("$ROOT"/tests/qemu/*.[ch]) sources=("$ROOT"/tests/qemu/*.c)
+# What the test devices put themselves in front of.
+for name in address_space_unmap my_rng_trace_event qemu_guest_getrandom qemu_in_vcpu_thread syscall; do
+    flags+=("-Wl,--wrap=$name")
+done
+host=$(rustc -vV | sed -n 's/^host: //p')
 case ${1:-} in
-    tests) name=test-qemu flags=('-Wl,--wrap=qemu_guest_getrandom') ;;
+    tests) name=test-qemu ;;
     asan)
         name=asan-qemu
-        host=$(rustc -vV | sed -n 's/^host: //p')
-        step asan-devices "Compiling the devices with AddressSanitizer" compile_devices "$BUILD/asan-qemu/cargo" "$host"
-        library=$BUILD/asan-qemu/cargo/$host/release/libmy_rng_dev.a
+        # The sanitizer's library is gcc's, because gcc links QEMU. CFLAGS are for the kit's few C functions.
+        CFLAGS=-fsanitize=address step asan-devices "Compiling the devices with AddressSanitizer" \
+            compile_devices "$BUILD/asan-qemu/cargo" "$host" -Zsanitizer=address
         # Before all libraries, so that it replaces malloc.
-        flags=('-Wl,--wrap=qemu_guest_getrandom' -fsanitize=address)
+        flags+=(-fsanitize=address)
+        ;;
+    tsan)
+        name=tsan-qemu
+        # With its standard library: the sanitizer must see what Mutex and Condvar do.
+        step tsan-devices "Compiling the devices and Rust's library with ThreadSanitizer" \
+            compile_devices "$BUILD/tsan-qemu/cargo" "$host" -Zsanitizer=thread -Zbuild-std=std,panic_abort
+        runtime=("$(rustc --print sysroot)/lib/rustlib/$host/lib/"librustc*_rt.tsan.a)
+        [[ -e ${runtime[0]} ]] || die "this Rust has no ThreadSanitizer for $host: use the pinned one."
+        # QEMU's coroutines jump between stacks, of which the sanitizer knows nothing: it must not see the jumps.
+        flags+=('-Wl,--wrap=__sigsetjmp' '-Wl,--wrap=siglongjmp')
+        # The whole of it replaces functions of libc, also for QEMU's C.
+        flags+=('-Wl,--whole-archive' "${runtime[0]}" '-Wl,--no-whole-archive' -lrt -ldl -lpthread -lm)
         ;;
     twins)
-        name=bench source=$ROOT/bench/twin/my-rng-twin.c
+        name=bench flags=() sources=("$ROOT/bench/twin/my-rng-twin.c") tests=()
         inputs="$(digest "$STAMPS/linux" "$ROOT/bench/twin") $BUILD"
         update bench-modules "$inputs" "$BUILD/bench/module/my_rng_twin.ko" 100 \
             "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module" "$LINUX_OUT"
@@ -100,11 +119,12 @@ case ${1:-} in
             build_inline "$folder" "$version"
         exit
         ;;
-    *) die "usage: scripts/build-extra.sh tests|asan|twins|inline" ;;
+    *) die "usage: scripts/build-extra.sh tests|asan|tsan|twins|inline" ;;
 esac
 folder=$BUILD/$name
-inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "$source" "$ROOT/scripts/build-extra.sh" \
-    ${library:+"$library"}) $folder"
+if [[ $name == ?san-qemu ]]; then library=$folder/cargo/$host/release/libmy_rng_dev.a; fi
+inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "${sources[@]}" ${tests[@]+"${tests[@]}"} \
+    "$ROOT/scripts/build-extra.sh" ${library:+"$library"}) $folder"
 update "$name" "$inputs" "$folder/bin/qemu-system-x86_64" 200 "Linking QEMU with the devices for ${1/twins/make bench}" \
-    relink_qemu "$folder" "$source" "$library" ${flags[@]+"${flags[@]}"}
+    relink_qemu "$folder" "$library" ${flags[@]+"${flags[@]}"}
 printf '%s\n' "$folder/bin/qemu-system-x86_64"

@@ -10,7 +10,7 @@ cd -- "$ROOT"
 
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
     e2e debian)
-long=(docs debug fuzz parallel device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
+long=(docs debug tsan fuzz parallel device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
 
 # ---- code ----
 
@@ -170,6 +170,18 @@ asan() { # the devices' qtests, and what they do not reach, with AddressSanitize
     [[ -z $ours ]] && ((status == 0))
 }
 
+tsan() { # many threads, with ThreadSanitizer
+    local ours status=0 reports=$LOG/tsan-reports
+    rm -rf -- "$reports"
+    mkdir -- "$reports"
+    TSAN_OPTIONS=exitcode=0:log_path=$reports/report \
+        cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test threads -- --test-threads 1 || status=1
+    # It sees only some accesses of QEMU's C, and not all that orders them. Reports with Rust on a stack are ours.
+    ours=$(cat -- "$reports"/* | awk -v RS='==================\n' '/ThreadSanitizer/ && /\n +#[0-9]+ [^ ]*::/')
+    printf '%s\n' "$ours"
+    [[ -z $ours ]] && ((status == 0))
+}
+
 devices() { sed -n 's/^pub mod \(.*\);$/\1/p' "$ROOT/rust-dev/src/devices.rs"; }
 
 programs() { # programs that others wrote for the devices of the examples
@@ -228,6 +240,13 @@ for name; do
         overlay) overlay ;;
         clippy-qemu) lint clippy-qemu "Checking the kit's glue with clippy" clippy_qemu ;;
         asan) part asan "Testing the devices in QEMU with AddressSanitizer" asan ;;
+        tsan)
+            if [[ -n $(find "$(rustc --print sysroot)/lib/rustlib" -name 'librustc*_rt.tsan.a') ]]; then
+                part tsan "Using a device on many threads with ThreadSanitizer" tsan
+            else
+                skip tsan "this Rust has no ThreadSanitizer"
+            fi
+            ;;
         checkpatch) part checkpatch "Checking C code and driver with QEMU's and Linux's checkpatch.pl" checkpatch ;;
         clippy-module) lint clippy-module "Checking the driver with the kernel's clippy" clippy_module ;;
         qtest) part qtest "Running the devices' qtests, and two of QEMU's" \

@@ -15,18 +15,13 @@
 
 #include "qemu/osdep.h"
 #include "qemu/rcu.h"
-#include "hw/misc/qemu-pci/qemu-pci.h"
 #if __has_include("system/address-spaces.h")
 #include "system/address-spaces.h"
 #else
 #include "exec/address-spaces.h"
 #endif
 #include "my_rng.h"
-
-#if !SEAM_QEMU_AT_LEAST(9, 0)
-#define bql_lock() qemu_mutex_lock_iothread()
-#define bql_unlock() qemu_mutex_unlock_iothread()
-#endif
+#include "test-devices.h"
 
 #define TYPE_CLASSIC "my-rng-classic"
 OBJECT_DECLARE_SIMPLE_TYPE(Classic, CLASSIC)
@@ -158,6 +153,9 @@ int __wrap_qemu_guest_getrandom(void *buf, size_t len, Error **errp)
     if (call) {
         call();
     }
+    if (count_up_entropy(buf, len)) {
+        return 0;
+    }
     do {
         if (left == UINT32_MAX) {
             break;
@@ -215,11 +213,11 @@ static void entropy_class_init(ObjectClass *klass, SeamClassData *data)
  *   AddressSanitizer.
  * memory: which pages of the tester's memory were written since the last time,
  *   and how many references it has.
+ * The jobs of test-threads.c.
  *
  * The tester's memory, behind the machine's: two pages of RAM, one page of a RAM
  * device (like the memory of a passed-through device), and half a page of RAM.
  */
-#define TESTER_RAM          0x40000000
 #define TESTER_RAM_SIZE     0x2000
 #define TESTER_RAM_DEVICE   0x40002000
 #define TESTER_HALF         0x40003000
@@ -234,14 +232,27 @@ struct Tester {
 };
 
 static GString *said;
+static GMutex said_lock;
+
+void tester_say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_mutex_lock(&said_lock);
+    g_string_append_vprintf(said, format, args);
+    g_string_append_c(said, '\n');
+    g_mutex_unlock(&said_lock);
+    va_end(args);
+}
 
 static void say_error(Error *err)
 {
-    g_string_append_printf(said, "%s\n", err ? error_get_pretty(err) : "done");
+    tester_say("%s", err ? error_get_pretty(err) : "done");
     error_free(err);
 }
 
-static Object *the_rng(void)
+Object *the_rng(void)
 {
     return object_resolve_path("/machine/peripheral/rng", NULL);
 }
@@ -273,20 +284,18 @@ static void call_device(Object *rng)
     const VMStateDescription *vmsd = DEVICE_GET_CLASS(rng)->vmsd;
     int status;
 
-    g_string_append_printf(said, "read %" PRIu64 "\n",
-                           read_register(registers, MY_RNG_REG_RNG, 4));
+    tester_say("read %" PRIu64, read_register(registers, MY_RNG_REG_RNG, 4));
     write_register(registers, MY_RNG_REG_SEED, 7);
     write_register(registers, MY_RNG_REG_DOORBELL, 0);
     device_cold_reset(DEVICE(rng));
-    g_string_append_printf(said, "save %d\n", vmsd->pre_save(rng));
+    tester_say("save %d", vmsd->pre_save(rng));
     status = vmsd->pre_load(rng);
     if (!status) {
         status = vmsd->post_load(rng, vmsd->version_id);
     }
-    g_string_append_printf(said, "load %d\n", status);
-    g_string_append_printf(said, "reads %" PRIu64 "\n",
-                           object_property_get_uint(rng, "reads",
-                                                    &error_abort));
+    tester_say("load %d", status);
+    tester_say("reads %" PRIu64,
+               object_property_get_uint(rng, "reads", &error_abort));
 }
 
 static void call_the_rng(void)
@@ -357,9 +366,8 @@ static void try_realize_again(const char *generator)
     try_realize(rng, "generator", generator);
     call_device(OBJECT(rng));
     try_realize(rng, "generator", "chacha20");
-    g_string_append_printf(said, "read %" PRIu64 "\n",
-                           read_register(registers_of(OBJECT(rng)),
-                                         MY_RNG_REG_RNG, 4));
+    tester_say("read %" PRIu64,
+               read_register(registers_of(OBJECT(rng)), MY_RNG_REG_RNG, 4));
     object_unparent(OBJECT(rng));
     object_unref(OBJECT(rng));
 }
@@ -397,7 +405,7 @@ static void count_allocations(void)
         write_register(registers, MY_RNG_REG_RNG, 7);
     }
     is_counting = false;
-    g_string_append_printf(said, "%u allocations\n", allocations);
+    tester_say("%u allocations", allocations);
 }
 
 static void look_at_memory(Tester *s)
@@ -410,11 +418,11 @@ static void look_at_memory(Tester *s)
         bool dirty = memory_region_snapshot_get_dirty(&s->ram, snapshot, at,
                                                       TESTER_PAGE);
 
-        g_string_append(said, dirty ? "written\n" : "clean\n");
+        tester_say("%s", dirty ? "written" : "clean");
     }
     /* Old memory maps of QEMU refer to it too, and are freed with RCU. */
     drain_call_rcu();
-    g_string_append_printf(said, "%u references\n", OBJECT(s)->ref);
+    tester_say("%u references", OBJECT(s)->ref);
 }
 
 static void tester_run(Object *obj, const char *what, Error **errp)
@@ -438,16 +446,19 @@ static void tester_run(Object *obj, const char *what, Error **errp)
         count_allocations();
     } else if (!strcmp(what, "memory")) {
         look_at_memory(TESTER(obj));
-    } else {
+    } else if (!run_threads(what)) {
         error_setg(errp, "there is nothing called %s", what);
     }
 }
 
 static char *tester_said(Object *obj, Error **errp)
 {
-    char *text = g_strdup(said->str);
+    char *text;
 
+    g_mutex_lock(&said_lock);
+    text = g_strdup(said->str);
     g_string_truncate(said, 0);
+    g_mutex_unlock(&said_lock);
     return text;
 }
 

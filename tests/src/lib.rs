@@ -80,6 +80,12 @@ pub fn asan_qemu() -> &'static Path {
     QEMU.get_or_init(|| linked_qemu("asan"))
 }
 
+/// The same, with the devices in Rust under ThreadSanitizer.
+pub fn tsan_qemu() -> &'static Path {
+    static QEMU: OnceLock<PathBuf> = OnceLock::new();
+    QEMU.get_or_init(|| linked_qemu("tsan"))
+}
+
 fn linked_qemu(devices: &str) -> PathBuf {
     // BUILD/qemu/prefix/bin/NAME. BUILD may be another directory than the kernel's.
     let qemu = built("qemu");

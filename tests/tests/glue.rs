@@ -3,7 +3,7 @@
 //! The kit's glue, where no qtest reaches it, under AddressSanitizer. The tester of `qemu/test-devices.c` calls a
 //! device at times and in ways in which QEMU should not.
 
-use my_rng_e2e::answers::{Kind, known, libc};
+use my_rng_e2e::answers::{Kind, known, libc, stream};
 use my_rng_e2e::{Machine, Process, REGISTERS, abi, asan_qemu};
 use serde_json::{Value, json};
 
@@ -262,4 +262,147 @@ fn a_bad_access_is_formatted_only_if_it_is_logged_or_traced() {
     }
     assert_eq!(counters(&mut qemu), [0, 0, 10_000]);
     qemu.quit();
+}
+
+/// What happens while a transfer is held in the middle, and who waits for it.
+fn hold(generator: &str, job: &str) -> (Process, Vec<String>) {
+    let mut qemu = start(&format!(",generator={generator}"));
+    let said = run(&mut qemu, job);
+    let mut lines: Vec<_> = said.lines().map(str::to_owned).collect();
+    for line in ["held, without the big lock", "the big lock is free"] {
+        assert_eq!(lines.remove(0), line, "{job}: {lines:?}");
+    }
+    (qemu, lines)
+}
+
+#[test]
+fn a_reset_a_save_and_an_unplug_wait_for_a_transfer() {
+    for generator in ["libc", "chacha8", "chacha20", "host", "xoshiro256pp"] {
+        for (job, ends) in [
+            ("hold main reset", "reset"),
+            ("hold main save", "save 0"),
+            ("hold main unplug", "unplugged"),
+            // A guest can reset a bus.
+            ("hold cpu reset", "reset"),
+        ] {
+            let (qemu, said) = hold(generator, job);
+            // Only then does the transfer take the big lock and return.
+            let order = ["waits", "goes on", ends, "transfer 1"];
+            assert_eq!(said, order, "{generator}: {job}");
+            qemu.quit();
+        }
+    }
+}
+
+#[test]
+fn accesses_go_on_beside_a_transfer_that_can_be_placed() {
+    for (generator, first) in [("chacha8", Kind::ChaCha8), ("chacha20", Kind::ChaCha20)] {
+        for caller in ["cpu", "device", "main"] {
+            let (mut qemu, said) = hold(generator, &format!("hold {caller} number"));
+            let next = stream(first, 1).nth(2048).expect("no end");
+            let order = [&format!("number {next}"), "did not wait", "goes on"];
+            assert_eq!(said[..3], order, "{generator}");
+            assert_eq!(counters(&mut qemu), [2049, 0, 0]);
+            qemu.quit();
+        }
+    }
+    let (qemu, said) = hold("host", "hold cpu info");
+    assert_eq!(said[1..], ["did not wait", "goes on", "transfer 1"]);
+    qemu.quit();
+    // The transfer has counted its numbers before.
+    let (qemu, said) = hold("chacha8", "hold main reads");
+    let order = ["reads 2048", "did not wait", "goes on", "transfer 1"];
+    assert_eq!(said, order);
+    qemu.quit();
+}
+
+#[test]
+fn accesses_wait_for_a_transfer_that_has_the_device() {
+    for (generator, kind) in [
+        ("libc", Kind::Libc),
+        ("xoshiro256pp", Kind::Xoshiro256PlusPlus),
+    ] {
+        let next = stream(kind, 1).nth(2048).expect("no end");
+        let number = format!("number {next}");
+        for (job, ends) in [
+            ("hold main number", number.as_str()),
+            ("hold main reads", "reads 2048"),
+        ] {
+            let (qemu, said) = hold(generator, job);
+            let order = ["waits", "goes on", ends, "transfer 1"];
+            assert_eq!(said, order, "{generator}");
+            qemu.quit();
+        }
+        for caller in ["cpu", "device"] {
+            let (qemu, said) = hold(generator, &format!("hold {caller} number"));
+            assert_eq!(said[..2], ["waits", "goes on"], "{generator}");
+            // They return in any order.
+            assert!(said.contains(&number), "{said:?}");
+            qemu.quit();
+        }
+    }
+}
+
+#[test]
+fn virtual_cpus_that_wait_take_turns() {
+    let (qemu, said) = hold("libc", "turns");
+    let numbers: Vec<_> = stream(Kind::Libc, 1).skip(2048).take(2).collect();
+    let last = format!("numbers {} {}", numbers[0], numbers[1]);
+    assert_eq!(said, ["goes on", "transfer 1", &last]);
+    qemu.quit();
+}
+
+#[test]
+fn an_access_that_waits_for_a_device_that_is_unplugged_reads_0() {
+    let (qemu, said) = hold("libc", "gone");
+    let order = ["waits", "goes on", "unplugged", "transfer 1", "number 0"];
+    assert_eq!(said, order);
+    end_with(qemu, DROPPED, 1);
+}
+
+#[test]
+fn only_the_access_of_a_virtual_cpu_releases_the_big_lock() {
+    for generator in ["libc", "chacha8"] {
+        let mut qemu = start(&format!(",generator={generator}"));
+        assert_eq!(
+            run(&mut qemu, "attributes"),
+            "cpu: without the big lock, 1 released\n\
+             device: with the big lock, 0 released\n\
+             message: with the big lock, 0 released\n\
+             locked instruction: with the big lock, 0 released\n\
+             other thread: with the big lock, 0 released\n"
+        );
+        assert_eq!(counters(&mut qemu), [5 * 1024, 0, 0]);
+        qemu.quit();
+    }
+    let mut qemu = start(",parallel=off");
+    let said = run(&mut qemu, "attributes");
+    assert_eq!(said.matches("with the big lock, 0 released").count(), 5);
+    qemu.quit();
+}
+
+/// A device that has the memory mapped must not unmap it, which marks it as dirty, without the big lock.
+#[test]
+fn a_transfer_marks_memory_as_dirty_with_the_big_lock() {
+    for generator in ["libc", "chacha8"] {
+        let mut qemu = start(&format!(",generator={generator}"));
+        let before = run(&mut qemu, "memory");
+        let said = run(&mut qemu, "dirty");
+        assert_eq!(
+            said,
+            "held, without the big lock\n\
+             the big lock is free\n\
+             waits\n\
+             goes on\n\
+             reset\n\
+             0 unmapped\n\
+             transfer 1\n\
+             3 unmapped, 0 without the big lock\n",
+            "{generator}"
+        );
+        let after = run(&mut qemu, "memory");
+        assert!(after.starts_with("written\nwritten\n"), "{after}");
+        assert_eq!(after.lines().last(), before.lines().last());
+        qemu.quit();
+    }
 }

@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::{BigLock, Gate, Until, Work};
+use super::{BigLock, Gate, PASSES, Until, Work};
 
 /// QEMU's big lock.
 #[derive(Default)]
@@ -45,6 +45,9 @@ struct Machine {
     /// How much work runs beside.
     beside: AtomicUsize,
     is_gone: AtomicBool,
+    /// How many virtual CPUs have come that count, and a bit for each of them that has had its turn.
+    came: AtomicUsize,
+    served: AtomicUsize,
 }
 
 impl Machine {
@@ -57,10 +60,20 @@ impl Machine {
         is_there
     }
 
+    /// What the glue does before it uses the device for a virtual CPU.
+    fn enter(&self) -> bool {
+        self.gate.is_unused() || self.gate.queue(&self.bql)
+    }
+
+    /// The same for a caller that keeps the BQL.
+    fn enter_locked(&self, until: Until) -> bool {
+        self.gate.is_unused() || self.gate.wait(until)
+    }
+
     /// A virtual CPU's access that uses the device, and then does this work.
     fn access(&self, work: Option<Work>) {
         self.bql.lock();
-        assert!(self.gate.queue(&self.bql));
+        assert!(self.enter());
         let is_there = self.use_device();
         if let Some(work) = work.filter(|_| is_there) {
             let left = self.gate.leave(work, &self.bql);
@@ -81,10 +94,74 @@ impl Machine {
         self.bql.unlock();
     }
 
+    /// An access that does no work. Those that came before it and found the device busy have their turn first, except
+    /// that they are passed at most [`PASSES`] times in a row.
+    fn access_in_order(&self) {
+        self.bql.lock();
+        let turn = self.came.load(Ordering::Relaxed);
+        self.came.store(turn + 1, Ordering::Relaxed);
+        assert!(self.enter());
+        let served = self.served.load(Ordering::Relaxed);
+        let passes = self.gate.waiting().passes;
+        // Who comes from the queue starts the count anew.
+        let before = (1 << turn) - 1;
+        assert!(
+            passes > 0 || served & before == before,
+            "it was before its turn"
+        );
+        assert!(passes <= PASSES);
+        self.served.store(served | 1 << turn, Ordering::Relaxed);
+        self.use_device();
+        if self.gate.has_waiting() {
+            self.gate.wake();
+        }
+        self.bql.unlock();
+    }
+
+    /// Accesses that pass a virtual CPU that waits do so at most [`PASSES`] times.
+    fn pass(&self) {
+        let mut passes = 0;
+        for _ in 0..=PASSES {
+            self.bql.lock();
+            let waits = self.gate.has_waiting();
+            let served = self.served.load(Ordering::Relaxed);
+            assert!(self.enter());
+            if waits && served == self.served.load(Ordering::Relaxed) {
+                passes += 1;
+            }
+            assert!(passes <= PASSES, "it waits for too long");
+            self.use_device();
+            if self.gate.has_waiting() {
+                self.gate.wake();
+            }
+            self.bql.unlock();
+        }
+    }
+
+    /// Calls from within work are refused, and none after it.
+    fn call_within_work(&self) {
+        for (work, has_device) in [(Work::Alone, true), (Work::Beside, false)] {
+            self.bql.lock();
+            assert!(self.enter());
+            let left = self.gate.leave(work, &self.bql);
+            assert!(!self.gate.wait(Until::NoWork));
+            if has_device {
+                assert!(!self.gate.wait(Until::DeviceIsFree));
+                assert!(!self.gate.queue(&self.bql));
+            }
+            drop(left);
+            assert!(self.enter_locked(Until::NoWork));
+            if self.gate.has_waiting() {
+                self.gate.wake();
+            }
+            self.bql.unlock();
+        }
+    }
+
     /// A caller that keeps the BQL, such as another device's DMA.
     fn call(&self) {
         self.bql.lock();
-        assert!(self.gate.wait(Until::DeviceIsFree));
+        assert!(self.enter_locked(Until::DeviceIsFree));
         self.use_device();
         self.bql.unlock();
     }
@@ -92,7 +169,7 @@ impl Machine {
     /// A reset.
     fn reset(&self) {
         self.bql.lock();
-        assert!(self.gate.wait(Until::NoWork));
+        assert!(self.enter_locked(Until::NoWork));
         assert_eq!(self.beside.load(Ordering::Relaxed), 0, "work is going on");
         self.use_device();
         self.bql.unlock();
@@ -101,7 +178,7 @@ impl Machine {
     /// An unplug.
     fn unplug(&self) {
         self.bql.lock();
-        assert!(self.gate.wait(Until::NoWork));
+        assert!(self.enter_locked(Until::NoWork));
         assert_eq!(self.beside.load(Ordering::Relaxed), 0, "work is going on");
         self.is_gone.store(true, Ordering::Relaxed);
         self.bql.unlock();
@@ -111,14 +188,20 @@ impl Machine {
 /// Runs these threads, and one more that is this one, on a new machine in each interleaving.
 fn model(threads: &'static [fn(&Machine)]) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(if threads.len() > 2 { 2 } else { 3 });
+    builder.preemption_bound = Some(if threads.len() > 2 { 2 } else { 4 });
+    // Printed by `cargo test -- --nocapture`.
+    let ways = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&ways);
     builder.check(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let machine = Arc::new(Machine {
             bql: Bql::default(),
             gate: Gate::new(),
             device: UnsafeCell::new(()),
             beside: AtomicUsize::new(0),
             is_gone: AtomicBool::new(false),
+            came: AtomicUsize::new(0),
+            served: AtomicUsize::new(0),
         });
         let threads: Vec<_> = threads
             .iter()
@@ -134,6 +217,7 @@ fn model(threads: &'static [fn(&Machine)]) {
         assert!(machine.gate.is_unused());
         machine.bql.unlock();
     });
+    println!("{} threads: {ways:?} interleavings", threads.len());
 }
 
 fn alone(machine: &Machine) {
@@ -183,4 +267,20 @@ fn three_threads_cannot_deadlock() {
 fn virtual_cpus_take_turns() {
     model(&[alone, alone, alone]);
     model(&[alone, alone, short]);
+}
+
+#[test]
+fn a_thread_does_not_wait_for_its_own_work() {
+    model(&[Machine::call_within_work]);
+    model(&[Machine::call_within_work, alone]);
+}
+
+#[test]
+fn who_waits_longest_is_next() {
+    model(&[alone, Machine::access_in_order, Machine::access_in_order]);
+}
+
+#[test]
+fn who_waits_is_not_passed_often() {
+    model(&[alone, Machine::access_in_order, Machine::pass]);
 }
