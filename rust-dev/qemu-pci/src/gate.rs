@@ -59,7 +59,7 @@ pub trait BigLock {
 
 /// How work that runs without the BQL uses the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum How {
     /// It has the device.
     Alone,
     /// It has no access to the device.
@@ -217,16 +217,16 @@ impl Gate {
 
     /// Releases the BQL for work. The device is free, and the caller holds the BQL and has not left before. Dropping
     /// the result comes back: then the work must have ended, and given the device back.
-    pub fn leave<'a, B: BigLock>(&'a self, work: Work, bql: &'a B) -> Left<'a, B> {
-        match work {
-            Work::Alone => self.state.fetch_or(ALONE, Ordering::AcqRel),
-            Work::Beside => self.state.fetch_add(1, Ordering::AcqRel),
+    pub fn leave<'a, B: BigLock>(&'a self, how: How, bql: &'a B) -> Left<'a, B> {
+        match how {
+            How::Alone => self.state.fetch_or(ALONE, Ordering::AcqRel),
+            How::Beside => self.state.fetch_add(1, Ordering::AcqRel),
         };
         LEFT.with(|left| left.set(self));
         bql.unlock();
         Left {
             gate: self,
-            work,
+            how,
             bql,
         }
     }
@@ -257,16 +257,16 @@ fn sleep<'a>(until: &Condvar, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a
 #[derive(Debug)]
 pub struct Left<'a, B: BigLock> {
     gate: &'a Gate,
-    work: Work,
+    how: How,
     bql: &'a B,
 }
 
 impl<B: BigLock> Drop for Left<'_, B> {
     fn drop(&mut self) {
         LEFT.with(|left| left.set(ptr::null()));
-        let state = match self.work {
-            Work::Alone => self.gate.state.fetch_and(!ALONE, Ordering::AcqRel),
-            Work::Beside => self.gate.state.fetch_sub(1, Ordering::AcqRel),
+        let state = match self.how {
+            How::Alone => self.gate.state.fetch_and(!ALONE, Ordering::AcqRel),
+            How::Beside => self.gate.state.fetch_sub(1, Ordering::AcqRel),
         };
         if state & WAITING != 0 {
             // A thread looks at the state with this lock held before it sleeps, so it is either woken here or has seen

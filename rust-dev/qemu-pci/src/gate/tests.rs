@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::{BigLock, Gate, PASSES, Until, Work};
+use super::{BigLock, Gate, How, PASSES, Until};
 
 /// QEMU's big lock.
 #[derive(Default)]
@@ -71,17 +71,17 @@ impl Machine {
     }
 
     /// A virtual CPU's access that uses the device, and then does this work.
-    fn access(&self, work: Option<Work>) {
+    fn access(&self, work: Option<How>) {
         self.bql.lock();
         assert!(self.enter());
         let is_there = self.use_device();
         if let Some(work) = work.filter(|_| is_there) {
             let left = self.gate.leave(work, &self.bql);
             match work {
-                Work::Alone => {
+                How::Alone => {
                     assert!(self.use_device(), "the device is gone during its work");
                 }
-                Work::Beside => {
+                How::Beside => {
                     self.beside.fetch_add(1, Ordering::Relaxed);
                     self.beside.fetch_sub(1, Ordering::Relaxed);
                 }
@@ -140,7 +140,7 @@ impl Machine {
 
     /// Calls from within work are refused, and none after it.
     fn call_within_work(&self) {
-        for (work, has_device) in [(Work::Alone, true), (Work::Beside, false)] {
+        for (work, has_device) in [(How::Alone, true), (How::Beside, false)] {
             self.bql.lock();
             assert!(self.enter());
             let left = self.gate.leave(work, &self.bql);
@@ -193,7 +193,7 @@ fn model(threads: &'static [fn(&Machine)]) {
     let ways = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&ways);
     builder.check(move || {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        counted.fetch_add(1, Ordering::Relaxed);
         let machine = Arc::new(Machine {
             bql: Bql::default(),
             gate: Gate::new(),
@@ -221,11 +221,11 @@ fn model(threads: &'static [fn(&Machine)]) {
 }
 
 fn alone(machine: &Machine) {
-    machine.access(Some(Work::Alone));
+    machine.access(Some(How::Alone));
 }
 
 fn beside(machine: &Machine) {
-    machine.access(Some(Work::Beside));
+    machine.access(Some(How::Beside));
 }
 
 fn short(machine: &Machine) {

@@ -16,7 +16,7 @@ use super::interrupt::{self, Pending};
 use super::{dma, error};
 use crate::access::Access;
 use crate::device::{self, Counter};
-use crate::gate::{self, Until};
+use crate::gate::{How, Until};
 use crate::host::Work;
 use crate::register::GuestError;
 
@@ -264,14 +264,14 @@ impl<D: Hooks> DeviceRef<D> {
         // Comes back when it is dropped: after the work has ended and, if it had the device, has given that back.
         let _left = match work {
             Work::Beside(work) => {
-                let left = leave(gate::Work::Beside);
+                let left = leave(How::Beside);
                 work(&mut outside);
                 left
             }
             Work::Alone(work) => {
                 let done = self.device().with(|device| {
                     let device = device.as_mut()?;
-                    let left = leave(gate::Work::Alone);
+                    let left = leave(How::Alone);
                     work(device, &mut outside);
                     left
                 });
