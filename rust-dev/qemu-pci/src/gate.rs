@@ -95,12 +95,10 @@ pub struct Gate {
     ended: Condvar,
 }
 
-/// The threads that wait.
+/// The virtual CPUs that wait.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Whether the one that holds the BQL does.
-    is_locked: bool,
-    /// The virtual CPUs, in their order.
+    /// They, in their order.
     turns: VecDeque<Arc<Condvar>>,
     /// How many times others have used the device before the first of them.
     passes: u32,
@@ -162,11 +160,10 @@ impl Gate {
             return false;
         }
         let mut waiting = self.waiting();
-        waiting.is_locked = true;
         while self.state.fetch_or(WAITING, Ordering::AcqRel) & work != 0 {
             waiting = sleep(&self.ended, waiting);
         }
-        waiting.is_locked = false;
+        // Nobody else has done that: it needs the BQL.
         self.update(&waiting);
         true
     }
@@ -239,12 +236,12 @@ impl Gate {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes in the state whether threads wait.
+    /// Notes in the state whether virtual CPUs wait. The BQL is held, so no other thread waits with it.
     fn update(&self, waiting: &Waiting) {
-        if waiting.is_locked || !waiting.turns.is_empty() {
-            self.state.fetch_or(WAITING, Ordering::AcqRel);
-        } else {
+        if waiting.turns.is_empty() {
             self.state.fetch_and(!WAITING, Ordering::AcqRel);
+        } else {
+            self.state.fetch_or(WAITING, Ordering::AcqRel);
         }
     }
 }
