@@ -185,10 +185,10 @@ impl Machine {
     }
 }
 
-/// Runs these threads, and one more that is this one, on a new machine in each interleaving.
-fn model(threads: &'static [fn(&Machine)]) {
+/// Runs these threads, and one more that is this one, on a new machine in each interleaving with so many preemptions.
+fn model_with(preemptions: usize, threads: &'static [fn(&Machine)]) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(if threads.len() > 2 { 2 } else { 4 });
+    builder.preemption_bound = Some(preemptions);
     // Printed by `cargo test -- --nocapture`.
     let ways = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&ways);
@@ -218,6 +218,11 @@ fn model(threads: &'static [fn(&Machine)]) {
         machine.bql.unlock();
     });
     println!("{} threads: {ways:?} interleavings", threads.len());
+}
+
+/// The same with as many preemptions as take some seconds.
+fn model(threads: &'static [fn(&Machine)]) {
+    model_with(if threads.len() > 2 { 2 } else { 4 }, threads);
 }
 
 fn alone(machine: &Machine) {
@@ -259,7 +264,8 @@ fn three_threads_cannot_deadlock() {
     model(&[alone, alone, Machine::unplug]);
     model(&[alone, beside, Machine::reset]);
     model(&[alone, beside, Machine::unplug]);
-    model(&[beside, beside, Machine::unplug]);
+    // With fewer, both pieces of work do not last until the unplug waits.
+    model_with(3, &[beside, beside, Machine::unplug]);
     model(&[alone, short, Machine::call]);
 }
 
