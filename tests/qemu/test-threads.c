@@ -273,6 +273,15 @@ static void let_go(void)
     qemu_sem_post(&may_go);
 }
 
+static void look_whether_it_waited(void)
+{
+    if (on_sleep) {
+        on_sleep = NULL;
+        tester_say("did not wait");
+        qemu_sem_post(&may_go);
+    }
+}
+
 static void waits(void)
 {
     qemu_sem_post(&does_wait);
@@ -319,11 +328,7 @@ static void make_call(void)
         object_unparent(rng);
         tester_say("unplugged");
     }
-    if (on_sleep) {
-        on_sleep = NULL;
-        tester_say("did not wait");
-        qemu_sem_post(&may_go);
-    }
+    look_whether_it_waited();
 }
 
 static void *cpu_calls(void *opaque)
@@ -417,8 +422,8 @@ static void unplug_before_waiting(void)
     start_waiting(&cpu, &number);
     on_sleep = let_go;
     object_unparent(the_rng());
-    on_sleep = NULL;
     tester_say("unplugged");
+    look_whether_it_waited();
     test_join(&holder);
     test_join(&cpu);
     tester_say("number %u", number);
