@@ -6,13 +6,18 @@
  *
  *   rings GENERATOR once RNG WAY [HELPER]
  *       WAY is processor, card (HELPER is an e1000), message (an edu or a rust_edu) or dma (an edu).
- *   rings GENERATOR reset RNG BRIDGE ROUNDS
- *   rings GENERATOR unplug RNG WINDOW
- *   rings GENERATOR hostile RNG WINDOW CARD WINDOW SENDER
+ *   rings GENERATOR reset RNG BASE BRIDGE ROUNDS
+ *   rings GENERATOR unplug RNG BASE
+ *   rings GENERATOR hostile RNG BASE CARD BASE SENDER
  *
- * RNG and so on are PCI addresses. A WINDOW is another device of the same kind, which is silent, and at whose addresses the
- * device is put: so the mapping stays if the device goes. Two processors ring; with "hostile" also an e1000 and a
- * rust_edu. "unplug" and "hostile" go on until they are interrupted; meanwhile devices may be unplugged and plugged in.
+ * RNG and so on are PCI addresses, as BUS:SLOT. A BASE is another device of the same kind, without a bulk engine
+ * and without DMA. The device under test lies over it, at the same addresses. So the mapping stays if that device
+ * goes, and an access then reaches the base, which ignores it. Two processors ring; with "hostile" also an e1000
+ * and a rust_edu. "unplug" and "hostile" go on until they are interrupted; meanwhile devices may be unplugged and
+ * plugged in.
+ *
+ * The base also keeps the layout of the machine's memory as it is. In QEMU 10.0 a processor that accesses a device
+ * while the layout changes may reach another device instead, with TCG: so the guest would lose interrupts.
  */
 #include "rings.h"
 #include <sched.h>
@@ -216,9 +221,9 @@ static void reset_bus(void)
 }
 
 /* Puts a device at an address, where it is neither after a reset nor when it is new. False if it is gone. */
-static bool put(const char *address, uint32_t at)
+static bool put(const char *address, uint32_t at, uint16_t on)
 {
-    static const uint16_t off = 0, on = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+    static const uint16_t off;
     int config = open(device_file(address, "config"), O_RDWR | O_CLOEXEC);
     bool is_there = config >= 0 && pwrite(config, &off, 2, PCI_COMMAND) == 2 &&
                     pwrite(config, &at, 4, PCI_BASE_ADDRESS_0) == 4 && pwrite(config, &on, 2, PCI_COMMAND) == 2;
@@ -229,12 +234,18 @@ static bool put(const char *address, uint32_t at)
     return is_there;
 }
 
-static int reset(const char *address, const char *bridge_address, int rounds)
+static int reset(const char *address, const char *base, const char *bridge_address, int rounds)
 {
+    uint32_t memory;
+
     bridge = open_config(bridge_address);
     rng = map_rng(address, &rng_at);
+    ASSERT(put(base, rng_at, PCI_COMMAND_MEMORY));
+    /* What is behind the bridge lies over the base if the bridge has come later. */
+    ASSERT_EQ(pread(bridge, &memory, 4, PCI_MEMORY_BASE), 4);
+    ASSERT_EQ(pwrite(bridge, &memory, 4, PCI_MEMORY_BASE), 4);
     for (int i = 0; i < rounds; i++) {
-        ASSERT(put(address, rng_at));
+        ASSERT(put(address, rng_at, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
         run_round(i, reset_bus);
     }
     return rounds;
@@ -242,21 +253,21 @@ static int reset(const char *address, const char *bridge_address, int rounds)
 
 /* ---- unplug and hostile ---- */
 
-/* The registers of a device that is made silent. */
-static volatile uint32_t *open_window(const char *address, size_t size, uint64_t *at)
+/* Maps the registers of a base. */
+static volatile uint32_t *map_base(const char *address, size_t size, uint64_t *at)
 {
     volatile uint32_t *registers = map_registers(device_file(address, "resource0"), size);
 
-    set_command(address, 0);
+    set_command(address, PCI_COMMAND_MEMORY);
     *at = bar_address(address);
     return registers;
 }
 
-/* Puts a device into its window, and waits for it if it was unplugged. False if it does not come. */
-static bool put_into_window(const char *address, uint64_t at)
+/* Puts a device over its base, and waits for it if it was unplugged. False if it does not come. */
+static bool put_over_base(const char *address, uint64_t at)
 {
     /* The kernel makes this file when it has given the device its address. */
-    while (access(device_file(address, "resource0"), F_OK) != 0 || !put(address, at)) {
+    while (access(device_file(address, "resource0"), F_OK) != 0 || !put(address, at, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)) {
         if (is_interrupted()) {
             return false;
         }
@@ -270,7 +281,7 @@ static int unplug(const char *address, const char *card, uint64_t card_at)
 {
     int rounds = 0;
 
-    while (!is_interrupted() && put_into_window(address, rng_at) && (card == NULL || put_into_window(card, card_at))) {
+    while (!is_interrupted() && put_over_base(address, rng_at) && (card == NULL || put_over_base(card, card_at))) {
         if (card != NULL) {
             set_up_card();
         }
@@ -287,6 +298,9 @@ int main(int argc, char **argv)
     int rounds = 1, status;
 
     ASSERT_MSG(argc > 4, "usage: rings GENERATOR MODE RNG ...");
+    for (int i = 3; i < argc; i++) {
+        ASSERT(strchr(argv[i], ':') == NULL || asprintf(&argv[i], "0000:%s.0", argv[i]) > 0);
+    }
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     ASSERT_EQ(sigprocmask(SIG_BLOCK, &interrupt, NULL), 0);
@@ -302,14 +316,14 @@ int main(int argc, char **argv)
         expect_streams(MAX_RINGERS * EACH);
         may_reset = strcmp(mode, "reset") == 0;
         if (may_reset) {
-            ASSERT_EQ(argc, 6);
-            rounds = reset(argv[3], argv[4], atoi(argv[5]));
+            ASSERT_EQ(argc, 7);
+            rounds = reset(argv[3], argv[4], argv[5], atoi(argv[6]));
         } else {
-            rng = open_window(argv[4], RNG_BAR_SIZE, &rng_at);
+            rng = map_base(argv[4], RNG_BAR_SIZE, &rng_at);
             if (strcmp(mode, "hostile") == 0) {
                 ASSERT_EQ(argc, 8);
                 card = argv[5];
-                map_card(open_window(argv[6], CARD_BAR, &card_at));
+                map_card(map_base(argv[6], CARD_BAR, &card_at));
                 add_ringer(ring_by_card);
                 set_up_message(argv[7]);
                 add_ringer(ring_by_message);
