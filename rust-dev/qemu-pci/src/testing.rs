@@ -8,6 +8,8 @@ mod schedule;
 mod trace;
 mod wire;
 
+use core::ops::Range;
+
 use crate::access::Access;
 use crate::device::{self, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
 use crate::host::{Host, Outside, Work};
@@ -55,8 +57,8 @@ pub struct World<D: PciDevice> {
     pub entropy: u64,
     /// How many requests for entropy there were.
     pub asked: u32,
-    /// How often the device has read memory. Between two reads of the same bytes the guest may have changed them.
-    pub memory_reads: u32,
+    /// The addresses that the device has read from. Between two reads of the same bytes the guest may have changed them.
+    pub memory_reads: Vec<Range<u64>>,
     /// How often timers have run.
     pub timer_runs: u64,
     /// The events that were traced.
@@ -110,7 +112,7 @@ impl<D: PciDevice> Machine<D> {
                 delivery: Delivery::Pin,
                 entropy: 0,
                 asked: 0,
-                memory_reads: 0,
+                memory_reads: Vec::new(),
                 timer_runs: 0,
                 events: Vec::new(),
                 errors: Vec::new(),
@@ -290,7 +292,8 @@ impl<D: PciDevice> Host<D> for World<D> {
     type Writable = Mapped;
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
-        self.memory_reads += 1;
+        let end = address.saturating_add(bytes.len() as u64);
+        self.memory_reads.push(address..end);
         self.memory.copy_from(address, bytes)
     }
 
