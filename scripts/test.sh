@@ -200,7 +200,7 @@ programs() { # programs that others wrote for the devices of the examples
 
 parallel() { # migrations, unplugs and resets during transfers
     export MY_RNG_PARALLEL_COUNT=${MY_RNG_PARALLEL_COUNT:-1000}
-    cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- parallel:: rings::
+    cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- --include-ignored parallel:: rings::
 }
 
 debian() {
