@@ -98,7 +98,7 @@ pub struct Gate {
 /// The virtual CPUs that wait.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// They, in their order.
+    /// In the order in which they came.
     turns: VecDeque<Arc<Condvar>>,
     /// How many times others have used the device before the first of them.
     passes: u32,
@@ -272,7 +272,7 @@ impl<B: BigLock> Drop for Left<'_, B> {
             self.gate.ended.notify_one();
             waiting.wake_first();
         }
-        // Only now: whoever waits above holds it.
+        // Not earlier: the thread that waits for this work may hold it.
         self.bql.lock();
     }
 }
