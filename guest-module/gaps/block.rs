@@ -5,8 +5,8 @@
 use core::mem::{size_of, MaybeUninit};
 use kernel::{bindings, iov::IovIterDest, prelude::*};
 
-/// Numbers on their way to a caller, as little-endian bytes. Wiped when dropped, so that none stays in kernel
-/// memory.
+/// Numbers on their way to a caller, as little-endian bytes. They are wiped when dropped: none stays in
+/// kernel memory.
 ///
 /// It works in 64-bit words, which are not initialized before they are used, because `memset` and `memcpy`
 /// take longer for so few bytes.

@@ -264,7 +264,7 @@ fn a_bad_access_is_formatted_only_if_it_is_logged_or_traced() {
     qemu.quit();
 }
 
-/// What happens while a transfer is held in the middle, and who waits for it.
+/// What happens while a transfer is held in the middle, and which callers wait for it.
 fn hold(generator: &str, job: &str) -> (Process, Vec<String>) {
     let mut qemu = start(&format!(",generator={generator}"));
     let said = run(&mut qemu, job);

@@ -32,7 +32,7 @@ struct single {
 struct taker {
     struct part *parts;
     struct single *singles;
-    /* Of entropy, all that a transfer got, but for the last few numbers. */
+    /* Entropy: all numbers of a transfer except the last few. */
     uint32_t (*quads)[SURE];
     int part_count, single_count, quad_count;
     uint64_t numbers;

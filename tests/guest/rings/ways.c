@@ -33,7 +33,7 @@ enum {
     TDH = 0x3810,
     TDT = 0x3818,
     ENABLE = 1 << 1,
-    /* Receive all packets, whoever they are for. */
+    /* Receive all packets, for any address. */
     PROMISCUOUS = 3 << 3,
     /* Of the PHY: write the register 0, and there, send packets back. */
     WRITE_CONTROL = 1 << 26 | 1 << 21,
