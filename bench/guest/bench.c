@@ -30,6 +30,7 @@ int main(int argc, char **argv)
     port = open_node(argv[2]);
     all = strcmp(argv[3], "all") == 0;
     devices = argv + 4;
+    scatter_memories();
     find_nodes();
     add_candidates(all);
     if (all) {

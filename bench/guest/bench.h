@@ -36,6 +36,8 @@ enum {
     MIB = 1024 * KIB,
     /* The mapped buffer of an open file. */
     MAPPED = 256 * KIB,
+    /* The most readers at once. */
+    MAX_READERS = 30,
     /* Calls that are timed one by one: at most so many at once. */
     MAX_SINGLES = 10000,
 };
@@ -55,12 +57,15 @@ struct node {
 
 enum { MAX_NODES = 64 };
 
+/* What readers read into; scatter_memories() comes first. */
+extern unsigned char memories[MAX_READERS][MIB];
 /* The devices of the command line: NAME=ADDRESS, and NULL at the end. */
 extern char **devices;
 /* The nodes of the driver, and the device of each. */
 extern struct node nodes[MAX_NODES];
 extern int node_count;
 
+void scatter_memories(void);
 void find_nodes(void);
 void read_line(const char *path, char *text, size_t size);
 volatile uint32_t *map_bar(const char *name);

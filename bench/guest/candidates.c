@@ -10,7 +10,6 @@ enum {
     MAX_CANDIDATES = 64,
 };
 
-static unsigned char buffer[MIB] __attribute__((aligned(4096)));
 static volatile uint32_t sink;
 
 static struct candidate candidates[MAX_CANDIDATES];
@@ -64,7 +63,7 @@ static void run_seed(const struct candidate *candidate, uint64_t count)
 static void run_read(const struct candidate *candidate, uint64_t count)
 {
     while (count-- > 0) {
-        read_whole(candidate->fd, buffer, candidate->size, candidate->name);
+        read_whole(candidate->fd, memories[0], candidate->size, candidate->name);
     }
 }
 
@@ -73,7 +72,7 @@ static void run_file(const struct candidate *candidate, uint64_t count)
     off_t offset = 0;
 
     while (count-- > 0) {
-        CHECK(pread(candidate->fd, buffer, candidate->size, offset) == (ssize_t)candidate->size,
+        CHECK(pread(candidate->fd, memories[0], candidate->size, offset) == (ssize_t)candidate->size,
               "%s: %m", candidate->name);
         offset = (offset + candidate->size) % MIB;
     }
@@ -223,8 +222,6 @@ static void add_fills(void)
 
 void add_candidates(bool all)
 {
-    /* Page faults are not measured. */
-    memset(buffer, 1, sizeof(buffer));
     add_latencies();
     if (all) {
         add_reads();

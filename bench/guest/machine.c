@@ -10,6 +10,7 @@
 char **devices;
 struct node nodes[MAX_NODES];
 int node_count;
+unsigned char memories[MAX_READERS][MIB] __attribute__((aligned(4096)));
 
 static void write_file(const char *path, const char *text)
 {
@@ -85,6 +86,19 @@ int open_node(const char *path)
     }
     CHECK(fd >= 0, "%s: %m", path);
     return fd;
+}
+
+/*
+ * Faults the pages of all memories in turns, so that no two pages of one are adjacent, as in a guest that has run for
+ * a while. Otherwise chance decides how many segments a transfer has.
+ */
+void scatter_memories(void)
+{
+    for (size_t page = 0; page < MIB; page += 4 * KIB) {
+        for (int i = 0; i < MAX_READERS; i++) {
+            memories[i][page] = 1;
+        }
+    }
 }
 
 void find_nodes(void)

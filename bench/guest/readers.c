@@ -3,7 +3,6 @@
 #include "bench.h"
 
 enum {
-    MAX_READERS = 30,
     /* The most readers of one device. */
     MAX_SAME = 4,
     MAX_RUNS = 64,
@@ -59,7 +58,6 @@ static void *run_reader(void *argument)
 
 static void execute(const struct run *run)
 {
-    static unsigned char memories[MAX_READERS][MIB] __attribute__((aligned(4096)));
     static struct reader readers[MAX_READERS];
     int processors = sysconf(_SC_NPROCESSORS_ONLN);
 

@@ -507,7 +507,10 @@ impl Model {
         } else if offset == 12 && self.bulk {
             match self.transfer(u64::from(low) * 4096, memory, entropy) {
                 Ok(()) => return Ok(()),
-                Err(why) => format!("the descriptor at 0x{:x} {why}", u64::from(low) * 4096),
+                Err(why) => {
+                    let address = u64::from(low) * 4096;
+                    return Err(format!("the descriptor at 0x{address:x} {why}"));
+                }
             }
         } else if offset != 4 {
             "there is no register".to_owned()

@@ -3,8 +3,8 @@
 //! Who may use a device while some of its work runs without QEMU's big lock (BQL).
 //!
 //! A device is used with the BQL held, so there is one caller at a time. Work that runs without the BQL leaves it
-//! through the gate ([`Gate::leave`]), in one of two ways: alone with the device, or beside its other callers, without
-//! the device. The gate makes those wait who must:
+//! through the gate ([`Gate::leave`]) and has the device alone, until it gives it back ([`Left::give_back`]): then it
+//! runs beside the device's other callers. The gate makes those wait who must:
 //!
 //! - A caller that has to keep the BQL waits for work that has the device; one that resets, saves or unplugs the
 //!   device waits for all work ([`Gate::wait`]).
@@ -55,15 +55,6 @@ pub trait BigLock {
     fn lock(&self);
     /// Releases it. This thread holds it.
     fn unlock(&self);
-}
-
-/// How work that runs without the BQL uses the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// It has the device.
-    Alone,
-    /// It has no access to the device.
-    Beside,
 }
 
 /// What a caller waits for.
@@ -212,18 +203,15 @@ impl Gate {
         }
     }
 
-    /// Releases the BQL for work. The device is free, and the caller holds the BQL and has not left before. Dropping
-    /// the result comes back: then the work must have ended, and given the device back.
-    pub fn leave<'a, B: BigLock>(&'a self, how: How, bql: &'a B) -> Left<'a, B> {
-        match how {
-            How::Alone => self.state.fetch_or(ALONE, Ordering::AcqRel),
-            How::Beside => self.state.fetch_add(1, Ordering::AcqRel),
-        };
+    /// Releases the BQL for work that has the device. The device is free, and the caller holds the BQL and has not left
+    /// before. Dropping the result comes back: then the work must have ended.
+    pub fn leave<'a, B: BigLock>(&'a self, bql: &'a B) -> Left<'a, B> {
+        self.state.fetch_or(ALONE, Ordering::AcqRel);
         LEFT.with(|left| left.set(self));
         bql.unlock();
         Left {
             gate: self,
-            how,
+            has_device: true,
             bql,
         }
     }
@@ -254,24 +242,36 @@ fn sleep<'a>(until: &Condvar, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a
 #[derive(Debug)]
 pub struct Left<'a, B: BigLock> {
     gate: &'a Gate,
-    how: How,
+    has_device: bool,
     bql: &'a B,
+}
+
+impl<B: BigLock> Left<'_, B> {
+    /// Gives the device back. The work goes on beside the device's other callers.
+    pub fn give_back(&mut self) {
+        if self.has_device {
+            self.has_device = false;
+            self.change(ALONE - 1);
+        }
+    }
+
+    /// Takes `less` from the gate's state, and wakes those who wait.
+    fn change(&self, less: u32) {
+        let state = self.gate.state.fetch_sub(less, Ordering::AcqRel);
+        if state & WAITING != 0 {
+            // A thread looks at the state with this lock held before it sleeps, so it is either woken here or has seen
+            // the change.
+            let waiting = self.gate.waiting();
+            self.gate.ended.notify_one();
+            waiting.wake_first();
+        }
+    }
 }
 
 impl<B: BigLock> Drop for Left<'_, B> {
     fn drop(&mut self) {
         LEFT.with(|left| left.set(ptr::null()));
-        let state = match self.how {
-            How::Alone => self.gate.state.fetch_and(!ALONE, Ordering::AcqRel),
-            How::Beside => self.gate.state.fetch_sub(1, Ordering::AcqRel),
-        };
-        if state & WAITING != 0 {
-            // A thread looks at the state with this lock held before it sleeps, so it is either woken here or has seen
-            // that the work has ended.
-            let waiting = self.gate.waiting();
-            self.gate.ended.notify_one();
-            waiting.wake_first();
-        }
+        self.change(if self.has_device { ALONE } else { 1 });
         // Not earlier: the thread that waits for this work may hold it.
         self.bql.lock();
     }

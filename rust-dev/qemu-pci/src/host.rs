@@ -5,7 +5,16 @@
 use crate::declare::Declare;
 
 /// What a device may ask of the machine at any time, also in work without QEMU's big lock (BQL).
+///
+/// Addresses are bus addresses: if there is an IOMMU, it translates them. DMA reaches only RAM: never the registers of
+/// a device, and only what the IOMMU allows. It fails while the guest has not made the device a bus master. The
+/// memory of another device, such as a display's, counts as RAM.
 pub trait Outside<D: Declare> {
+    /// Guest memory that the device writes.
+    type Writable: WriteMemory + 'static;
+    /// Guest memory that the device reads and writes.
+    type Shared: ReadMemory + WriteMemory + 'static;
+
     /// Fills `bytes` with the host's entropy. Returns false, already reported, if there was none. Under `-seed` and in
     /// record and replay the bytes repeat.
     #[must_use]
@@ -13,18 +22,27 @@ pub trait Outside<D: Declare> {
 
     /// Emits a trace event.
     fn trace(&mut self, event: D::Event);
+
+    /// Maps guest memory for the device to write: from `address` on, at least one byte and at most `length`.
+    fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable>;
+
+    /// The same for memory that the device reads and writes.
+    fn map_shared(&mut self, address: u64, length: usize) -> Option<Self::Shared>;
+}
+
+/// The machine around a device, during its work ([`Host::run_alone`]).
+pub trait Work<D: Declare>: Outside<D> + 'static {
+    /// Runs `rest` when this work has ended, and before the guest's access ends. It has no access to the device, so other
+    /// calls of the device run at the same time.
+    fn run_beside(&mut self, rest: impl FnOnce(&mut Self) + 'static);
 }
 
 /// The machine around a device, during one call of the device.
-///
-/// Addresses are bus addresses: if there is an IOMMU, it translates them. DMA reaches only RAM: never the registers of
-/// a device, and only what the IOMMU allows. It fails while the guest has not made the device a bus master. The
-/// memory of another device, such as a display's, counts as RAM.
 pub trait Host<D: Declare>: Outside<D> {
     /// Guest memory that the device reads.
     type Readable: ReadMemory + 'static;
-    /// Guest memory that the device writes.
-    type Writable: WriteMemory + 'static;
+    /// The machine, during work.
+    type Work: Work<D>;
 
     /// Copies guest memory from `address` on into `bytes`. Returns false if the device cannot read all of it;
     /// part of `bytes` may have changed then.
@@ -38,9 +56,6 @@ pub trait Host<D: Declare>: Outside<D> {
 
     /// Maps guest memory for the device to read: from `address` on, at least one byte and at most `length`.
     fn map_read(&mut self, address: u64, length: usize) -> Option<Self::Readable>;
-
-    /// Maps guest memory for the device to write: from `address` on, at least one byte and at most `length`.
-    fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable>;
 
     /// Sends an interrupt when the device's method has returned: a message if the guest has enabled MSI or MSI-X;
     /// otherwise the pin is raised. `vector` is below [`Interrupts::vectors`](crate::Interrupts::vectors) of the device's
@@ -62,50 +77,44 @@ pub trait Host<D: Declare>: Outside<D> {
     /// Stops one of the device's timers.
     fn stop_timer(&mut self, timer: usize);
 
-    /// Runs `work` after the device's method has returned and before the guest's access ends. It has no access to the
-    /// device, so other calls of the device run at the same time.
+    /// Runs `work` after the device's method has returned and before the guest's access ends. Other calls of this
+    /// device wait until it has ended; what does not need the device can go on after that ([`Work::run_beside`]). An
+    /// error counts as the guest's.
     ///
     /// Where that is possible, QEMU's big lock is not held: the rest of the machine goes on. That needs a device with
     /// [`PARALLEL`](crate::PciDevice::PARALLEL), on which the user has not set `parallel=off`; an access of a virtual CPU
     /// (another device's DMA or message keeps the lock); a machine without `-icount`, record and replay; and no IOMMU
     /// before the device. A reset, an unplug and a migration wait until the work has ended.
     ///
-    /// A write is the place for this: of a read, the guest gets the value that the method has returned. If a method
-    /// gives several pieces of work, they run one after the other, and other calls of the device can come between them.
-    /// The rest is dropped if the device is unplugged.
-    fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static);
-
-    /// The same for work that has the device: other calls of this device wait until it has ended.
-    fn run_alone(&mut self, work: impl FnOnce(&mut D, &mut dyn Outside<D>) + 'static);
+    /// A write is the place for this: of a read, the guest gets the value that the method has returned. A method can
+    /// give one piece of work. It is dropped if the device is unplugged before.
+    fn run_alone(
+        &mut self,
+        work: impl FnOnce(&mut D, &mut Self::Work) -> Result<(), D::Error> + 'static,
+    );
 }
 
-/// Work that a device has given to its host.
-pub(crate) enum Work<D> {
-    /// See [`Host::run_beside`].
-    Beside(Box<BesideWork<D>>),
-    /// See [`Host::run_alone`].
-    Alone(Box<AloneWork<D>>),
-}
+/// Work that a device has given to its host: see [`Host::run_alone`].
+pub(crate) type AloneWork<D, W> =
+    Box<dyn FnOnce(&mut D, &mut W) -> Result<(), <D as Declare>::Error>>;
 
-type BesideWork<D> = dyn FnOnce(&mut dyn Outside<D>);
-type AloneWork<D> = dyn FnOnce(&mut D, &mut dyn Outside<D>);
+/// What is left of it: see [`Work::run_beside`].
+pub(crate) type BesideWork<W> = Box<dyn FnOnce(&mut W)>;
 
-/// Guest memory that a device has mapped to read it. It is unmapped some time after it was dropped, and before the
-/// guest's access ends. The guest may change it at any time.
-pub trait ReadMemory {
+/// Guest memory that a device has mapped. It is unmapped when this is dropped. The guest may change it at any time.
+pub trait Mapping {
     /// How many bytes it has.
     fn size(&self) -> usize;
+}
 
+/// Guest memory that a device may read.
+pub trait ReadMemory: Mapping {
     /// Copies bytes from `at` on. Bytes beyond the end are not changed.
     fn read(&self, at: usize, bytes: &mut [u8]);
 }
 
-/// Guest memory that a device has mapped to write to it. It is unmapped some time after it was dropped, and before the
-/// guest's access ends. The guest may change it at any time. Bytes beyond its end are left out.
-pub trait WriteMemory {
-    /// How many bytes it has.
-    fn size(&self) -> usize;
-
+/// Guest memory that a device may write. Bytes beyond its end are left out.
+pub trait WriteMemory: Mapping {
     /// Writes bytes from `at` on.
     fn write(&mut self, at: usize, bytes: &[u8]);
 

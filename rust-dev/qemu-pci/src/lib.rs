@@ -38,7 +38,7 @@ pub use access::Access;
 pub use bitflags;
 pub use declare::Declare;
 pub use device::{Bar, BarKind, Counter, Identity, Interrupts, MsiX, PciDevice, Rules};
-pub use host::{Host, Outside, ReadMemory, WriteMemory};
+pub use host::{Host, Mapping, Outside, ReadMemory, Work, WriteMemory};
 pub use register::{GuestError, Mode};
 pub use state::Bounded;
 

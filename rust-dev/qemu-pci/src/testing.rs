@@ -8,8 +8,6 @@ mod schedule;
 mod trace;
 mod wire;
 
-use core::ops::Range;
-
 use crate::access::Access;
 use crate::device::{self, Interrupts, MAX_TIMERS, NOT_RUNNING, PciDevice};
 use crate::host::{Host, Outside, Work};
@@ -57,8 +55,6 @@ pub struct World<D: PciDevice> {
     pub entropy: u64,
     /// How many requests for entropy there were.
     pub asked: u32,
-    /// The addresses that the device has read from. Between two reads of the same bytes the guest may have changed them.
-    pub memory_reads: Vec<Range<u64>>,
     /// How often timers have run.
     pub timer_runs: u64,
     /// The events that were traced.
@@ -112,7 +108,6 @@ impl<D: PciDevice> Machine<D> {
                 delivery: Delivery::Pin,
                 entropy: 0,
                 asked: 0,
-                memory_reads: Vec::new(),
                 timer_runs: 0,
                 events: Vec::new(),
                 errors: Vec::new(),
@@ -289,11 +284,9 @@ impl<D: PciDevice> World<D> {
 
 impl<D: PciDevice> Host<D> for World<D> {
     type Readable = Mapped;
-    type Writable = Mapped;
+    type Work = Self;
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
-        let end = address.saturating_add(bytes.len() as u64);
-        self.memory_reads.push(address..end);
         self.memory.copy_from(address, bytes)
     }
 
@@ -303,10 +296,6 @@ impl<D: PciDevice> Host<D> for World<D> {
 
     fn map_read(&mut self, address: u64, length: usize) -> Option<Mapped> {
         self.memory.map(address, length, Page::is_readable)
-    }
-
-    fn map_write(&mut self, address: u64, length: usize) -> Option<Mapped> {
-        self.memory.map(address, length, Page::is_writable)
     }
 
     fn interrupt(&mut self, vector: u16) {
@@ -340,16 +329,25 @@ impl<D: PciDevice> Host<D> for World<D> {
         }
     }
 
-    fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static) {
-        self.work.push(Work::Beside(Box::new(work)));
+    fn run_alone(
+        &mut self,
+        work: impl FnOnce(&mut D, &mut Self) -> Result<(), D::Error> + 'static,
+    ) {
+        let before = self.work.alone.replace(Box::new(work));
+        assert!(before.is_none(), "a call gives one piece of work");
     }
+}
 
-    fn run_alone(&mut self, work: impl FnOnce(&mut D, &mut dyn Outside<D>) + 'static) {
-        self.work.push(Work::Alone(Box::new(work)));
+impl<D: PciDevice> Work<D> for World<D> {
+    fn run_beside(&mut self, rest: impl FnOnce(&mut Self) + 'static) {
+        self.work.beside.push_back(Box::new(rest));
     }
 }
 
 impl<D: PciDevice> Outside<D> for World<D> {
+    type Writable = Mapped;
+    type Shared = Mapped;
+
     fn random(&mut self, bytes: &mut [u8]) -> bool {
         let answered = self.entropy >> (self.asked % 64) & 1 == 1;
         if answered {
@@ -364,5 +362,14 @@ impl<D: PciDevice> Outside<D> for World<D> {
 
     fn trace(&mut self, event: D::Event) {
         self.events.push(event);
+    }
+
+    fn map_write(&mut self, address: u64, length: usize) -> Option<Mapped> {
+        self.memory.map(address, length, Page::is_writable)
+    }
+
+    fn map_shared(&mut self, address: u64, length: usize) -> Option<Mapped> {
+        let may = |page: Page| page.is_readable() && page.is_writable();
+        self.memory.map(address, length, may)
     }
 }

@@ -198,7 +198,7 @@ impl PciDevice for MyRng {
                 self.seeds += 1;
                 host.trace(MyRngEvent::seed(value));
             }
-            Register::DOORBELL => self.transfer(host, value).map_err(MyRngError::Transfer)?,
+            Register::DOORBELL => self.ring(host, value),
             // Read-only.
             Register::RNG | Register::INFO | Register::FAILURES => {}
         }

@@ -8,7 +8,7 @@ mod tests;
 use qemu_pci::prelude::*;
 use qemu_pci::property::Size;
 use qemu_pci::state::Subsection;
-use qemu_pci::{Bounded, Interrupts, MsiX, ReadMemory, Rules, WriteMemory};
+use qemu_pci::{Bounded, Interrupts, Mapping, MsiX, ReadMemory, Rules, WriteMemory};
 
 qemu_pci::registers! {
     /// The registers of BAR 0.

@@ -245,12 +245,12 @@ typedef struct SeamMapping {
  * Looks up, for the direction wanted, where an address of @as leads. Returns
  * how many of @len bytes lie there in one piece of memory, and changes @as and
  * @addr to where they lie; returns 0 if it is not memory, or not for the
- * device. To be called in an RCU critical section, with the big lock held.
+ * device. To be called in an RCU critical section.
  *
  * An IOMMU is asked here, and only here: its entries may change at any time.
- * All else that decides where an address leads changes with the big lock held,
- * so what is done at once with the result goes to this memory, and never by
- * way of a bounce buffer.
+ * All else that decides where an address leads changes with the big lock held.
+ * So if the caller holds it, what is done at once with the result goes to this
+ * memory, and never by way of a bounce buffer.
  */
 static inline hwaddr seam_dma_find(AddressSpace **as, hwaddr *addr, hwaddr len,
                                    bool is_write)
@@ -298,27 +298,47 @@ static inline bool seam_dma_copy(PCIDevice *dev, hwaddr addr, void *buf,
     return true;
 }
 
-/* Maps memory to read or write: up to @len bytes of it, in one piece. */
-static inline SeamMapping seam_dma_map(PCIDevice *dev, hwaddr addr, hwaddr len,
-                                       bool is_write)
-{
-    SeamMapping mapping = { .as = pci_get_address_space(dev) };
-
-    RCU_READ_LOCK_GUARD();
-    mapping.size = seam_dma_find(&mapping.as, &addr, len, is_write);
-    if (mapping.size) {
-        mapping.host = address_space_map(mapping.as, addr, &mapping.size,
-                                         is_write, MEMTXATTRS_UNSPECIFIED);
-    }
-    return mapping;
-}
-
 /* The first @used bytes may have been read, or written. */
 static inline void seam_dma_unmap(const SeamMapping *mapping, bool is_write,
                                   hwaddr used)
 {
     address_space_unmap(mapping->as, mapping->host, mapping->size, is_write,
                         used);
+}
+
+/*
+ * Maps memory to read, to write, or to do both: up to @len bytes of it, in one
+ * piece. To be called with the big lock held. For a device without an IOMMU,
+ * memory to write may be mapped without the lock: in an RCU critical section,
+ * which ends after it was unmapped.
+ */
+static inline SeamMapping seam_dma_map(PCIDevice *dev, hwaddr addr, hwaddr len,
+                                       bool is_read, bool is_write)
+{
+    SeamMapping mapping = { .as = pci_get_address_space(dev) };
+    hwaddr at = addr;
+    ram_addr_t offset;
+
+    RCU_READ_LOCK_GUARD();
+    mapping.size = seam_dma_find(&mapping.as, &at, len, is_write);
+    if (is_read && is_write) {
+        AddressSpace *as = pci_get_address_space(dev);
+
+        mapping.size = seam_dma_find(&as, &addr, mapping.size, false);
+        if (as != mapping.as || addr != at) {
+            mapping.size = 0;
+        }
+    }
+    if (mapping.size) {
+        mapping.host = address_space_map(mapping.as, at, &mapping.size,
+                                         is_write, MEMTXATTRS_UNSPECIFIED);
+    }
+    if (mapping.host && !memory_region_from_host(mapping.host, &offset)) {
+        /* A bounce buffer: without the big lock, the memory can just go. */
+        seam_dma_unmap(&mapping, is_write, 0);
+        mapping.host = NULL;
+    }
+    return mapping;
 }
 
 #endif

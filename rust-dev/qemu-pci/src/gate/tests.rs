@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::{BigLock, Gate, How, PASSES, Until};
+use super::{BigLock, Gate, PASSES, Until};
 
 /// QEMU's big lock.
 #[derive(Default)]
@@ -34,6 +34,15 @@ impl BigLock for Bql {
         drop(held);
         self.is_free.notify_one();
     }
+}
+
+/// How work uses the device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It has the device to the end.
+    Alone,
+    /// It gives the device back.
+    Beside,
 }
 
 /// A device in a machine.
@@ -76,15 +85,12 @@ impl Machine {
         assert!(self.enter());
         let is_there = self.use_device();
         if let Some(work) = work.filter(|_| is_there) {
-            let left = self.gate.leave(work, &self.bql);
-            match work {
-                How::Alone => {
-                    assert!(self.use_device(), "the device is gone during its work");
-                }
-                How::Beside => {
-                    self.beside.fetch_add(1, Ordering::Relaxed);
-                    self.beside.fetch_sub(1, Ordering::Relaxed);
-                }
+            let mut left = self.gate.leave(&self.bql);
+            assert!(self.use_device(), "the device is gone during its work");
+            if work == How::Beside {
+                self.beside.fetch_add(1, Ordering::Relaxed);
+                left.give_back();
+                self.beside.fetch_sub(1, Ordering::Relaxed);
             }
             drop(left);
         }
@@ -140,15 +146,16 @@ impl Machine {
 
     /// Calls from within work are refused, and none after it.
     fn call_within_work(&self) {
-        for (work, has_device) in [(How::Alone, true), (How::Beside, false)] {
+        for work in [How::Alone, How::Beside] {
             self.bql.lock();
             assert!(self.enter());
-            let left = self.gate.leave(work, &self.bql);
-            assert!(!self.gate.wait(Until::NoWork));
-            if has_device {
-                assert!(!self.gate.wait(Until::DeviceIsFree));
-                assert!(!self.gate.queue(&self.bql));
+            let mut left = self.gate.leave(&self.bql);
+            assert!(!self.gate.wait(Until::DeviceIsFree));
+            assert!(!self.gate.queue(&self.bql));
+            if work == How::Beside {
+                left.give_back();
             }
+            assert!(!self.gate.wait(Until::NoWork));
             drop(left);
             assert!(self.enter_locked(Until::NoWork));
             if self.gate.has_waiting() {

@@ -4,20 +4,19 @@
 
 use core::ffi::{c_uint, c_void};
 use core::fmt::{self, Display};
-use core::mem;
 
 use super::bindings::{self, MemTxAttrs};
 use super::cell::{self, Bql};
 use super::device_ref::DeviceRef;
+use super::error;
 use super::hooked::Hooks;
-use super::host::{QemuHost, QemuOutside};
+use super::host::{QemuHost, QemuWork};
 use super::instance::{Region, TimerSlot};
 use super::interrupt::{self, Pending};
-use super::{dma, error};
 use crate::access::Access;
 use crate::device::{self, Counter};
-use crate::gate::{How, Until};
-use crate::host::Work;
+use crate::gate::Until;
+use crate::host::AloneWork;
 use crate::register::GuestError;
 
 impl Region {
@@ -172,8 +171,8 @@ impl<D: Hooks> DeviceRef<D> {
             })
         });
         let result = result.flatten().flatten();
-        if !host.work.is_empty() {
-            self.work(caller, mem::take(&mut host.work));
+        if let Some(work) = host.work.take() {
+            self.run(caller, work);
         }
         if D::PARALLEL && self.gate().has_waiting() {
             self.gate().wake();
@@ -204,21 +203,6 @@ impl<D: Hooks> DeviceRef<D> {
         D::PARALLEL && matches!(caller, Caller::Access(_)) && self.sending().get()
     }
 
-    /// Does the work that a call of the device asked for.
-    #[cold]
-    fn work(self, caller: Caller, work: Vec<Work<D>>) {
-        for (index, work) in work.into_iter().enumerate() {
-            // While the work before this one ran, others may have used the device. An unplug is possible even during the
-            // device's method.
-            if (index > 0 && !self.enter(caller)) || !self.is_realized() {
-                continue;
-            }
-            self.run(caller, work);
-            // SAFETY: the BQL is held: it was when the device was called, and the work has come back.
-            unsafe { dma::unmap_dropped() };
-        }
-    }
-
     /// Waits until this caller may use the device. Returns false if that will not be.
     #[inline]
     pub fn enter(self, caller: Caller) -> bool {
@@ -242,8 +226,13 @@ impl<D: Hooks> DeviceRef<D> {
         }
     }
 
-    /// Runs work, without the BQL if that is possible.
-    fn run(self, caller: Caller, work: Work<D>) {
+    /// Does the work that a call of the device asked for, without the BQL if that is possible.
+    #[cold]
+    fn run(self, caller: Caller, work: AloneWork<D, QemuWork<D>>) {
+        // An unplug is possible even during the device's method.
+        if !self.is_realized() {
+            return;
+        }
         let attrs = match caller {
             Caller::Access(attrs) if D::PARALLEL && self.parallel().get() => Some(attrs),
             _ => None,
@@ -252,32 +241,32 @@ impl<D: Hooks> DeviceRef<D> {
         // SAFETY: the device exists, and the BQL is held.
         let may_leave =
             attrs.is_some_and(|attrs| unsafe { bindings::seam_may_release_bql(pdev, attrs) });
-        let leave = |how| {
-            may_leave.then(|| {
+        // SAFETY: until it is dropped, the work has left the gate during an access of a virtual CPU, which QEMU does in
+        // an RCU critical section, and there is no IOMMU; or the BQL is held.
+        let mut outside = unsafe { QemuWork::new(self) };
+        let done = self.device().with(|device| {
+            let device = device.as_mut()?;
+            let left = may_leave.then(|| {
                 let count = self.lock_releases();
                 count.set(count.get() + 1);
-                self.gate().leave(how, &Bql)
-            })
+                self.gate().leave(&Bql)
+            });
+            Some((work(device, &mut outside), left))
+        });
+        // The device is not borrowed any more, so the gate can let others use it.
+        let Some((result, mut left)) = done.flatten() else {
+            return;
         };
-        // SAFETY: the work has left the gate as long as it is used, or the BQL is held.
-        let mut outside = unsafe { QemuOutside::new(self) };
-        // Comes back when it is dropped: after the work has ended and, if it had the device, has given that back.
-        let _left = match work {
-            Work::Beside(work) => {
-                let left = leave(How::Beside);
-                work(&mut outside);
-                left
+        while let Some(rest) = outside.rest.take() {
+            if let Some(left) = &mut left {
+                left.give_back();
             }
-            Work::Alone(work) => {
-                let done = self.device().with(|device| {
-                    let device = device.as_mut()?;
-                    let left = leave(How::Alone);
-                    work(device, &mut outside);
-                    left
-                });
-                done.flatten()
-            }
-        };
+            rest(&mut outside);
+        }
+        drop(left);
+        if let Err(error) = result {
+            self.guest_error(&error);
+        }
     }
 
     /// Counts a guest error, and logs and traces it if the user asked for that. If not, nothing is formatted or

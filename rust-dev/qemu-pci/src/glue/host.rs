@@ -13,7 +13,7 @@ use super::interrupt::Pending;
 use super::{random, timer};
 use crate::device;
 use crate::event::TraceEvents;
-use crate::host::{Host, Outside, Work};
+use crate::host::{AloneWork, BesideWork, Host, Outside, Work};
 
 /// QEMU, during one call of a device.
 ///
@@ -23,7 +23,7 @@ use crate::host::{Host, Outside, Work};
 pub struct QemuHost<'a, D: Hooks> {
     device: DeviceRef<D>,
     /// The work to do after the call.
-    pub(super) work: Vec<Work<D>>,
+    pub(super) work: Option<AloneWork<D, QemuWork<D>>>,
     /// The interrupts to send after that.
     pub pending: Pending,
     locked: PhantomData<&'a ()>,
@@ -39,7 +39,7 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
         // INVARIANT: as the caller guarantees.
         Self {
             device,
-            work: Vec::new(),
+            work: None,
             pending: Pending::default(),
             locked: PhantomData,
         }
@@ -50,14 +50,19 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
     }
 }
 
-/// QEMU, during work that runs without the BQL.
+/// QEMU, during work that may run without the BQL.
 ///
 /// # Invariants
 ///
-/// The device cannot be unrealized as long as this exists: its work has left its gate, or the BQL is held.
-pub struct QemuOutside<D: Hooks>(DeviceRef<D>);
+/// The device cannot be unrealized as long as this exists. Either the BQL is held, or: its work has left its gate, this
+/// thread is in an RCU critical section, and there is no IOMMU before the device.
+pub struct QemuWork<D: Hooks> {
+    device: DeviceRef<D>,
+    /// What is left to do without the device.
+    pub(super) rest: Option<BesideWork<Self>>,
+}
 
-impl<D: Hooks> QemuOutside<D> {
+impl<D: Hooks> QemuWork<D> {
     /// QEMU for work of this device.
     ///
     /// # Safety
@@ -65,36 +70,72 @@ impl<D: Hooks> QemuOutside<D> {
     /// As the type's invariants say.
     pub unsafe fn new(device: DeviceRef<D>) -> Self {
         // INVARIANT: as the caller guarantees.
-        Self(device)
+        Self { device, rest: None }
     }
 }
 
-impl<D: Hooks> Outside<D> for QemuOutside<D> {
+impl<D: Hooks> Outside<D> for QemuWork<D> {
+    type Writable = MappedRam<false, true>;
+    type Shared = MappedRam<true, true>;
+
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        random::fill(D::NAME, self.0.path(), bytes)
+        random::fill(D::NAME, self.device.path(), bytes)
     }
 
     fn trace(&mut self, event: D::Event) {
-        let (index, arguments) = event.parts();
-        // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most. QEMU's
-        // functions for trace events may be called from any thread.
-        unsafe { (D::TRACE.event)(self.0.path_pointer(), index, arguments.as_ptr()) };
+        trace(self.device, event);
     }
+
+    fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
+        // SAFETY: by the type's invariant.
+        unsafe { MappedRam::new(self.device.pci_device(), address, length) }
+    }
+
+    fn map_shared(&mut self, address: u64, length: usize) -> Option<Self::Shared> {
+        // SAFETY: by the type's invariant.
+        unsafe { MappedRam::new(self.device.pci_device(), address, length) }
+    }
+}
+
+impl<D: Hooks> Work<D> for QemuWork<D> {
+    fn run_beside(&mut self, rest: impl FnOnce(&mut Self) + 'static) {
+        self.rest = Some(Box::new(rest));
+    }
+}
+
+fn trace<D: Hooks>(device: DeviceRef<D>, event: D::Event) {
+    let (index, arguments) = event.parts();
+    // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most. QEMU's
+    // functions for trace events may be called from any thread.
+    unsafe { (D::TRACE.event)(device.path_pointer(), index, arguments.as_ptr()) };
 }
 
 impl<D: Hooks> Outside<D> for QemuHost<'_, D> {
+    type Writable = MappedRam<false, true>;
+    type Shared = MappedRam<true, true>;
+
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        QemuOutside(self.device).random(bytes)
+        random::fill(D::NAME, self.device.path(), bytes)
     }
 
     fn trace(&mut self, event: D::Event) {
-        QemuOutside(self.device).trace(event);
+        trace(self.device, event);
+    }
+
+    fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
+        // SAFETY: by the type's invariant.
+        unsafe { MappedRam::new(self.pdev(), address, length) }
+    }
+
+    fn map_shared(&mut self, address: u64, length: usize) -> Option<Self::Shared> {
+        // SAFETY: by the type's invariant.
+        unsafe { MappedRam::new(self.pdev(), address, length) }
     }
 }
 
 impl<D: Hooks> Host<D> for QemuHost<'_, D> {
-    type Readable = MappedRam<false>;
-    type Writable = MappedRam<true>;
+    type Readable = MappedRam<true, false>;
+    type Work = QemuWork<D>;
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
         // SAFETY: by the type's invariant.
@@ -108,11 +149,6 @@ impl<D: Hooks> Host<D> for QemuHost<'_, D> {
 
     fn map_read(&mut self, address: u64, length: usize) -> Option<Self::Readable> {
         // SAFETY: by the type's invariant.
-        unsafe { MappedRam::new(self.pdev(), address, length) }
-    }
-
-    fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
-        // SAFETY: as above.
         unsafe { MappedRam::new(self.pdev(), address, length) }
     }
 
@@ -141,11 +177,10 @@ impl<D: Hooks> Host<D> for QemuHost<'_, D> {
         self.device.set_timer(timer, device::NOT_RUNNING);
     }
 
-    fn run_beside(&mut self, work: impl FnOnce(&mut dyn Outside<D>) + 'static) {
-        self.work.push(Work::Beside(Box::new(work)));
-    }
-
-    fn run_alone(&mut self, work: impl FnOnce(&mut D, &mut dyn Outside<D>) + 'static) {
-        self.work.push(Work::Alone(Box::new(work)));
+    fn run_alone(
+        &mut self,
+        work: impl FnOnce(&mut D, &mut QemuWork<D>) -> Result<(), D::Error> + 'static,
+    ) {
+        self.work = Some(Box::new(work));
     }
 }

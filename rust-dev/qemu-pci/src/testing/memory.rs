@@ -2,9 +2,10 @@
 
 //! A guest's memory.
 
+use core::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::host::{ReadMemory, WriteMemory};
+use crate::host::{Mapping, ReadMemory, WriteMemory};
 
 /// The size of a page, in bytes.
 const PAGE: u64 = 4096;
@@ -44,6 +45,7 @@ pub struct Memory {
     /// A mapping never extends across these addresses. In order.
     cuts: Arc<[u64]>,
     bytes: Arc<Mutex<Vec<u8>>>,
+    reads: Arc<Mutex<Vec<Range<u64>>>>,
 }
 
 impl Memory {
@@ -56,6 +58,7 @@ impl Memory {
             pages: pages.into(),
             cuts: Arc::default(),
             bytes: Arc::new(Mutex::new(vec![0; pages.len() * PAGE as usize])),
+            reads: Arc::default(),
         }
     }
 
@@ -79,6 +82,7 @@ impl Memory {
     pub fn copy(&self) -> Self {
         Self {
             bytes: Arc::new(Mutex::new(self.with(|bytes| bytes.clone()))),
+            reads: Arc::default(),
             ..self.clone()
         }
     }
@@ -92,6 +96,18 @@ impl Memory {
 
     fn with<R>(&self, f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         f(&mut self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_read(&self, address: u64, length: usize) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.push(address..address.saturating_add(length as u64));
+    }
+
+    /// The addresses that devices have read from. Between two reads of the same bytes the guest may have changed them.
+    #[must_use]
+    pub fn reads(&self) -> Vec<Range<u64>> {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.clone()
     }
 
     /// How many of `length` bytes from `address` on a device may use in one piece; 0 if none.
@@ -141,6 +157,7 @@ impl Memory {
 
     /// DMA into `bytes`.
     pub(super) fn copy_from(&self, mut address: u64, bytes: &mut [u8]) -> bool {
+        self.note_read(address, bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
             let piece = self.piece(address, rest.len() as u64, Page::is_readable);
@@ -206,21 +223,20 @@ impl Mapped {
     }
 }
 
-impl ReadMemory for Mapped {
+impl Mapping for Mapped {
     fn size(&self) -> usize {
         usize::try_from(self.length).expect("a length")
     }
+}
 
+impl ReadMemory for Mapped {
     fn read(&self, at: usize, bytes: &mut [u8]) {
+        self.memory.note_read(self.address + at as u64, bytes.len());
         self.memory.get(self.within(at, bytes.len()), bytes);
     }
 }
 
 impl WriteMemory for Mapped {
-    fn size(&self) -> usize {
-        ReadMemory::size(self)
-    }
-
     fn write(&mut self, at: usize, bytes: &[u8]) {
         self.memory.store(self.within(at, bytes.len()), bytes);
     }

@@ -5,67 +5,69 @@
 use core::fmt;
 use std::collections::VecDeque;
 
-use super::Machine;
+use super::{Machine, World};
 use crate::device::PciDevice;
-use crate::host::Work;
+use crate::host::{AloneWork, BesideWork};
 
 /// Work that has not run yet.
-pub(super) struct Schedule<D>(VecDeque<Work<D>>);
-
-impl<D> Schedule<D> {
-    pub(super) fn push(&mut self, work: Work<D>) {
-        self.0.push_back(work);
-    }
+pub(super) struct Schedule<D: PciDevice> {
+    /// What the device has given to its host in this call.
+    pub(super) alone: Option<AloneWork<D, World<D>>>,
+    /// What runs beside the device.
+    pub(super) beside: VecDeque<BesideWork<World<D>>>,
 }
 
-impl<D> Default for Schedule<D> {
+impl<D: PciDevice> Default for Schedule<D> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self {
+            alone: None,
+            beside: VecDeque::new(),
+        }
     }
 }
 
 /// Work cannot be copied.
-impl<D> Clone for Schedule<D> {
+impl<D: PciDevice> Clone for Schedule<D> {
     fn clone(&self) -> Self {
-        assert!(self.0.is_empty(), "a machine with work cannot be cloned");
+        assert!(
+            self.beside.is_empty(),
+            "a machine with work cannot be cloned"
+        );
         Self::default()
     }
 }
 
-impl<D> fmt::Debug for Schedule<D> {
+impl<D: PciDevice> fmt::Debug for Schedule<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pieces of work", self.0.len())
+        write!(f, "{} pieces of work", self.beside.len())
     }
 }
 
 impl<D: PciDevice> Machine<D> {
     /// Does what the device's method has given to its host, except what is held.
     pub(super) fn work(&mut self) {
-        let mut held = VecDeque::new();
-        while let Some(work) = self.world.work.0.pop_front() {
-            match work {
-                Work::Beside(_) if self.world.holds_work => held.push_back(work),
-                work => self.run(work),
-            }
+        if let Some(work) = self.world.work.alone.take() {
+            let result = work(&mut self.device, &mut self.world);
+            self.world
+                .errors
+                .extend(result.err().map(|error| error.to_string()));
         }
-        self.world.work.0 = held;
+        while !self.world.holds_work && !self.world.work.beside.is_empty() {
+            self.run_work(0);
+        }
     }
 
     /// Runs the held work of this index, in the order in which it was given.
     pub fn run_work(&mut self, index: usize) {
-        let work = self.world.work.0.remove(index);
-        self.run(work.expect("held work of this index"));
-    }
-
-    fn run(&mut self, work: Work<D>) {
-        match work {
-            Work::Beside(work) => work(&mut self.world),
-            Work::Alone(work) => work(&mut self.device, &mut self.world),
-        }
+        let work = self.world.work.beside.remove(index);
+        work.expect("held work of this index")(&mut self.world);
     }
 
     /// A reset, saving and loading wait for all work.
     pub(super) fn check_that_no_work_is_held(&self) {
-        assert!(self.world.work.0.is_empty(), "QEMU would wait for the work");
+        assert!(
+            self.world.work.beside.is_empty(),
+            "QEMU would wait for the work"
+        );
     }
 }

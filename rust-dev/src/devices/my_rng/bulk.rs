@@ -7,17 +7,16 @@
 //! virtual CPU waits for it, and so do a reset and a migration, so a transfer is limited to what every generator can
 //! produce in about a millisecond.
 //!
-//! The device reads the descriptor and maps the memory; then it fills the memory in work of its own
-//! ([`Host::run_beside`], [`Host::run_alone`]). A generator that can be placed anywhere gives a copy to the transfer and
-//! goes on behind it at once, so transfers run in parallel.
+//! All of this is the device's work ([`Host::run_alone`]). A generator that can be placed anywhere gives a copy to the
+//! transfer and goes on behind it at once, so the filling runs beside other transfers ([`Work::run_beside`]).
 
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
-use qemu_pci::{Host, Outside, WriteMemory};
+use qemu_pci::{Host, Mapping, Outside, ReadMemory, Work, WriteMemory};
 
 use super::count::Count;
-use super::{MyRng, MyRngEvent};
+use super::{MyRng, MyRngError, MyRngEvent};
 use crate::abi;
 use crate::generator::{Generator, NoEntropy, Sink};
 
@@ -27,9 +26,6 @@ mod tests;
 /// The most pieces in which the segments of a transfer can be mapped. RAM has a few large pieces; an IOMMU may cut it
 /// at every page, and segments may start and end within pages.
 const MAX_PIECES: usize = 2 * abi::BULK_MAX_SEGMENTS + abi::BULK_MAX_BYTES / 4096;
-
-/// Up to so many bytes are filled at once: that is done sooner than the work is handed over.
-const AT_ONCE: usize = 512;
 
 /// Why a transfer is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,22 +81,18 @@ struct Descriptor {
 }
 
 impl Descriptor {
-    fn read(host: &mut impl Host<MyRng>, address: u64) -> Option<Self> {
+    fn read(page: &impl ReadMemory) -> Self {
         let mut copy = Self {
             head: [0; HEAD],
             rest: Vec::new(),
         };
-        if !host.read(address, &mut copy.head) {
-            return None;
-        }
+        page.read(0, &mut copy.head);
         let count = copy.u32(abi::BULK_COUNT) as usize;
         if (2..=abi::BULK_MAX_SEGMENTS).contains(&count) {
             copy.rest = vec![0; (count - 1) * abi::BULK_SEGMENT_SIZE];
-            if !host.read(address + HEAD as u64, &mut copy.rest) {
-                return None;
-            }
+            page.read(HEAD, &mut copy.rest);
         }
-        Some(copy)
+        copy
     }
 
     fn number<const N: usize>(&self, at: usize) -> [u8; N] {
@@ -160,7 +152,10 @@ impl Descriptor {
 }
 
 /// Maps all segments, in their order.
-fn map<H: Host<MyRng>>(host: &mut H, segments: &[Segment]) -> Result<Vec<H::Writable>, Problem> {
+fn map<O: Outside<MyRng>>(
+    outside: &mut O,
+    segments: &[Segment],
+) -> Result<Vec<O::Writable>, Problem> {
     let mut pieces = Vec::with_capacity(segments.len());
     for (index, segment) in segments.iter().enumerate() {
         let Segment {
@@ -170,7 +165,7 @@ fn map<H: Host<MyRng>>(host: &mut H, segments: &[Segment]) -> Result<Vec<H::Writ
         while length > 0 {
             let room = pieces.len() < MAX_PIECES;
             let piece = room
-                .then(|| host.map_write(address, length))
+                .then(|| outside.map_write(address, length))
                 .flatten()
                 // A word must not lie in two pieces.
                 .filter(|piece| piece.size() % abi::REG_SIZE == 0)
@@ -217,7 +212,7 @@ impl<M: WriteMemory> Pieces<M> {
 
 impl<M: WriteMemory> Sink for Pieces<M> {
     fn room(&self) -> usize {
-        let length = self.current.as_ref().map_or(0, WriteMemory::size);
+        let length = self.current.as_ref().map_or(0, Mapping::size);
         length.saturating_sub(self.at)
     }
 
@@ -239,18 +234,18 @@ impl<M: WriteMemory> Sink for Pieces<M> {
 }
 
 /// A transfer whose memory is mapped.
-struct Transfer<M> {
+struct Transfer<O: Outside<MyRng>> {
     /// The descriptor's address, and the page.
     descriptor: u64,
-    page: M,
-    pieces: Pieces<M>,
+    page: O::Shared,
+    pieces: Pieces<O::Writable>,
     /// Counts the numbers.
     numbers: Count,
 }
 
-impl<M: WriteMemory> Transfer<M> {
+impl<O: Outside<MyRng>> Transfer<O> {
     /// Fills the pieces with the generator's next words, and ends.
-    fn run(mut self, generator: &mut Generator, outside: &mut (impl Outside<MyRng> + ?Sized)) {
+    fn run(mut self, generator: &mut Generator, outside: &mut O) {
         let filled = generator.fill(&mut self.pieces, |bytes| outside.random(bytes));
         let status = match filled {
             Ok(()) => abi::BULK_FILLED,
@@ -261,7 +256,7 @@ impl<M: WriteMemory> Transfer<M> {
     }
 
     /// Writes the status. Everything else that others can see has happened by then, or happens here.
-    fn end(mut self, status: u32, outside: &mut (impl Outside<MyRng> + ?Sized)) {
+    fn end(mut self, status: u32, outside: &mut O) {
         // No transfer has more than BULK_MAX_BYTES.
         let bytes = self.pieces.done as u32;
         self.numbers.add(u64::from(bytes) / abi::REG_SIZE as u64);
@@ -274,46 +269,51 @@ impl<M: WriteMemory> Transfer<M> {
 }
 
 impl MyRng {
-    /// For a write of DOORBELL: carries out the transfer whose descriptor is in this page.
-    pub(super) fn transfer(
+    /// Carries out the transfer whose descriptor is at this address.
+    fn transfer<W: Work<Self>>(
         &mut self,
-        host: &mut impl Host<Self>,
-        page: u32,
+        outside: &mut W,
+        descriptor: u64,
     ) -> Result<(), TransferError> {
-        let descriptor = u64::from(page) * abi::BULK_PAGE as u64;
         let error = |problem| TransferError {
             descriptor,
             problem,
         };
         // Mapped until the status is written: writing it cannot fail once the segments are filled.
-        let page = host
-            .map_write(descriptor, abi::BULK_PAGE)
+        let page = outside
+            .map_shared(descriptor, abi::BULK_PAGE)
             .filter(|page| page.size() == abi::BULK_PAGE)
             .ok_or(error(Problem::NoDescriptor))?;
-        let copy = Descriptor::read(host, descriptor).ok_or(error(Problem::NoDescriptor))?;
-
-        let mapped = copy.segments().and_then(|segments| map(host, &segments));
+        let segments = Descriptor::read(&page).segments();
+        let mapped = segments.and_then(|segments| map(outside, &segments));
         let problem = mapped.as_ref().err().copied();
         let pieces = mapped.unwrap_or_default();
-        let length: usize = pieces.iter().map(WriteMemory::size).sum();
-        let transfer = Transfer {
+        let length: usize = pieces.iter().map(Mapping::size).sum();
+        let transfer = Transfer::<W> {
             descriptor,
             page,
             pieces: Pieces::new(pieces),
             numbers: self.transferred.share(),
         };
         if let Some(problem) = problem {
-            transfer.end(problem.status(), host);
+            transfer.end(problem.status(), outside);
             return Err(error(problem));
         }
-        if length <= AT_ONCE {
-            transfer.run(&mut self.generator, host);
-        } else if let Some(mut claimed) = self.generator.claim((length / abi::REG_SIZE) as u64) {
-            host.run_beside(move |outside| transfer.run(&mut claimed, outside));
+        if let Some(mut claimed) = self.generator.claim((length / abi::REG_SIZE) as u64) {
+            outside.run_beside(move |outside| transfer.run(&mut claimed, outside));
         } else {
-            host.run_alone(|device, outside| transfer.run(&mut device.generator, outside));
+            transfer.run(&mut self.generator, outside);
         }
         Ok(())
+    }
+
+    /// For a write of DOORBELL with this page.
+    pub(super) fn ring(&mut self, host: &mut impl Host<Self>, page: u32) {
+        let descriptor = u64::from(page) * abi::BULK_PAGE as u64;
+        host.run_alone(move |device, outside| {
+            let done = device.transfer(outside, descriptor);
+            done.map_err(MyRngError::Transfer)
+        });
     }
 }
 
