@@ -205,10 +205,10 @@ impl Pair {
                 });
             self.errors.extend(written.err());
         }
-        self.machine.world.memory_reads.clear();
+        self.machine.world.memory.take_reads();
         self.machine.write(0, offset, size, value);
         // The guest may change memory between two reads.
-        let mut reads = self.machine.world.memory_reads.clone();
+        let mut reads = self.machine.world.memory.take_reads();
         reads.sort_by_key(|read| read.start);
         let is_read_once = reads.is_sorted_by(|read, next| read.end <= next.start);
         assert!(is_read_once, "memory is read twice: {reads:x?}");

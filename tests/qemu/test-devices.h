@@ -26,8 +26,6 @@ bool run_threads(const char *what);
 bool count_up_entropy(void *buf, size_t len);
 /* The next one; 0 if no job wants that. */
 extern uint32_t test_next_word;
-/* How many times the device has unmapped memory without the big lock. */
-extern unsigned test_unmapped_unlocked;
 
 /* Where the tests map the registers. */
 #define TEST_REGISTERS      0xfebf0000

@@ -19,10 +19,7 @@ const NEAR_NATIVE: Target = Target::at_least(0.8).missed_because(
      transfer, its main loop waits for the lock, and each fill wakes it in vain: 7 to 8 µs more.",
 );
 
-const TWICE: Target = Target::at_least(1.9).missed_because(
-    "each transfer takes QEMU's big lock twice, and the threads of two readers meet there: with read() of 64 KiB they made \
-     18,600 futex calls in 0.4 s, and one reader 8.",
-);
+const TWICE: Target = Target::at_least(1.9);
 
 const IN_PARALLEL: Target = Target::at_least(1.6);
 

@@ -302,8 +302,7 @@ pub struct Counter<D> {
 ///
 /// QEMU holds its big lock (BQL) while it calls a method, so there is never more than one call at a time. The calls
 /// come from several threads (virtual CPUs, main loop, RCU), so a device is `Send`. The machine waits while a method
-/// runs: it must return soon, whatever the guest asks for. [`Host::run_beside`] and [`Host::run_alone`] are for what
-/// takes longer.
+/// runs: it must return soon, whatever the guest asks for. [`Host::run_alone`] is for what takes longer.
 pub trait PciDevice: Declare {
     /// One line for `-device help`.
     const DESCRIPTION: &'static CStr;
@@ -318,8 +317,8 @@ pub trait PciDevice: Declare {
     const TIMERS: usize = 0;
     /// The longest delay of a timer, in nanoseconds, at most 2^62: a saved state with a later one is refused.
     const LONGEST_DELAY: u64 = 3600 * 1_000_000_000;
-    /// Whether its work ([`Host::run_beside`], [`Host::run_alone`]) runs without QEMU's big lock. Such a device has the
-    /// property `parallel`, with which the user turns that off, and the counter `lock-releases`.
+    /// Whether its work ([`Host::run_alone`]) runs without QEMU's big lock. Such a device has the property `parallel`, with
+    /// which the user turns that off, and the counter `lock-releases`.
     const PARALLEL: bool = false;
     /// Its counters.
     const COUNTERS: &'static [Counter<Self>] = &[];

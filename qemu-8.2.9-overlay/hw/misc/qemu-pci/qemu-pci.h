@@ -321,7 +321,7 @@ static inline SeamMapping seam_dma_map(PCIDevice *dev, hwaddr addr, hwaddr len,
 
     RCU_READ_LOCK_GUARD();
     mapping.size = seam_dma_find(&mapping.as, &at, len, is_write);
-    if (is_read && is_write) {
+    if (mapping.size && is_read && is_write) {
         AddressSpace *as = pci_get_address_space(dev);
 
         mapping.size = seam_dma_find(&as, &addr, mapping.size, false);

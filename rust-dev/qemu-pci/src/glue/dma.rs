@@ -12,7 +12,7 @@ use crate::host::{Mapping, ReadMemory, WriteMemory};
 ///
 /// # Safety
 ///
-/// The device is realized, and the caller holds the BQL.
+/// The device was realized when this call of it began, and the caller holds the BQL.
 pub unsafe fn read(device: NonNull<PCIDevice>, address: u64, bytes: &mut [u8]) -> bool {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len() as u64);
     // SAFETY: as the caller guarantees; the bytes are ours to write.
@@ -23,7 +23,7 @@ pub unsafe fn read(device: NonNull<PCIDevice>, address: u64, bytes: &mut [u8]) -
 ///
 /// # Safety
 ///
-/// The device is realized, and the caller holds the BQL.
+/// The device was realized when this call of it began, and the caller holds the BQL.
 pub unsafe fn write(device: NonNull<PCIDevice>, address: u64, bytes: &[u8]) -> bool {
     let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as u64);
     // SAFETY: as the caller guarantees; for a write, the function only reads the bytes.
@@ -47,8 +47,8 @@ impl<const READ: bool, const WRITE: bool> MappedRam<READ, WRITE> {
     ///
     /// # Safety
     ///
-    /// The device is realized. The caller holds the BQL; or it is in an RCU critical section, there is no IOMMU before
-    /// the device, and `WRITE`.
+    /// The device was realized when this call of it began. The caller holds the BQL; or it is in an RCU critical
+    /// section, which outlives this; there is no IOMMU before the device; and `WRITE`.
     pub unsafe fn new(device: NonNull<PCIDevice>, address: u64, length: usize) -> Option<Self> {
         // SAFETY: as the caller guarantees.
         let mapping =

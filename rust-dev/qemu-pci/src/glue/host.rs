@@ -54,8 +54,8 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
 ///
 /// # Invariants
 ///
-/// The device cannot be unrealized as long as this exists. Either the BQL is held, or: its work has left its gate, this
-/// thread is in an RCU critical section, and there is no IOMMU before the device.
+/// `device` was realized when this was made. Either this thread holds the BQL; or the work has left the device's gate,
+/// this thread is in an RCU critical section, and there is no IOMMU before the device.
 pub struct QemuWork<D: Hooks> {
     device: DeviceRef<D>,
     /// What is left to do without the device.

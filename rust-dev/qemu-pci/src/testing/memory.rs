@@ -103,11 +103,11 @@ impl Memory {
         reads.push(address..address.saturating_add(length as u64));
     }
 
-    /// The addresses that devices have read from. Between two reads of the same bytes the guest may have changed them.
-    #[must_use]
-    pub fn reads(&self) -> Vec<Range<u64>> {
-        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        reads.clone()
+    /// The addresses that devices have read from since the last call. Between two reads of the same bytes the guest may
+    /// have changed them.
+    pub fn take_reads(&self) -> Vec<Range<u64>> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::take(&mut *reads)
     }
 
     /// How many of `length` bytes from `address` on a device may use in one piece; 0 if none.
