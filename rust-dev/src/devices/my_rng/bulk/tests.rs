@@ -90,7 +90,10 @@ fn transfer_returns_the_same_numbers_as_reads() {
             assert_eq!(outcome(&machine), (abi::BULK_FILLED, 2016));
             // The descriptor up to its first segment, and the other segments.
             let [head, end] = [32, 64].map(|at| DESCRIPTOR + at);
-            assert_eq!(machine.world.memory.take_reads(), [DESCRIPTOR..head, head..end]);
+            assert_eq!(
+                machine.world.memory.take_reads(),
+                [DESCRIPTOR..head, head..end]
+            );
             for (address, length) in segments {
                 let expected = words(&mut single, length as usize / 4);
                 let memory = &machine.world.memory;
