@@ -78,7 +78,7 @@ build_inline() { # build_inline FOLDER LLVM_VERSION
 lock_build
 name='' library='' flags=() tests=("$ROOT"/tests/qemu/*.[ch]) sources=("$ROOT"/tests/qemu/*.c)
 # What the test devices put themselves in front of.
-for name in address_space_unmap my_rng_trace_event qemu_guest_getrandom qemu_in_vcpu_thread syscall; do
+for name in address_space_{map,unmap} my_rng_trace_event qemu_guest_getrandom qemu_in_vcpu_thread syscall; do
     flags+=("-Wl,--wrap=$name")
 done
 host=$(rustc -vV | sed -n 's/^host: //p')

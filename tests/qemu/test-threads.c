@@ -12,6 +12,10 @@
  *   middle. CALLER, which is cpu, device (on a virtual CPU) or main, then makes
  *   one CALL: number, info, reset, save, reads, unplug. As soon as it waits for
  *   the transfer, or has not, the transfer goes on.
+ * hold-map CALLER CALL: the same for a transfer that is held earlier, when it
+ *   maps its first page.
+ * gone-map N: at the Nth page that a transfer maps, the device's registers have
+ *   just taken the place of the memory.
  * dirty: a transfer to the tester's memory is held until a reset waits for it.
  * turns: a transfer is held; two virtual CPUs wait for it one after the other,
  *   and each takes a number.
@@ -40,6 +44,10 @@ __thread bool test_has_missed;
 static __thread void (*on_sleep)(void);
 /* Called when the device next emits one of its events: within its work. */
 static void (*on_event)(void);
+/* Called when memory is next mapped. */
+static void (*on_map)(void);
+/* How many more times memory is mapped until the registers are in its place. */
+static unsigned map_registers;
 /* How many times memory was unmapped. */
 static unsigned unmapped;
 /* The next word, if a job counts up instead of using entropy; or 0. */
@@ -53,6 +61,10 @@ void __real_my_rng_trace_event(const char *path, size_t event,
                                const uint64_t *arguments);
 void __wrap_my_rng_trace_event(const char *path, size_t event,
                                const uint64_t *arguments);
+void *__real_address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
+                               bool is_write, MemTxAttrs attrs);
+void *__wrap_address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
+                               bool is_write, MemTxAttrs attrs);
 void __real_address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
                                 bool is_write, hwaddr access_len);
 void __wrap_address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
@@ -102,6 +114,20 @@ void __wrap_my_rng_trace_event(const char *path, size_t event,
         call();
     }
     __real_my_rng_trace_event(path, event, arguments);
+}
+
+void *__wrap_address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
+                               bool is_write, MemTxAttrs attrs)
+{
+    void (*call)(void) = qatomic_xchg(&on_map, NULL);
+
+    if (call) {
+        call();
+    }
+    if (map_registers && --map_registers == 0) {
+        addr = TEST_REGISTERS;
+    }
+    return __real_address_space_map(as, addr, plen, is_write, attrs);
 }
 
 void __wrap_address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
@@ -283,10 +309,13 @@ static void waits(void)
     qemu_sem_post(&does_wait);
 }
 
-/* Starts a transfer, and returns when it is held. The big lock is held. */
-static void start_held(QemuThread *thread, hwaddr *buffer)
+/*
+ * Starts a transfer, and returns when it is held, by this hook. The big lock is
+ * held.
+ */
+static void start_held(QemuThread *thread, hwaddr *buffer, void (**hook)(void))
 {
-    qatomic_set(&on_event, hold);
+    qatomic_set(hook, hold);
     test_start(thread, cpu_transfers, buffer);
     bql_unlock();
     qemu_sem_wait(&is_held);
@@ -344,13 +373,13 @@ static void *cpu_calls(void *opaque)
     return NULL;
 }
 
-static void hold_for(const char *caller)
+static void hold_for(const char *caller, void (**hook)(void))
 {
     QemuThread holder, cpu;
     /* Another device: not the attributes of a virtual CPU. */
     bool is_device = !strcmp(caller, "device");
 
-    start_held(&holder, NULL);
+    start_held(&holder, NULL, hook);
     call_attrs = is_device ? MEMTXATTRS_UNSPECIFIED : of_cpu;
     if (!strcmp(caller, "main")) {
         make_call();
@@ -361,13 +390,24 @@ static void hold_for(const char *caller)
     test_join(&holder);
 }
 
+static void map_what_is_gone(unsigned nth)
+{
+    QemuThread cpu;
+
+    map_registers = nth;
+    test_start(&cpu, cpu_transfers, NULL);
+    test_join(&cpu);
+    tester_say("status %u",
+               ldl_le_p(test_memory(TEST_MEMORY) + MY_RNG_BULK_STATUS));
+}
+
 static void look_at_unmapping(void)
 {
     hwaddr ram = TESTER_RAM;
     QemuThread holder;
 
     unmapped = 0;
-    start_held(&holder, &ram);
+    start_held(&holder, &ram, &on_event);
     call = "reset";
     make_call();
     /* The transfer has ended, and waits for the big lock. */
@@ -397,7 +437,7 @@ static void take_turns(void)
     QemuThread holder, cpus[2];
     uint32_t numbers[2];
 
-    start_held(&holder, NULL);
+    start_held(&holder, NULL, &on_event);
     start_waiting(&cpus[0], &numbers[0]);
     start_waiting(&cpus[1], &numbers[1]);
     qemu_sem_post(&may_go);
@@ -412,7 +452,7 @@ static void unplug_before_waiting(void)
     QemuThread holder, cpu;
     uint32_t number = 1;
 
-    start_held(&holder, NULL);
+    start_held(&holder, NULL, &on_event);
     start_waiting(&cpu, &number);
     on_sleep = let_go;
     object_unparent(the_rng());
@@ -491,7 +531,12 @@ bool run_threads(const char *what)
     }
     if (count == 3 && !strcmp(words[0], "hold")) {
         call = words[2];
-        hold_for(words[1]);
+        hold_for(words[1], &on_event);
+    } else if (count == 3 && !strcmp(words[0], "hold-map")) {
+        call = words[2];
+        hold_for(words[1], &on_map);
+    } else if (count == 2 && !strcmp(words[0], "gone-map")) {
+        map_what_is_gone(atoi(words[1]));
     } else if (!strcmp(what, "dirty")) {
         look_at_unmapping();
     } else if (!strcmp(what, "turns")) {

@@ -339,6 +339,43 @@ fn accesses_wait_for_a_transfer_that_has_the_device() {
 }
 
 #[test]
+fn accesses_wait_while_a_transfer_maps_memory() {
+    for (generator, first) in [("chacha8", Kind::ChaCha8), ("libc", Kind::Libc)] {
+        let next = stream(first, 1).nth(2048).expect("no end");
+        for caller in ["cpu", "device", "main"] {
+            let (qemu, said) = hold(generator, &format!("hold-map {caller} number"));
+            assert_eq!(said[..2], ["waits", "goes on"], "{generator}");
+            // They end in any order.
+            assert!(said.contains(&format!("number {next}")), "{said:?}");
+            assert!(said.contains(&"transfer 1".to_owned()), "{said:?}");
+            qemu.quit();
+        }
+        let (qemu, said) = hold(generator, "hold-map main reset");
+        assert_eq!(said, ["waits", "goes on", "reset", "transfer 1"]);
+        qemu.quit();
+    }
+}
+
+/// Without the big lock, memory can go while a transfer maps it. Then QEMU lends a bounce buffer, whose contents it would
+/// write to whatever is there now.
+#[test]
+fn memory_that_goes_while_it_is_mapped_is_refused() {
+    for generator in ["libc", "chacha8"] {
+        let mut qemu = start(&format!(",generator={generator}"));
+        for errors in 0..6 {
+            let status = [0, abi::BULK_BAD_MEMORY][usize::from(errors >= 2)];
+            // The descriptor, and the segments. Twice, because QEMU 8.2 has a single bounce buffer.
+            let said = run(&mut qemu, &format!("gone-map {}", 1 + errors / 2));
+            assert_eq!(said, format!("transfer 0\nstatus {status}\n"));
+            // Nothing was read from the registers, or written to them.
+            assert_eq!(counters(&mut qemu), [0, 0, errors + 1], "{generator}");
+        }
+        transfer(&mut qemu, &[(BUFFER, 8)], abi::BULK_FILLED, 8);
+        end_with(qemu, "that the device can write to", 4);
+    }
+}
+
+#[test]
 fn virtual_cpus_that_wait_take_turns() {
     let (qemu, said) = hold("libc", "turns");
     let numbers: Vec<_> = stream(Kind::Libc, 1).skip(2048).take(2).collect();

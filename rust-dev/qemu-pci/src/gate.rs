@@ -11,7 +11,8 @@
 //! - A virtual CPU gives up the BQL to wait for work that has the device. Virtual CPUs share it evenly
 //!   ([`Gate::queue`]).
 //!
-//! Nothing can deadlock: work waits for nothing until it has come back through the gate, and only then takes the BQL;
+//! Nothing can deadlock: work waits for nothing that needs the BQL until it has come back through the gate, and only then
+//! takes the BQL;
 //! and there is at most one thread that waits with the BQL held.
 
 #[cfg(test)]
@@ -251,6 +252,7 @@ impl<B: BigLock> Left<'_, B> {
     pub fn give_back(&mut self) {
         if self.has_device {
             self.has_device = false;
+            // From alone to beside, in one step: who waits for all work never sees none.
             self.change(ALONE - 1);
         }
     }

@@ -33,7 +33,7 @@ pub trait Outside<D: Declare> {
 /// The machine around a device, during its work ([`Host::run_alone`]).
 pub trait Work<D: Declare>: Outside<D> + 'static {
     /// Runs `rest` when this work has ended, and before the guest's access ends. It has no access to the device, so other
-    /// calls of the device run at the same time.
+    /// calls of the device run at the same time. Work can give this once; `rest` cannot.
     fn run_beside(&mut self, rest: impl FnOnce(&mut Self) + 'static);
 }
 
@@ -101,7 +101,8 @@ pub(crate) type AloneWork<D, W> =
 /// What is left of it: see [`Work::run_beside`].
 pub(crate) type BesideWork<W> = Box<dyn FnOnce(&mut W)>;
 
-/// Guest memory that a device has mapped. It is unmapped when this is dropped. The guest may change it at any time.
+/// Guest memory that a device has mapped. It is unmapped when this is dropped: at the latest when the call or the work
+/// that has mapped it ends. The guest may change it at any time.
 pub trait Mapping {
     /// How many bytes it has.
     fn size(&self) -> usize;

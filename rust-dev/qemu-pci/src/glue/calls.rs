@@ -257,7 +257,7 @@ impl<D: Hooks> DeviceRef<D> {
         let Some((result, mut left)) = done.flatten() else {
             return;
         };
-        while let Some(rest) = outside.rest.take() {
+        if let Some(rest) = outside.rest.take() {
             if let Some(left) = &mut left {
                 left.give_back();
             }

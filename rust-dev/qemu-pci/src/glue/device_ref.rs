@@ -148,8 +148,8 @@ impl<D: PciDevice> DeviceRef<D> {
     /// The same as a pointer, without the cost of finding the text's end.
     pub fn path_pointer(&self) -> *const c_char {
         // SAFETY: the field is within the live instance. QEMU sets it at the end of realize; frees it when the
-        // device is realized again, fails to realize, or is finalized. None of that happens during a callback, nor
-        // during work, for which an unrealize waits.
+        // device is realized again, fails to realize, or is finalized. None of that happens during a callback and its
+        // work: the BQL is held then, or an RCU critical section keeps the device, and an unrealize waits for the work.
         let path = unsafe { (*self.instance.as_ptr()).parent.qdev.canonical_path };
         if path.is_null() {
             c"(not realized)".as_ptr()

@@ -75,6 +75,7 @@ impl<D: Hooks> QemuWork<D> {
 }
 
 impl<D: Hooks> Outside<D> for QemuWork<D> {
+    // A `MappedRam` cannot be sent to another thread, so a device, which can, does not keep one.
     type Writable = MappedRam<false, true>;
     type Shared = MappedRam<true, true>;
 
@@ -87,12 +88,12 @@ impl<D: Hooks> Outside<D> for QemuWork<D> {
     }
 
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
-        // SAFETY: by the type's invariant.
+        // SAFETY: by the type's invariant. The work drops it, as `Mapping` says.
         unsafe { MappedRam::new(self.device.pci_device(), address, length) }
     }
 
     fn map_shared(&mut self, address: u64, length: usize) -> Option<Self::Shared> {
-        // SAFETY: by the type's invariant.
+        // SAFETY: as above.
         unsafe { MappedRam::new(self.device.pci_device(), address, length) }
     }
 }

@@ -50,9 +50,23 @@ impl Span {
     /// Reads the bytes from `at` on into `bytes`. Bytes beyond the end are not changed.
     pub fn read(&self, at: usize, bytes: &mut [u8]) {
         let at = at.min(self.length);
-        for (byte, i) in bytes.iter_mut().zip(at..self.length) {
-            // SAFETY: within the bytes; volatile, as others may access it.
-            *byte = unsafe { ptr::read_volatile(self.start.as_ptr().wrapping_add(i)) };
+        let length = bytes.len().min(self.length - at);
+        let mut bytes = bytes.get_mut(..length).unwrap_or_default();
+        let mut from = self.start.as_ptr().wrapping_add(at);
+        if from.cast::<u64>().is_aligned() {
+            let mut numbers = bytes.chunks_exact_mut(size_of::<u64>());
+            for number in &mut numbers {
+                // SAFETY: within the bytes, and aligned; volatile, as others may access it.
+                let read: u64 = unsafe { ptr::read_volatile(from.cast()) };
+                number.copy_from_slice(&read.to_ne_bytes());
+                from = from.wrapping_add(number.len());
+            }
+            bytes = numbers.into_remainder();
+        }
+        for byte in bytes {
+            // SAFETY: as above.
+            *byte = unsafe { ptr::read_volatile(from) };
+            from = from.wrapping_add(1);
         }
     }
 
@@ -133,6 +147,23 @@ mod tests {
                 assert_eq!(memory[at..at + 15], bytes);
                 assert!(memory[at + 15..].iter().all(|byte| *byte == 0xff));
                 assert_eq!(written, at + 15);
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_at_any_alignment() {
+        let mut memory: Vec<u8> = (0..32).collect();
+        // SAFETY: the bytes are alive until the span was last used, and nobody else uses them.
+        let span = unsafe { Span::new(NonNull::new(memory.as_mut_ptr()).unwrap(), 32) };
+        for at in [0, 1, 3, 8, 21, 31, 32, 33, usize::MAX] {
+            for length in [0, 1, 7, 8, 15, 16, 20] {
+                let mut bytes = vec![0xff; length];
+                span.read(at, &mut bytes);
+                let there = 32_usize.saturating_sub(at).min(length);
+                let expected: Vec<u8> = (at as u8..).take(there).collect();
+                assert_eq!(bytes[..there], expected, "{length} bytes at {at}");
+                assert!(bytes[there..].iter().all(|byte| *byte == 0xff));
             }
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Schedule<D: PciDevice> {
     pub(super) alone: Option<AloneWork<D, World<D>>>,
     /// What runs beside the device.
     pub(super) beside: VecDeque<BesideWork<World<D>>>,
+    /// Whether the work of this call has given something to run beside the device.
+    pub(super) has_rest: bool,
 }
 
 impl<D: PciDevice> Default for Schedule<D> {
@@ -22,6 +24,7 @@ impl<D: PciDevice> Default for Schedule<D> {
         Self {
             alone: None,
             beside: VecDeque::new(),
+            has_rest: false,
         }
     }
 }
@@ -47,6 +50,7 @@ impl<D: PciDevice> Machine<D> {
     /// Does what the device's method has given to its host, except what is held.
     pub(super) fn work(&mut self) {
         if let Some(work) = self.world.work.alone.take() {
+            self.world.work.has_rest = false;
             let result = work(&mut self.device, &mut self.world);
             self.world
                 .errors
@@ -60,6 +64,7 @@ impl<D: PciDevice> Machine<D> {
     /// Runs the held work of this index, in the order in which it was given.
     pub fn run_work(&mut self, index: usize) {
         let work = self.world.work.beside.remove(index);
+        self.world.work.has_rest = true;
         work.expect("held work of this index")(&mut self.world);
     }
 

@@ -255,10 +255,12 @@ impl<O: Outside<MyRng>> Transfer<O> {
         self.end(status, outside);
     }
 
-    /// Writes the status. Everything else that others can see has happened by then, or happens here.
+    /// Writes the status. Everything else that others can see has happened by then, or happens here; only the
+    /// descriptor's page is still mapped.
     fn end(mut self, status: u32, outside: &mut O) {
         // No transfer has more than BULK_MAX_BYTES.
         let bytes = self.pieces.done as u32;
+        drop(self.pieces);
         self.numbers.add(u64::from(bytes) / abi::REG_SIZE as u64);
         self.page.write(abi::BULK_DONE, &bytes.to_le_bytes());
         // A guest that sees the status sees all other bytes.
