@@ -8,6 +8,11 @@ use crate::results::Results;
 
 const AS_FAST_AS_C: Target = Target::at_most(1.03);
 
+const ACCESS_AS_FAST_AS_C: Target = AS_FAST_AS_C.missed_because(
+    "in five runs it was 0.99 to 1.10, and two devices of the same kind in one run differed by 6 %: under TCG it matters \
+     where in QEMU's process code and tables lie.",
+);
+
 const CALL_AS_FAST_AS_C: Target = AS_FAST_AS_C.missed_because(
     "what is inline in the kernel's C (RCU, register access) is a call from Rust, and under TCG each call takes 15 to \
      25 ns, although the driver has C functions that do several steps each. A kernel with inlined helpers still calls \
@@ -63,7 +68,7 @@ fn twins(results: &Results) -> Vec<Figure> {
             "mmio.rng",
             "mmio.twin",
         )
-        .target(AS_FAST_AS_C),
+        .target(ACCESS_AS_FAST_AS_C),
         ratio(
             "check of the measurement: MMIO read of RNG, one my_rng / another",
             "mmio.rng",
