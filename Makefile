@@ -13,9 +13,9 @@ unexport $(general)
 # Each target uses all processors by itself.
 .NOTPARALLEL:
 
-steps := packages toolchain programs qemu linux module initramfs
-.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots install uninstall bench clean distclean help \
-	debug docs where guest $(steps)
+steps := build-deps toolchain programs qemu linux module initramfs
+.PHONY: all demo test check-long matrix fuzz run shell debian-vm screenshots packages install uninstall bench clean distclean \
+	help debug docs where guest $(steps)
 
 all: ## build everything that is not up to date (the default)
 	@scripts/build.sh
@@ -60,13 +60,16 @@ where: ## print what is built, where it is, and where its source came from
 bench: ## measure beside twins in C and other sources (QUICK=1: 2 minutes): tables, charts, JSON
 	@scripts/bench.sh
 
+packages: ## make Debian packages of the app and of QEMU, in build/packages
+	@scripts/build-packages.sh
+
 install: ## copy what is built to PREFIX=DIR: QEMU, the app, and kernel, module and initramfs of a guest
 	@scripts/install.sh
 
 uninstall: ## remove from PREFIX=DIR what install put there
 	@scripts/install.sh uninstall
 
-packages: ## one step of the build: the distribution's packages
+build-deps: ## one step of the build: the distribution's packages that it needs
 toolchain: ## one step: the Rust toolchain
 programs: ## one step: the app, init, vm-run, qemu-overlay
 qemu: ## one step: QEMU with the devices

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/build.sh [STEP...]: builds what is not up to date; without a STEP, everything
-#   packages    the distribution's packages
+#   build-deps  the distribution's packages that building needs
 #   toolchain   the Rust toolchain
 #   programs    build/bin: the app and init for the guest; vm-run and others, and qemu-overlay, for the host.
 #               build/share: the app's manual page and completions
@@ -81,7 +81,7 @@ END
 
 build() { # build STEP
     case $1 in
-        packages) sub "$ROOT/scripts/packages.sh" build ;;
+        build-deps) sub "$ROOT/scripts/packages.sh" build ;;
         toolchain) sub "$ROOT/scripts/toolchain.sh" ;;
         programs) build_programs ;;
         qemu) sub "$ROOT/scripts/build-qemu.sh" ;;
@@ -93,7 +93,7 @@ build() { # build STEP
             # What the user gives is checked first, not in the middle of a long build.
             sub "$ROOT/scripts/fetch.sh" --check qemu
             sub "$ROOT/scripts/fetch.sh" --check linux
-            build packages
+            build build-deps
             build toolchain
             # At the same time: neither keeps all processors busy throughout.
             together "$ROOT/scripts/build.sh programs qemu" "$ROOT/scripts/build.sh linux module"

@@ -34,7 +34,7 @@ e2e() { # e2e FILTER...: with that kernel
 }
 
 lock_build
-sub "$ROOT/scripts/build.sh" packages toolchain programs qemu linux module initramfs where
+sub "$ROOT/scripts/build.sh" build-deps toolchain programs qemu linux module initramfs where
 sub "$ROOT/scripts/build-linux.sh" debug
 sub "$ROOT/scripts/build-linux.sh" debug module
 step debug-layout "Packing the initramfs of the debug kernel" lay_out

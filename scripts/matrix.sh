@@ -131,7 +131,7 @@ done
 configurations=${QEMU_CONFIGURATIONS:-$all_configurations}
 for configuration in $configurations; do options_of "$configuration" >/dev/null; done
 lock_build
-parts=(packages toolchain programs)
+parts=(build-deps toolchain programs)
 case " $configurations " in *" plain "*) parts+=(linux module initramfs) ;; esac
 sub scripts/build.sh "${parts[@]}"
 case " $configurations " in *" dtrace "*) sub scripts/packages.sh install gdb systemtap-sdt-dev ;; esac
