@@ -16,7 +16,7 @@ fn play() -> Result<(), my_rng::Error> {
     let node = env::args_os()
         .nth(1)
         .map_or_else(my_rng::default_path, PathBuf::from);
-    let device = Device::open(&node)?;
+    let device = Device::open(node)?;
     device.seed(0x42)?;
     let mut rng = UnwrapErr(device.into_rng()?);
 

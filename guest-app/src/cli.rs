@@ -2,6 +2,7 @@
 
 //! The command line and its help. The manual page and the completions are generated from it.
 
+use std::ffi::OsString;
 use std::num::IntErrorKind;
 use std::path::PathBuf;
 
@@ -10,18 +11,24 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use my_rng::abi;
 
+/// The variable in the environment that names a device.
+pub const VARIABLE: &str = "MY_RNG_DEVICE";
+
 const EXAMPLES: &str = "\
 Examples:
   my-rng                the classic check: seed with 0, read five, twice
   my-rng seed 0x42      restart the stream from a seed
   my-rng read 5         take the next five numbers
-  my-rng read --seed 7 --bytes 1G >stream
-  my-rng --device /dev/my_rng_driver1 info
+  my-rng read --seed 7 --bytes 1G -o stream
+  my-rng -d /dev/my_rng_driver1 info
 
 Exit status:
   0    success
   1    the device or the output failed; the message says what to do
   2    the command line is wrong
+  3    there is no device, or no driver for it
+  4    you may not use the device
+  5    the device went away
   130  interrupted by Ctrl-C (128 + SIGINT; 143 for SIGTERM, 129 for SIGHUP)
   141  the reader of the output closed the pipe (128 + SIGPIPE)
 
@@ -41,11 +48,12 @@ Sizes:
   of 4, the rest of the last number is dropped.
 
 Examples:
+  my-rng read -n 5 -o numbers
   my-rng read --bytes 1M | xxd | less
   my-rng read --seed 0x42 --bytes 64K | sha256sum
   my-rng read 1000 --format json | jq add
 
-A long read shows a progress bar if stderr is a terminal and stdout is not.
+A long read shows a progress bar if stderr is a terminal and the output is not.
 Ctrl-C stops it after writing all numbers taken; a second Ctrl-C ends it at once.";
 
 const INFO_EXAMPLES: &str = "\
@@ -71,27 +79,30 @@ Examples:
     >~/.local/share/bash-completion/completions/my-rng
   my-rng completions fish >~/.config/fish/completions/my-rng.fish";
 
-/// Reads and seeds the my_rng random number generator.
+/// Uses the my_rng random number generator; without a command, restarts its stream for everybody
 ///
-/// Without a command: seeds the device with 0 and reads five numbers, twice, so that both rounds
-/// show the same numbers.
+/// Without a command it does what the classic app does: it seeds the device with 0 and reads five numbers, twice, so
+/// that both rounds show the same numbers. All programs share the stream of the device, so it starts again for all of
+/// them.
 #[derive(Debug, Parser)]
 #[command(name = "my-rng", version, after_help = EXAMPLES)]
 #[command(disable_help_subcommand = true, subcommand_value_name = "COMMAND")]
 pub struct Cli {
-    /// The device's node
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        value_hint = ValueHint::FilePath,
-        default_value_os_t = my_rng::default_path()
-    )]
-    pub device: PathBuf,
+    /// The device's node [env: MY_RNG_DEVICE] [default: /dev/my_rng_driver]
+    #[arg(short, long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    device: Option<PathBuf>,
 
-    /// Without a command: seed each round with N instead of 0
+    /// Write to FILE instead of stdout; what was in it is lost
+    #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// No progress bar, and no message if something fails: see the exit status
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// Seed with N: before `read`, or instead of 0 if there is no command
     #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
-    pub seed: Option<u32>,
+    seed: Option<u32>,
 
     /// What to do; without it, the classic check
     #[command(subcommand)]
@@ -141,11 +152,21 @@ pub struct Read {
     /// How many numbers, in decimal or hexadecimal (0x10)
     #[arg(default_value = "1", value_parser = parse_count, allow_negative_numbers = true)]
     count: u64,
+    /// The same as an option
+    #[arg(
+        short = 'n',
+        long = "count",
+        value_name = "COUNT",
+        conflicts_with = "count",
+        value_parser = parse_count,
+        allow_negative_numbers = true
+    )]
+    number: Option<u64>,
     /// Read this many bytes instead: a number, optionally with K, M, G or T (see below)
     #[arg(
         long,
         value_name = "SIZE",
-        conflicts_with = "count",
+        conflicts_with_all = ["count", "number"],
         value_parser = parse_size,
         allow_negative_numbers = true
     )]
@@ -155,7 +176,7 @@ pub struct Read {
     format: Option<Format>,
     /// Restart the stream from this seed first
     #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
-    pub seed: Option<u32>,
+    seed: Option<u32>,
 }
 
 /// How much to print, and in which format.
@@ -189,14 +210,25 @@ pub enum Shape {
 }
 
 impl Cli {
-    /// Refuses options that would have no effect where they stand, which clap cannot express.
-    pub fn check(&self) -> Result<(), clap::Error> {
-        match (self.seed, &self.command) {
-            (Some(_), Some(Command::Read(_))) => {
-                Err(wrong("put --seed after `read`: my-rng read --seed <N>"))
+    /// The path of the device. `variable` is the value of [`VARIABLE`].
+    pub fn device(&self, variable: Option<OsString>) -> PathBuf {
+        let variable = variable.filter(|path| !path.is_empty());
+        let given = self.device.clone().or(variable.map(PathBuf::from));
+        given.unwrap_or_else(my_rng::default_path)
+    }
+
+    /// The seed to start with, if any. Refuses options that would have no effect, which clap cannot express.
+    pub fn seed(&self) -> Result<Option<u32>, clap::Error> {
+        match (&self.command, self.seed) {
+            (Some(Command::Seed { .. }), _) if self.output.is_some() => {
+                Err(wrong("`seed` prints nothing: leave out --output"))
             }
+            (Some(Command::Read(Read { seed: Some(_), .. })), Some(_)) => {
+                Err(wrong("--seed may be given only once"))
+            }
+            (Some(Command::Read(read)), seed) => Ok(seed.or(read.seed)),
             (Some(_), Some(_)) => Err(wrong("--seed works only with `read`, or without a command")),
-            _ => Ok(()),
+            (_, seed) => Ok(seed),
         }
     }
 }
@@ -207,14 +239,13 @@ impl Read {
         let word = abi::REG_SIZE as u64;
         let Some(bytes) = self.bytes else {
             return Ok(Amount {
-                bytes: u128::from(self.count) * u128::from(word),
+                bytes: u128::from(self.number.unwrap_or(self.count)) * u128::from(word),
                 format: self.format.unwrap_or(Format::Dec),
             });
         };
         match self.format {
             None if to_terminal => Err(wrong(
-                "raw bytes would garble the terminal: redirect them (`>FILE`, `| xxd`), or choose a \
-                 --format",
+                "raw bytes would garble the terminal: write them to a file (-o FILE), or choose a --format",
             )),
             None | Some(Format::Raw) => Ok(Amount {
                 bytes: bytes.into(),
@@ -323,9 +354,8 @@ mod tests {
     fn no_arguments_is_the_classic_check_on_the_first_device() {
         let cli = parse(&[]).expect("no arguments");
         assert!(cli.command.is_none());
-        assert_eq!(cli.seed, None);
-        assert_eq!(cli.device, PathBuf::from("/dev/my_rng_driver"));
-        assert!(cli.check().is_ok());
+        assert_eq!(cli.seed().expect("no seed"), None);
+        assert_eq!(cli.device(None), PathBuf::from("/dev/my_rng_driver"));
     }
 
     #[test]
@@ -342,16 +372,14 @@ mod tests {
             ("0x0000000000000001", 1),
         ] {
             assert_eq!(seed(text), Some(expected), "{text}");
-            assert_eq!(
-                read(&["--seed", text]).expect("a seed").seed,
-                Some(expected),
-                "{text}"
-            );
-            assert_eq!(
-                parse(&["--seed", text]).expect("a seed").seed,
-                Some(expected),
-                "{text}"
-            );
+            for arguments in [
+                &["--seed", text][..],
+                &["--seed", text, "read"],
+                &["read", "--seed", text],
+            ] {
+                let cli = parse(arguments).expect("a seed");
+                assert_eq!(cli.seed().expect("a seed"), Some(expected), "{arguments:?}");
+            }
         }
     }
 
@@ -386,16 +414,19 @@ mod tests {
     }
 
     #[test]
-    fn seed_before_a_command_is_refused_with_a_fix() {
-        assert!(parse(&["--seed", "1"]).expect("a seed").check().is_ok());
-        for (arguments, fix) in [
-            (&["--seed", "1", "read"][..], "read --seed"),
+    fn options_without_effect_are_refused() {
+        for (arguments, problem) in [
+            (
+                &["--seed", "1", "read", "--seed", "2"][..],
+                "--seed may be given only once",
+            ),
             (&["--seed", "1", "info"], "only with `read`"),
             (&["--seed", "1", "seed", "2"], "only with `read`"),
+            (&["seed", "1", "-o", "file"], "prints nothing"),
         ] {
             let cli = parse(arguments).expect("clap accepts it");
-            let error = cli.check().expect_err("a seed with no effect").to_string();
-            assert!(error.contains(fix), "{arguments:?}: {error}");
+            let error = cli.seed().expect_err("no effect").to_string();
+            assert!(error.contains(problem), "{arguments:?}: {error}");
         }
     }
 
@@ -405,6 +436,9 @@ mod tests {
             (&[][..], 1, Format::Dec),
             (&["0"], 0, Format::Dec),
             (&["0x10"], 16, Format::Dec),
+            (&["-n", "5"], 5, Format::Dec),
+            (&["-n0x10", "--format", "raw"], 16, Format::Raw),
+            (&["--count", "7"], 7, Format::Dec),
             (&["5", "--format", "hex"], 5, Format::Hex),
             (&["--format=raw", "5"], 5, Format::Raw),
             (&["5", "--format", "json", "--seed", "7"], 5, Format::Json),
@@ -426,6 +460,8 @@ mod tests {
             &["--format", "octal"],
             &["--format", "text"],
             &["1", "2"],
+            &["1", "-n", "2"],
+            &["-n", "many"],
         ] {
             assert!(read(arguments).is_err(), "{arguments:?}");
         }
@@ -499,7 +535,11 @@ mod tests {
 
     #[test]
     fn bytes_and_count_conflict() {
-        for arguments in [&["--bytes", "4", "1"][..], &["5", "--bytes", "4"]] {
+        for arguments in [
+            &["--bytes", "4", "1"][..],
+            &["5", "--bytes", "4"],
+            &["-n", "5", "--bytes", "4"],
+        ] {
             let error = read(arguments).expect_err("both").to_string();
             assert!(error.contains("cannot be used with"), "{error}");
         }
@@ -529,13 +569,24 @@ mod tests {
     }
 
     #[test]
-    fn the_device_may_stand_before_or_after_the_command() {
+    fn general_options_may_stand_before_or_after_the_command() {
         for arguments in [
-            ["--device", "/dev/other", "read"],
-            ["read", "--device", "/dev/other"],
+            [
+                "--device",
+                "/dev/other",
+                "--output",
+                "file",
+                "--quiet",
+                "read",
+            ],
+            ["read", "-d", "/dev/other", "-o", "file", "-q"],
+            ["-d", "/dev/other", "read", "-q", "-o", "file"],
         ] {
             let cli = parse(&arguments).expect("a good command line");
-            assert_eq!(cli.device, PathBuf::from("/dev/other"));
+            let variable = Some("/dev/third".into());
+            assert_eq!(cli.device(variable), PathBuf::from("/dev/other"));
+            assert_eq!(cli.output, Some(PathBuf::from("file")));
+            assert!(cli.quiet);
         }
     }
 

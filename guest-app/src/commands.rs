@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use my_rng::ErrorKind;
 use my_rng::abi::REG_SIZE;
 
 use crate::cli::{Amount, Format};
@@ -24,7 +25,7 @@ pub const PIECE: usize = 1 << 16;
 const FILL_FROM: u128 = 1 << 20;
 
 // Only the last piece may end inside of a number.
-const _: () = assert!(PIECE % REG_SIZE == 0 && PIECE <= my_rng::Device::FILL_MAX);
+const _: () = assert!(PIECE % REG_SIZE == 0 && PIECE <= my_rng::Device::MAPPED_MAX);
 
 /// A stream of numbers that can be restarted: the device, or a fake in tests.
 pub trait Source {
@@ -52,14 +53,14 @@ impl Source for my_rng::Device {
     fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, my_rng::Error> {
         match self.read_bytes(buffer) {
             Ok(length) => Ok(Some(length)),
-            Err(error) if error.is_unsupported() => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn fill(&mut self, length: usize) -> bool {
         // The caller falls back to `read`, which either works or reports the error.
-        my_rng::Device::fill(self, length).is_ok()
+        self.fill_mapped(length).is_ok()
     }
 
     fn filled(&self) -> &[u8] {
@@ -74,6 +75,8 @@ pub enum Failure {
     /// The device at this node takes no seed.
     Seedless(PathBuf),
     Output(io::Error),
+    /// The file for the output cannot be created.
+    File(PathBuf, io::Error),
     /// A signal asked the app to stop.
     Interrupted,
 }
@@ -96,13 +99,17 @@ impl fmt::Display for Failure {
             Self::Device(error) => error.fmt(f),
             Self::Seedless(node) => write!(
                 f,
-                "cannot seed {}: its generator `host` has no seed, and its numbers never repeat; omit \
-                 the seed",
+                "cannot seed {}: its generator `host` has no seed; leave out the seed",
                 node.display()
             ),
             Self::Output(error) => write!(
                 f,
                 "cannot write the output: {error}; make room or redirect it"
+            ),
+            Self::File(path, error) => write!(
+                f,
+                "cannot create {}: {error}; give another file",
+                path.display()
             ),
             Self::Interrupted => f.write_str("interrupted"),
         }
@@ -312,8 +319,9 @@ mod tests {
                 Some(left) => left,
                 // Any error of the library is fine here.
                 None => {
-                    return Err(my_rng::Device::open("/nonexistent".as_ref())
-                        .expect_err("a node that is not there"));
+                    return Err(
+                        my_rng::Device::open("/nonexistent").expect_err("a node that is not there")
+                    );
                 }
             };
             let word = self.next;

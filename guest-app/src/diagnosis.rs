@@ -56,28 +56,22 @@ impl Diagnosis {
 
     /// Returns what is wrong and how to fix it, as the second half of an error message.
     pub fn advice(&self) -> String {
-        let (vendor, device) = (abi::PCI_VENDOR_ID, abi::PCI_DEVICE_ID);
         match self {
-            Self::Unknown => format!(
-                "there is no such node; load the driver (`modprobe {DRIVER}` or `insmod \
-                 {DRIVER}.ko`), and if `lspci -d {vendor:04x}:{device:04x}` lists no device, \
-                 start QEMU with `-device my_rng`"
-            ),
-            Self::NoDevice => format!(
-                "this machine has no my_rng device; start QEMU with `-device my_rng` \
-                 (`lspci -d {vendor:04x}:{device:04x}` must then list it)"
-            ),
-            Self::NoDriver => format!(
-                "the driver is not loaded; load it as root with `modprobe {DRIVER}`, or with \
-                 `insmod {DRIVER}.ko` if it is not installed"
-            ),
+            Self::Unknown => {
+                format!("there is no such node; load the driver (`sudo modprobe {DRIVER}`)")
+            }
+            Self::NoDevice => {
+                "this machine has no my_rng device; start QEMU with `-device my_rng`".to_owned()
+            }
+            Self::NoDriver => {
+                format!("the driver is not loaded; load it (`sudo modprobe {DRIVER}`)")
+            }
             Self::Unbound(address) => format!(
-                "the driver is loaded but not bound to the device; bind it as root with \
-                 `echo {address} > /sys/bus/pci/drivers/{DRIVER}/bind`"
+                "the driver is not bound to the device; bind it as root \
+                 (`echo {address} >/sys/bus/pci/drivers/{DRIVER}/bind`)"
             ),
             Self::Driven => format!(
-                "there is no such node; check the path (the driver's nodes are /dev/{node}, \
-                 /dev/{node}1 and so on)",
+                "there is no such node; check the path (the first is /dev/{node}, the second /dev/{node}1)",
                 node = abi::NODE_NAME
             ),
         }
@@ -108,10 +102,7 @@ fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
                 "with the device number {number}, but the driver's is {}",
                 current.trim()
             ),
-            format!(
-                "reload the driver (`sudo rmmod {DRIVER}`, then `sudo modprobe {DRIVER}` or \
-                 `sudo insmod {DRIVER}.ko`), which creates the node"
-            ),
+            format!("reload the driver (`sudo rmmod {DRIVER}`, then `sudo modprobe {DRIVER}`)"),
         ),
         // devtmpfs removes the driver's own node when the driver is unloaded.
         Err(_) if misc.is_dir() => (
@@ -121,7 +112,7 @@ fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
         Err(_) => return None,
     };
     Some(format!(
-        "this node was made by hand (`mknod`), {problem}; first remove it (`sudo rm {}`), then: {then}",
+        "this node was made by hand (`mknod`), {problem}; remove it (`sudo rm {}`), then: {then}",
         path.display()
     ))
 }
@@ -184,7 +175,7 @@ mod tests {
         assert!(
             unbound
                 .advice()
-                .contains("echo 0000:00:04.0 > /sys/bus/pci/drivers/my_rng/bind")
+                .contains("echo 0000:00:04.0 >/sys/bus/pci/drivers/my_rng/bind")
         );
     }
 
@@ -246,12 +237,12 @@ mod tests {
 
         let root = sysfs(&[OURS]);
         let advice = stale(&root);
-        assert!(advice.contains("`modprobe my_rng`"), "{advice}");
+        assert!(advice.contains("`sudo modprobe my_rng`"), "{advice}");
 
         fs::create_dir(root.path().join("bus/pci/drivers").join(DRIVER)).expect("driver");
         let advice = stale(&root);
         assert!(
-            advice.contains("echo 0000:00:04.0 > /sys/bus/pci/drivers/my_rng/bind"),
+            advice.contains("echo 0000:00:04.0 >/sys/bus/pci/drivers/my_rng/bind"),
             "{advice}"
         );
         assert!(!advice.contains("modprobe"), "{advice}");

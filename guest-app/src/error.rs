@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The library's error: what failed on which node, why, and how to fix it.
+//! The library's error: what failed on which device, why, and how to fix it.
 
 use std::error;
 use std::fmt;
@@ -12,10 +12,11 @@ use crate::diagnosis::{self, Diagnosis};
 
 /// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation {
-    /// Opening the node.
+    /// Opening the device.
     Open,
-    /// Seeding the device.
+    /// Seeding it.
     Seed,
     /// Taking numbers from it.
     Read,
@@ -23,11 +24,11 @@ pub enum Operation {
     Map,
     /// Filling that memory.
     Fill,
-    /// Querying the driver.
+    /// Querying it.
     Info,
     /// Creating a [`DeviceRng`](crate::DeviceRng).
     Rng,
-    /// Listing the nodes; the path is the directory.
+    /// Listing the devices; the path is the directory.
     List,
 }
 
@@ -46,12 +47,42 @@ impl fmt::Display for Operation {
     }
 }
 
+/// The kind of an [`Error`], for a program that reacts to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no such device, or no driver for it.
+    NotFound,
+    /// The caller may not open the device, or not for this operation.
+    PermissionDenied,
+    /// Another user keeps the device for itself.
+    Busy,
+    /// The device is gone. Open it again when it is back.
+    Gone,
+    /// The host has no entropy now ([`Generator::Host`](crate::Generator::Host)). Try again later.
+    NoEntropy,
+    /// The driver or the device cannot do this, or not now.
+    ///
+    /// Every driver can do [`Device::seed`](crate::Device::seed) and [`Device::next_u32`](crate::Device::next_u32).
+    /// Where [`Device::fill_mapped`](crate::Device::fill_mapped) fails so, a read may work.
+    Unsupported,
+    /// The file is not a `my_rng` device.
+    WrongDevice,
+    /// The arguments of the call are wrong.
+    InvalidInput,
+    /// A signal interrupted the call.
+    Interrupted,
+    /// Anything else: see [`Error::raw_os_error`].
+    Other,
+}
+
 /// An operation on a device failed. The message is one sentence that ends with how to fix it. The system's error
 /// is the [`source`](error::Error::source).
 #[derive(Debug)]
 pub struct Error {
     operation: Operation,
     path: PathBuf,
+    kind: ErrorKind,
     advice: String,
     source: io::Error,
 }
@@ -59,23 +90,36 @@ pub struct Error {
 impl Error {
     pub(crate) fn new(operation: Operation, path: &Path, source: io::Error) -> Self {
         // Diagnose now: the machine may have changed when the message is printed.
-        let advice = advice(operation, path, &source, Path::new("/sys"));
-        Self::with_advice(operation, path, advice, source)
+        let (kind, advice) = explain(operation, path, &source, Path::new("/sys"));
+        Self {
+            operation,
+            path: path.to_owned(),
+            kind,
+            advice,
+            source,
+        }
     }
 
     /// Creates an error whose cause is not in `source`: `advice` says what is wrong and how to fix it.
     pub(crate) fn with_advice(
         operation: Operation,
         path: &Path,
-        advice: String,
-        source: io::Error,
+        kind: ErrorKind,
+        advice: impl Into<String>,
+        source: impl Into<io::Error>,
     ) -> Self {
         Self {
             operation,
             path: path.to_owned(),
-            advice,
-            source,
+            kind,
+            advice: advice.into(),
+            source: source.into(),
         }
+    }
+
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
     /// The operation that failed.
@@ -83,7 +127,7 @@ impl Error {
         self.operation
     }
 
-    /// The path of the node.
+    /// The name by which the device was opened, usually the path of its node.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -91,24 +135,6 @@ impl Error {
     /// The system's error number, if the error comes from the system.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()
-    }
-
-    /// Whether the driver does not support this operation: it is older than this library, or the node belongs to
-    /// another driver. Every my_rng driver supports [`Device::seed`](crate::Device::seed) and
-    /// [`Device::next_u32`](crate::Device::next_u32).
-    ///
-    /// For [`Device::fill`](crate::Device::fill) this is also true if the device has no bulk engine or the engine
-    /// does not work now. Use a read instead, which does not need it.
-    pub fn is_unsupported(&self) -> bool {
-        match self.operation {
-            // A file without read().
-            Operation::Read => self.raw_os_error() == Some(libc::EINVAL),
-            // A node without mmap(), or a device without the engine.
-            Operation::Map => self.raw_os_error() == Some(libc::ENODEV),
-            Operation::Fill => matches!(self.raw_os_error(), Some(libc::ENOTTY | libc::EIO)),
-            Operation::Info => self.source.kind() == io::ErrorKind::Unsupported,
-            _ => false,
-        }
     }
 }
 
@@ -132,79 +158,108 @@ impl error::Error for Error {
     }
 }
 
-fn advice(operation: Operation, path: &Path, source: &io::Error, sysfs: &Path) -> String {
+/// Returns the kind of the error, what is wrong, and how to fix it.
+fn explain(
+    operation: Operation,
+    path: &Path,
+    source: &io::Error,
+    sysfs: &Path,
+) -> (ErrorKind, String) {
     if operation == Operation::List {
-        return format!("{source}; is this a Linux with a /dev?");
+        return (
+            ErrorKind::Other,
+            format!("{source}; is this a Linux with a /dev?"),
+        );
     }
     if let Some(advice) = diagnosis::of_stale_node(path, sysfs) {
-        return advice;
+        return (ErrorKind::NotFound, advice);
     }
-    let path = path.display();
     let use_node = format!(
         "use the driver's node (/dev/{} for the first device)",
         abi::NODE_NAME
     );
-    match source.raw_os_error() {
+    let (kind, advice) = match (operation, source.raw_os_error()) {
         // The node is open, so the missing file is its fdinfo.
-        Some(libc::ENOENT) if operation == Operation::Info => {
-            "this needs /proc, which is not mounted; mount it (`mount -t proc proc /proc`)".to_owned()
+        (Operation::Info, Some(libc::ENOENT)) => (
+            ErrorKind::Other,
+            "this needs /proc; mount it (`mount -t proc proc /proc`)",
+        ),
+        (_, Some(libc::ENOENT)) => {
+            return (ErrorKind::NotFound, Diagnosis::read(sysfs).advice());
         }
-        Some(libc::ENOENT) => Diagnosis::read(sysfs).advice(),
-        Some(libc::EACCES | libc::EPERM) => {
-            "permission denied; run as root (`sudo`), or install the \
-             driver's udev rule (60-my_rng.rules) and join its group (`usermod -aG my_rng USER`)"
-                .to_owned()
+        (_, Some(libc::EACCES | libc::EPERM)) => (
+            ErrorKind::PermissionDenied,
+            "permission denied; use `sudo`, or join the group of the driver's udev rule \
+             (`sudo usermod -aG my_rng USER`)",
+        ),
+        (Operation::Seed, Some(libc::EBADF)) => (
+            ErrorKind::PermissionDenied,
+            "it is open for reading only; open it for writing too",
+        ),
+        (Operation::Map, Some(libc::ENODEV)) => (
+            ErrorKind::Unsupported,
+            "the device or its driver has no bulk engine; use a read instead",
+        ),
+        (Operation::Fill, Some(libc::ENOTTY)) => (
+            ErrorKind::Unsupported,
+            "the driver has no bulk engine; use a read instead",
+        ),
+        (Operation::Fill, Some(libc::EIO)) => (
+            ErrorKind::Unsupported,
+            "the host has no entropy now, or the device is no bus master; use a read instead",
+        ),
+        (Operation::Open, Some(libc::ENODEV | libc::ENXIO)) => (
+            ErrorKind::NotFound,
+            "no driver uses this node; load the driver (`sudo modprobe my_rng`)",
+        ),
+        (_, Some(libc::ENODEV | libc::ENXIO)) => (
+            ErrorKind::Gone,
+            "the device is gone; bring it back and open it again",
+        ),
+        (Operation::Read, Some(libc::EIO)) => (
+            ErrorKind::NoEntropy,
+            "the host has no entropy now; try again later",
+        ),
+        (Operation::Read, Some(libc::EINVAL)) => (
+            ErrorKind::Unsupported,
+            "the driver has no read(); load the my_rng.ko of this release",
+        ),
+        (_, Some(libc::ENOTTY | libc::EISDIR | libc::ENOTDIR)) => {
+            return not_ours(&use_node);
         }
-        Some(libc::ENODEV | libc::ENXIO) => match operation {
-            Operation::Map => "the device has no bulk engine or is gone, or the driver is too old to support \
-                               it; start QEMU without `bulk=off` and load the my_rng.ko of the same \
-                               release, or use read()"
-                .to_owned(),
-            Operation::Open => "no driver uses this node; load the driver as root with `modprobe my_rng` or \
-                                `insmod my_rng.ko`"
-                .to_owned(),
-            _ => "the device is gone (unbound from its driver, or unplugged); bring it back and \
-                  open the node again"
-                .to_owned(),
-        },
-        Some(libc::EIO) if operation == Operation::Fill => {
-            "the host has no entropy now, or bus mastering is off for the device (`lspci -v` does not show \
-             `bus master`); try again later, or use read()"
-                .to_owned()
+        (_, Some(errno)) => {
+            let kind = match errno {
+                libc::EINTR => ErrorKind::Interrupted,
+                libc::EBUSY => ErrorKind::Busy,
+                _ => ErrorKind::Other,
+            };
+            return (
+                kind,
+                format!("{source}; the kernel's log (`dmesg`) may say more"),
+            );
         }
-        Some(libc::EIO) if operation == Operation::Read => {
-            "the host has no entropy now; try again later, or use another generator than `host`".to_owned()
+        (Operation::Info, None) => (
+            ErrorKind::Unsupported,
+            "its driver does not describe it; use the my_rng.ko of this release, and its node",
+        ),
+        (Operation::Fill, None) => {
+            return (
+                ErrorKind::InvalidInput,
+                format!(
+                    "the length is too large; fill at most {} bytes at a time",
+                    abi::BULK_MAX_BYTES
+                ),
+            );
         }
-        Some(libc::ENOTTY) if operation == Operation::Fill => {
-            format!("{}, or use read()", too_old("bulk transfers", &use_node))
-        }
-        Some(libc::ENOTTY) => format!("it is not a my_rng device; {use_node}"),
-        Some(libc::EISDIR | libc::ENOTDIR) => {
-            format!("{path} is not a device node; {use_node}")
-        }
-        Some(libc::EINVAL) if operation == Operation::Read => too_old("read()", &use_node),
-        Some(_) => format!("{source}; the kernel's log (`dmesg`) may say more"),
-        None => match (operation, source.kind()) {
-            (Operation::Info, io::ErrorKind::Unsupported) => too_old("queries", &use_node),
-            (Operation::Read, io::ErrorKind::UnexpectedEof) => {
-                format!("end of file, so it is not a my_rng device; {use_node}")
-            }
-            (Operation::Read, io::ErrorKind::InvalidData) => {
-                format!("it did not return whole numbers, so it is not a my_rng device; {use_node}")
-            }
-            (Operation::Fill, io::ErrorKind::InvalidInput) => format!(
-                "the length is too large; fill at most {} bytes at a time",
-                abi::BULK_MAX_BYTES
-            ),
-            _ => format!("{source}; {use_node}"),
-        },
-    }
+        (_, None) => return not_ours(&use_node),
+    };
+    (kind, advice.to_owned())
 }
 
-fn too_old(feature: &str, use_node: &str) -> String {
-    format!(
-        "the driver does not support {feature} because it is older than this program; load the my_rng.ko \
-         of the same release, or {use_node} if this is another"
+fn not_ours(use_node: &str) -> (ErrorKind, String) {
+    (
+        ErrorKind::WrongDevice,
+        format!("it is not a my_rng device; {use_node}"),
     )
 }
 
@@ -243,7 +298,8 @@ mod tests {
     fn messages_say_how_to_fix_the_error() {
         for (operation, errno, fix) in [
             (Operation::Open, libc::EACCES, "sudo"),
-            (Operation::Open, libc::EPERM, "udev"),
+            (Operation::Open, libc::EPERM, "usermod -aG my_rng"),
+            (Operation::Seed, libc::EBADF, "open it for writing"),
             (Operation::Open, libc::ENODEV, "modprobe my_rng"),
             (Operation::Read, libc::ENODEV, "the device is gone"),
             (Operation::Seed, libc::ENODEV, "the device is gone"),
@@ -251,25 +307,12 @@ mod tests {
             (Operation::Open, libc::EISDIR, "/dev/my_rng_driver"),
             (Operation::Read, libc::EIO, "the host has no entropy"),
             (Operation::Seed, libc::EIO, "dmesg"),
-            (
-                Operation::Map,
-                libc::ENODEV,
-                "start QEMU without `bulk=off`",
-            ),
-            (Operation::Map, libc::ENODEV, "or use read()"),
+            (Operation::Map, libc::ENODEV, "use a read instead"),
             (Operation::Map, libc::ENOMEM, "dmesg"),
             (Operation::Fill, libc::ENODEV, "the device is gone"),
             (Operation::Fill, libc::EIO, "bus master"),
-            (
-                Operation::Fill,
-                libc::ENOTTY,
-                "my_rng.ko of the same release",
-            ),
-            (
-                Operation::Read,
-                libc::EINVAL,
-                "my_rng.ko of the same release",
-            ),
+            (Operation::Fill, libc::ENOTTY, "use a read instead"),
+            (Operation::Read, libc::EINVAL, "my_rng.ko of this release"),
             (Operation::Info, libc::EMFILE, "dmesg"),
             (Operation::Info, libc::ENOENT, "mount -t proc"),
         ] {
@@ -282,15 +325,14 @@ mod tests {
     fn a_missing_node_is_diagnosed() {
         let empty = tempfile::tempdir().expect("temporary folder");
         let missing = io::Error::from_raw_os_error(libc::ENOENT);
-        let advice = advice(
+        let (kind, advice) = explain(
             Operation::Open,
             Path::new("/dev/node"),
             &missing,
             empty.path(),
         );
-        assert!(advice.contains("insmod my_rng.ko"), "{advice}");
-        assert!(advice.contains("lspci -d 1234:cafe"), "{advice}");
-        assert!(advice.contains("-device my_rng"), "{advice}");
+        assert_eq!(kind, ErrorKind::NotFound);
+        assert!(advice.contains("modprobe my_rng"), "{advice}");
     }
 
     #[test]
@@ -305,21 +347,30 @@ mod tests {
     }
 
     #[test]
-    fn unsupported_is_not_the_same_as_failed() {
-        let error = |operation, errno| {
+    fn kinds() {
+        for (operation, errno, kind) in [
+            (Operation::Open, libc::ENOENT, ErrorKind::NotFound),
+            (Operation::Open, libc::ENXIO, ErrorKind::NotFound),
+            (Operation::Open, libc::EACCES, ErrorKind::PermissionDenied),
+            (Operation::Seed, libc::EBADF, ErrorKind::PermissionDenied),
+            (Operation::Open, libc::EBUSY, ErrorKind::Busy),
+            (Operation::Open, libc::EINVAL, ErrorKind::Other),
+            (Operation::Read, libc::ENODEV, ErrorKind::Gone),
+            (Operation::Read, libc::EIO, ErrorKind::NoEntropy),
+            (Operation::Read, libc::EINVAL, ErrorKind::Unsupported),
+            (Operation::Read, libc::ENOTTY, ErrorKind::WrongDevice),
+            (Operation::Read, libc::EINTR, ErrorKind::Interrupted),
+            (Operation::Map, libc::ENODEV, ErrorKind::Unsupported),
+            (Operation::Map, libc::ENOMEM, ErrorKind::Other),
+            (Operation::Fill, libc::ENOTTY, ErrorKind::Unsupported),
+            (Operation::Fill, libc::EIO, ErrorKind::Unsupported),
+            // A read fails too.
+            (Operation::Fill, libc::ENODEV, ErrorKind::Gone),
+        ] {
             let source = io::Error::from_raw_os_error(errno);
-            Error::new(operation, Path::new("/dev/node"), source)
-        };
-        assert!(error(Operation::Read, libc::EINVAL).is_unsupported());
-        assert!(!error(Operation::Read, libc::ENODEV).is_unsupported());
-        assert!(!error(Operation::Read, libc::ENOTTY).is_unsupported());
-        assert!(!error(Operation::Open, libc::EINVAL).is_unsupported());
-        assert!(error(Operation::Map, libc::ENODEV).is_unsupported());
-        assert!(!error(Operation::Map, libc::ENOMEM).is_unsupported());
-        assert!(error(Operation::Fill, libc::ENOTTY).is_unsupported());
-        assert!(error(Operation::Fill, libc::EIO).is_unsupported());
-        // The device is gone: a read fails too.
-        assert!(!error(Operation::Fill, libc::ENODEV).is_unsupported());
+            let error = Error::new(operation, Path::new("/dev/node"), source);
+            assert_eq!(error.kind(), kind, "{operation:?} {errno}");
+        }
     }
 
     #[test]

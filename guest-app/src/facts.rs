@@ -3,20 +3,21 @@
 //! The output of `info` and `list`.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use my_rng::{Error, Generator, Info};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::Shape;
 
-/// A device as JSON. The README documents the names.
-#[derive(Serialize)]
-struct Facts<'a> {
+/// What is printed of a device: as JSON, these names. The README documents them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Facts {
     node: String,
-    device: &'a str,
-    driver: Option<&'a str>,
-    generator: &'static str,
+    device: String,
+    driver: Option<String>,
+    #[serde(serialize_with = "name")]
+    generator: Generator,
     bits: Option<u32>,
     hwrng: bool,
     bulk: Option<bool>,
@@ -24,13 +25,13 @@ struct Facts<'a> {
     seeds: u64,
 }
 
-impl<'a> From<&'a Info> for Facts<'a> {
-    fn from(info: &'a Info) -> Self {
+impl From<Info> for Facts {
+    fn from(info: Info) -> Self {
         Self {
             node: text(&info.node),
-            device: &info.device,
-            driver: info.driver.as_deref(),
-            generator: info.generator.name(),
+            device: info.device,
+            driver: info.driver,
+            generator: info.generator,
             bits: info.generator.bits(),
             hwrng: info.hwrng,
             bulk: info.bulk,
@@ -40,12 +41,36 @@ impl<'a> From<&'a Info> for Facts<'a> {
     }
 }
 
-/// An element of `list` as JSON.
-#[derive(Serialize)]
+/// A line of `list`: a device, or one that cannot be queried.
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-enum Listed<'a> {
-    Device(Facts<'a>),
-    Node { node: String, error: String },
+pub enum Entry {
+    Device(Facts),
+    Failed { node: String, error: String },
+}
+
+impl Entry {
+    pub fn new(node: &Path, info: &Result<Info, Error>) -> Self {
+        match info {
+            Ok(info) => Self::Device(info.clone().into()),
+            Err(error) => Self::Failed {
+                node: text(node),
+                error: error.to_string(),
+            },
+        }
+    }
+
+    /// The columns of the text format.
+    fn columns(&self) -> [&str; 3] {
+        match self {
+            Self::Device(facts) => [&facts.node, &facts.device, facts.generator.name()],
+            Self::Failed { node, .. } => [node, "-", "-"],
+        }
+    }
+}
+
+fn name<S: Serializer>(generator: &Generator, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(generator.name())
 }
 
 /// JSON strings are UTF-8, paths need not be.
@@ -59,7 +84,7 @@ fn meaning(generator: Generator) -> &'static str {
         Generator::ChaCha20 | Generator::ChaCha8 => "32-bit numbers from a seed",
         Generator::Xoshiro256PlusPlus => "32-bit numbers from a seed, for simulation",
         Generator::Host => "32-bit numbers from the host's entropy: no seed",
-        Generator::Unknown => "a classic device of two registers, or one newer than the driver",
+        _ => "a classic device of two registers, or one newer than the driver",
     }
 }
 
@@ -71,59 +96,37 @@ fn yes_or_no(answer: Option<bool>) -> &'static str {
     }
 }
 
-pub fn info(output: &mut impl Write, info: &Info, shape: Shape) -> io::Result<()> {
+pub fn info(output: &mut impl Write, facts: &Facts, shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {
-            let meaning = meaning(info.generator);
-            writeln!(output, "node:       {}", info.node.display())?;
-            writeln!(output, "device:     {}", info.device)?;
-            writeln!(
-                output,
-                "driver:     {}",
-                info.driver.as_deref().unwrap_or("none (unbound)")
-            )?;
-            writeln!(output, "generator:  {} ({meaning})", info.generator)?;
-            writeln!(output, "hwrng:      {}", yes_or_no(Some(info.hwrng)))?;
-            writeln!(output, "bulk:       {}", yes_or_no(info.bulk))?;
-            writeln!(output, "words:      {}", info.words)?;
-            writeln!(output, "seeds:      {}", info.seeds)
+            let driver = facts.driver.as_deref().unwrap_or("none (unbound)");
+            let meaning = meaning(facts.generator);
+            writeln!(output, "node:       {}", facts.node)?;
+            writeln!(output, "device:     {}", facts.device)?;
+            writeln!(output, "driver:     {driver}")?;
+            writeln!(output, "generator:  {} ({meaning})", facts.generator)?;
+            writeln!(output, "hwrng:      {}", yes_or_no(Some(facts.hwrng)))?;
+            writeln!(output, "bulk:       {}", yes_or_no(facts.bulk))?;
+            writeln!(output, "words:      {}", facts.words)?;
+            writeln!(output, "seeds:      {}", facts.seeds)
         }
-        Shape::Json => json(output, &Facts::from(info)),
+        Shape::Json => json(output, facts),
     }
 }
-
-/// A node and its device, or why it cannot be queried.
-pub type Entry = (PathBuf, Result<Info, Error>);
 
 pub fn list(output: &mut impl Write, entries: &[Entry], shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {
-            let width = |column: fn(&Entry) -> usize| entries.iter().map(column).max();
-            let node = width(|(path, _)| text(path).len()).unwrap_or_default();
-            let device = width(|(_, info)| info.as_ref().map_or(1, |info| info.device.len()))
-                .unwrap_or_default();
-            for (path, info) in entries {
-                let (place, generator) = match info {
-                    Ok(info) => (info.device.as_str(), info.generator.name()),
-                    Err(_) => ("-", "-"),
-                };
-                writeln!(output, "{:node$}  {place:device$}  {generator}", text(path))?;
+            let lines: Vec<_> = entries.iter().map(Entry::columns).collect();
+            let width = |column: fn(&[&str; 3]) -> usize| lines.iter().map(column).max();
+            let node = width(|[node, ..]| node.len()).unwrap_or_default();
+            let device = width(|[_, device, _]| device.len()).unwrap_or_default();
+            for [path, place, generator] in lines {
+                writeln!(output, "{path:node$}  {place:device$}  {generator}")?;
             }
             Ok(())
         }
-        Shape::Json => {
-            let list: Vec<_> = entries
-                .iter()
-                .map(|(path, info)| match info {
-                    Ok(info) => Listed::Device(info.into()),
-                    Err(error) => Listed::Node {
-                        node: text(path),
-                        error: error.to_string(),
-                    },
-                })
-                .collect();
-            json(output, &list)
-        }
+        Shape::Json => json(output, &entries),
     }
 }
 
@@ -136,12 +139,13 @@ fn json(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn device(node: &str, device: &str, generator: Generator) -> Info {
-        Info {
-            node: node.into(),
+    fn device(node: &str, device: &str, generator: Generator) -> Facts {
+        Facts {
+            node: node.to_owned(),
             device: device.to_owned(),
             driver: Some("my_rng".to_owned()),
             generator,
+            bits: generator.bits(),
             hwrng: false,
             bulk: Some(true),
             words: 123,
@@ -149,24 +153,18 @@ mod tests {
         }
     }
 
-    fn first() -> Info {
+    fn first() -> Facts {
         device("/dev/my_rng_driver", "0000:00:04.0", Generator::Libc)
     }
 
     fn entries() -> [Entry; 3] {
-        let node = |info: Info| (info.node.clone(), Ok(info));
-        let missing = Path::new("/nonexistent");
+        let missing = "/nonexistent";
+        let error = my_rng::Device::open(missing).expect_err("a node that is not there");
+        let last = device("/dev/my_rng_driver10", "10000:e1:00.0", Generator::Host);
         [
-            node(first()),
-            (
-                missing.to_owned(),
-                Err(my_rng::Device::open(missing).expect_err("a node that is not there")),
-            ),
-            node(device(
-                "/dev/my_rng_driver10",
-                "10000:e1:00.0",
-                Generator::Host,
-            )),
+            Entry::Device(first()),
+            Entry::new(Path::new(missing), &Err(error)),
+            Entry::Device(last),
         ]
     }
 
@@ -189,7 +187,7 @@ mod tests {
              words:      123\n\
              seeds:      4\n"
         );
-        let unbound = Info {
+        let unbound = Facts {
             driver: None,
             hwrng: true,
             bulk: Some(false),
@@ -205,7 +203,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        let older = Info {
+        let older = Facts {
             bulk: None,
             ..first()
         };
@@ -230,10 +228,11 @@ mod tests {
 }
 "#
         );
-        let unknown = Info {
+        let unknown = Facts {
             node: "/dev/\"quoted\"\n".into(),
             driver: None,
             generator: Generator::Unknown,
+            bits: None,
             bulk: None,
             ..first()
         };

@@ -8,10 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::{Error, Operation};
+use crate::{Error, ErrorKind, Operation};
 
 /// The generator of a device's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Generator {
     /// The same as glibc's `rand()` after `srand(seed)`: 31 bits, bit 31 is always 0.
     Libc,
@@ -72,6 +73,7 @@ impl fmt::Display for Generator {
 
 /// A device as the driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Info {
     /// The path of the node.
     pub node: PathBuf,
@@ -84,7 +86,7 @@ pub struct Info {
     /// Whether the driver registered the device with the kernel's `hw_random`.
     pub hwrng: bool,
     /// Whether the device has the bulk engine, which writes numbers to memory by DMA, for
-    /// [`Device::fill`](crate::Device::fill). `None` if the driver is too old to say.
+    /// [`Device::fill_mapped`](crate::Device::fill_mapped). `None` if the driver is too old to say.
     pub bulk: Option<bool>,
     /// How many numbers the driver has read from the device since it was bound.
     pub words: u64,
@@ -174,12 +176,13 @@ impl<'a> Lines<'a> {
         Error::with_advice(
             Operation::Info,
             self.node,
+            ErrorKind::Other,
             format!(
                 "the driver reports `my_rng-{key}: {}`, which this program does not understand; \
                  use driver and program of the same release",
                 text.escape_default()
             ),
-            io::ErrorKind::InvalidData.into(),
+            io::ErrorKind::InvalidData,
         )
     }
 }
@@ -264,10 +267,11 @@ mod tests {
                 .collect();
             assert_ne!(without, FDINFO);
             let error = parse(&without).expect_err(key);
-            assert!(error.is_unsupported(), "{key}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{key}");
             assert!(error.to_string().contains("my_rng.ko"), "{error}");
         }
-        assert!(parse("").expect_err("nothing").is_unsupported());
+        let error = parse("").expect_err("nothing");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
     #[test]
@@ -304,7 +308,7 @@ mod tests {
             let error = parse(&malformed).expect_err(text);
             let shown = format!("`my_rng-{key}: {}`", text.escape_default());
             assert!(error.to_string().contains(&shown), "{error}");
-            assert!(!error.is_unsupported());
+            assert_eq!(error.kind(), ErrorKind::Other);
         }
     }
 

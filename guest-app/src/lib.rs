@@ -3,23 +3,29 @@
 //! Client library for the `my_rng` device, over its Linux driver's character device.
 //!
 //! ```no_run
-//! let device = my_rng::Device::open(&my_rng::default_path())?;
+//! let device = my_rng::open()?;
 //! device.seed(0x42)?;
 //! assert_eq!(device.next_u32()?, 286129175);
 //! # Ok::<(), my_rng::Error>(())
 //! ```
 //!
-//! [`Device::read_bytes`] and [`Device::fill_bytes`] take many numbers at a time. [`Device::fill`] returns a slice of
-//! the memory that the device has written, without a copy, if the device has the bulk engine.
+//! [`open`] opens the first device, [`Device::open`] any, and [`list`] finds them. [`Device::info`] describes a device.
+//!
+//! [`Device::read_bytes`] and [`Device::fill_bytes`] take many numbers at a time. [`Device::fill_mapped`] returns a
+//! slice of the memory that the device has written, without a copy, if the device has the bulk engine.
+//! [`BufferedDevice`] makes single numbers cheap: it takes many of them ahead.
 //!
 //! [`DeviceRng`] is a generator for `rand` and everything else that builds on `rand_core`. It needs a device whose
-//! numbers have all 32 bits (any generator except `libc`). [`Device::info`] returns a device's generator, [`list`]
-//! the nodes.
+//! numbers have all 32 bits (any generator except `libc`).
+//!
+//! An [`Error`] is one sentence that says how to fix it, and has a [kind](Error::kind) for programs.
 //!
 //! A seeded stream is predictable by design: never use it for keys or passwords.
 
 #[path = "../../abi/my_rng_abi.rs"]
 pub mod abi;
+mod buffered;
+mod device;
 mod diagnosis;
 mod error;
 mod info;
@@ -31,14 +37,13 @@ mod nodes;
 mod open_file;
 mod rng;
 
-use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub use error::{Error, Operation};
+pub use buffered::BufferedDevice;
+pub use device::Device;
+pub use error::{Error, ErrorKind, Operation};
 pub use info::{Generator, Info};
 pub use nodes::list;
-use open_file::OpenFile;
 /// The version of `rand_core` whose traits [`DeviceRng`] implements.
 pub use rand_core;
 pub use rng::DeviceRng;
@@ -48,283 +53,7 @@ pub fn default_path() -> PathBuf {
     Path::new("/dev").join(abi::NODE_NAME)
 }
 
-/// An open device node.
-///
-/// All openers of a node share the stream of its device: numbers that one reads are gone for the others, and seeding
-/// restarts the stream for all.
-///
-/// [`Read`] works like [`read_bytes`](Self::read_bytes), and its errors contain an [`Error`]. A wrapper that buffers,
-/// such as `BufReader`, may take more numbers from the stream than it returns.
-#[derive(Debug)]
-pub struct Device {
-    node: OpenFile,
-    path: PathBuf,
-}
-
-impl Device {
-    /// Opens the node at `path`.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let node =
-            OpenFile::open(path).map_err(|source| Error::new(Operation::Open, path, source))?;
-        Ok(Self {
-            node,
-            path: path.to_owned(),
-        })
-    }
-
-    /// The path of the node.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Restarts the stream from `seed`. A device with [`Generator::Host`] has no seed and ignores it.
-    pub fn seed(&self, seed: u32) -> Result<(), Error> {
-        self.node
-            .seed(seed)
-            .map_err(|source| self.error(Operation::Seed, source))
-    }
-
-    /// Takes the next number of the stream. Every driver of the device supports this.
-    pub fn next_u32(&self) -> Result<u32, Error> {
-        self.node
-            .rand()
-            .map_err(|source| self.error(Operation::Read, source))
-    }
-
-    /// Takes numbers from the stream into `buffer`, as little-endian bytes, and returns how many bytes. This is one
-    /// `read()` of the node.
-    ///
-    /// The result is shorter than `buffer` if a signal arrived, the device went away, or the host ran out of entropy
-    /// ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 512 bytes of good numbers, those
-    /// taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of its last number is
-    /// lost.
-    ///
-    /// A driver without `read()` fails with an error that [is unsupported](Error::is_unsupported). If the node is not
-    /// the driver's, this returns whatever the file's `read()` returns.
-    pub fn read_bytes(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let length = self
-            .node
-            .read(buffer)
-            .map_err(|source| self.error(Operation::Read, source))?;
-        if length == 0 && !buffer.is_empty() {
-            return Err(self.error(Operation::Read, io::ErrorKind::UnexpectedEof.into()));
-        }
-        // The driver never does this. If it were accepted, all later numbers would be shifted unnoticed.
-        if length < buffer.len() && length % abi::REG_SIZE != 0 {
-            return Err(self.error(Operation::Read, io::ErrorKind::InvalidData.into()));
-        }
-        Ok(length)
-    }
-
-    /// Fills `buffer` with bytes of the stream, like [`read_bytes`](Self::read_bytes), and continues after signals.
-    /// After an error it is unknown how many numbers were taken.
-    pub fn fill_bytes(&self, buffer: &mut [u8]) -> Result<(), Error> {
-        let mut rest = buffer;
-        while !rest.is_empty() {
-            match self.read_bytes(rest) {
-                Ok(length) => rest = rest.get_mut(length..).unwrap_or_default(),
-                Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// The largest length, in bytes, for [`Self::fill`].
-    pub const FILL_MAX: usize = abi::BULK_MAX_BYTES;
-
-    /// Takes numbers from the stream and returns the memory that the device has written them to: `length`
-    /// little-endian bytes, the same that [`read_bytes`](Self::read_bytes) would return. `length` is at most
-    /// [`FILL_MAX`](Self::FILL_MAX). If it is not a multiple of four, the rest of the last number is dropped. Signals
-    /// do not shorten the result.
-    ///
-    /// This saves the copy that a read makes. The first call maps memory, which takes as long as reading some hundred
-    /// kilobytes, so it pays off from about one megabyte. Each `Device` has its own memory until it is dropped.
-    ///
-    /// It needs a device with the bulk engine (see [`Info::bulk`]) and a driver that supports it. Otherwise, or if the
-    /// engine does not work now, the error [is unsupported](Error::is_unsupported); use a read instead:
-    ///
-    /// ```no_run
-    /// let mut device = my_rng::Device::open(&my_rng::default_path())?;
-    /// let mut buffer = [0; 65536];
-    /// let ones: u32 = match device.fill(65536) {
-    ///     Ok(bytes) => bytes.iter().map(|byte| byte.count_ones()).sum(),
-    ///     Err(error) if error.is_unsupported() => {
-    ///         device.fill_bytes(&mut buffer)?;
-    ///         buffer.iter().map(|byte| byte.count_ones()).sum()
-    ///     }
-    ///     Err(error) => return Err(error),
-    /// };
-    /// # let _ = ones;
-    /// # Ok::<(), my_rng::Error>(())
-    /// ```
-    ///
-    /// The result must not be used after the next call; the compiler refuses this:
-    ///
-    /// ```compile_fail,E0499
-    /// let mut device = my_rng::Device::open(&my_rng::default_path())?;
-    /// let first = device.fill(4)?;
-    /// let second = device.fill(4)?;
-    /// assert_ne!(first, second);
-    /// # Ok::<(), my_rng::Error>(())
-    /// ```
-    ///
-    /// If the process forks without exec, which needs unsafe code, parent and child share the memory: only one of
-    /// them may use the `Device` afterwards.
-    pub fn fill(&mut self, length: usize) -> Result<&[u8], Error> {
-        if length > Self::FILL_MAX {
-            return Err(self.error(Operation::Fill, io::ErrorKind::InvalidInput.into()));
-        }
-        if let Err(source) = self.node.map() {
-            return Err(self.error(Operation::Map, source));
-        }
-        if let Err(source) = self.node.fill(length) {
-            return Err(self.error(Operation::Fill, source));
-        }
-        Ok(self.filled())
-    }
-
-    /// Returns the result of the last [`Self::fill`] again; an empty slice if it failed.
-    pub fn filled(&self) -> &[u8] {
-        self.node.filled()
-    }
-
-    /// Queries the driver about the device. Takes no number.
-    pub fn info(&self) -> Result<Info, Error> {
-        let fdinfo = format!("/proc/self/fdinfo/{}", self.node.number());
-        let text = fs::read_to_string(fdinfo)
-            .map_err(|source| Error::new(Operation::Info, &self.path, source))?;
-        Info::parse(&self.path, &text, Path::new("/sys"))
-    }
-
-    /// Makes it a generator for `rand`, like [`DeviceRng::new`].
-    pub fn into_rng(self) -> Result<DeviceRng, Error> {
-        DeviceRng::new(self)
-    }
-
-    fn error(&self, operation: Operation, source: io::Error) -> Error {
-        Error::new(operation, &self.path, source)
-    }
-}
-
-impl Read for &Device {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(self.read_bytes(buffer)?)
-    }
-}
-
-impl Read for Device {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    /// A file, which can stand in for the device as far as `read()` goes.
-    pub(crate) fn fake(bytes: &[u8]) -> (Device, tempfile::NamedTempFile) {
-        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(bytes).expect("its contents");
-        let device = Device::open(file.path()).expect("a file can be opened");
-        (device, file)
-    }
-
-    #[test]
-    fn read_returns_the_length_that_the_driver_returns() {
-        let (device, _file) = fake(&[1, 2, 3, 4, 5, 6, 7, 8]);
-        let mut buffer = [0; 6];
-        assert_eq!(device.read_bytes(&mut []).expect("nothing"), 0);
-        assert_eq!(device.read_bytes(&mut buffer).expect("bytes"), 6);
-        assert_eq!(buffer, [1, 2, 3, 4, 5, 6]);
-
-        let (device, _file) = fake(&[1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(device.read_bytes(&mut [0; 100]).expect("bytes"), 8);
-        let end = device.read_bytes(&mut [0; 100]).expect_err("the end");
-        assert!(end.to_string().contains("not a my_rng device"), "{end}");
-    }
-
-    #[test]
-    fn part_of_a_number_is_an_error() {
-        let (device, _file) = fake(&[1, 2, 3, 4, 5]);
-        let error = device.read_bytes(&mut [0; 8]).expect_err("five bytes");
-        assert_eq!(error.operation(), Operation::Read);
-        assert!(error.to_string().contains("whole numbers"), "{error}");
-    }
-
-    #[test]
-    fn fill_bytes_continues_until_the_buffer_is_full() {
-        let (device, _file) = fake(&[9; 8]);
-        let mut buffer = [0; 8];
-        device.fill_bytes(&mut buffer).expect("bytes");
-        assert_eq!(buffer, [9; 8]);
-
-        let (device, _file) = fake(&[9; 8]);
-        let error = device.fill_bytes(&mut [0; 12]).expect_err("too few");
-        assert_eq!(error.operation(), Operation::Read);
-    }
-
-    #[test]
-    fn errors_of_read_keep_their_advice() {
-        let (mut device, _file) = fake(&[7; 8]);
-        let mut bytes = Vec::new();
-        Read::take(&mut device, 8)
-            .read_to_end(&mut bytes)
-            .expect("bytes");
-        assert_eq!(bytes, [7; 8]);
-        let error = device.read_exact(&mut [0; 4]).expect_err("the end");
-        assert!(error.to_string().contains("/dev/my_rng_driver"), "{error}");
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
-    }
-
-    /// A regular file could be mapped, but it can be changed or truncated while it is borrowed.
-    #[test]
-    fn regular_file_is_not_mapped() {
-        let (mut device, file) = fake(&[1; 8]);
-        assert_eq!(device.filled(), []);
-        let error = device.fill(8).expect_err("no node");
-        assert_eq!(error.operation(), Operation::Map);
-        assert!(error.is_unsupported());
-        assert_eq!(error.path(), file.path());
-        assert_eq!(device.filled(), []);
-        device.fill_bytes(&mut [0; 8]).expect("bytes");
-    }
-
-    #[test]
-    fn node_without_mmap_is_unsupported() {
-        // Cannot be mapped, like the node of an older driver.
-        let mut device = Device::open(Path::new("/dev/null")).expect("a node");
-        let error = device.fill(8).expect_err("no mmap");
-        assert_eq!(error.operation(), Operation::Map);
-        assert!(error.is_unsupported(), "{error}");
-        assert!(error.to_string().contains("read()"), "{error}");
-    }
-
-    #[test]
-    fn fill_of_more_than_the_maximum_is_refused() {
-        let (mut device, _file) = fake(&[]);
-        for length in [Device::FILL_MAX + 1, 1 << 32, usize::MAX] {
-            let error = device.fill(length).expect_err("too much");
-            assert_eq!(error.operation(), Operation::Fill);
-            assert!(error.to_string().contains("262144"), "{error}");
-            assert!(!error.is_unsupported());
-        }
-    }
-
-    #[test]
-    fn device_and_rng_are_send_and_sync() {
-        fn check<T: Send + Sync>() {}
-        check::<Device>();
-        check::<DeviceRng>();
-    }
-
-    #[test]
-    fn info_of_a_regular_file_is_unsupported() {
-        let (device, file) = fake(&[]);
-        let error = device.info().expect_err("no my_rng lines");
-        assert!(error.is_unsupported());
-        assert_eq!(error.path(), file.path());
-    }
+/// Opens the first device: [`Device::open`] with the [`default_path`].
+pub fn open() -> Result<Device, Error> {
+    Device::open(default_path())
 }

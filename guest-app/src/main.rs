@@ -10,14 +10,16 @@ mod output;
 mod progress;
 mod signals;
 
+use std::env;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use my_rng::{Device, Generator};
+use my_rng::{Device, ErrorKind, Generator};
 
-use crate::cli::{Amount, Cli, Command, Shape};
+use crate::cli::{Cli, Command, Shape, VARIABLE};
 use crate::commands::{Failure, Stream};
+use crate::facts::Entry;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals::Stop;
@@ -37,24 +39,38 @@ struct Account {
 
 fn main() -> ExitCode {
     let mut account = Account::default();
+    let mut is_quiet = false;
     let result = match Cli::try_parse() {
-        Ok(cli) => run(&cli, &mut account),
+        Ok(cli) => {
+            is_quiet = cli.quiet;
+            run(&cli, &mut account)
+        }
         // Bad usage goes to stderr. Help and version go to stdout, and writing them can fail.
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => help.print().map_err(Failure::Output),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::from(BROKEN_PIPE)
-        }
-        Err(failure) => {
+    let status = result.as_ref().err().map_or(0, exit_status);
+    if let Err(failure) = result {
+        if status != BROKEN_PIPE && !is_quiet {
             complain(&failure, &account);
-            if matches!(failure, Failure::Interrupted) {
-                account.stop.end();
-            }
-            ExitCode::FAILURE
         }
+    }
+    // Everything is closed and reported now.
+    account.stop.end();
+    ExitCode::from(status)
+}
+
+/// The help and the README document these.
+fn exit_status(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => BROKEN_PIPE,
+        Failure::Device(error) => match error.kind() {
+            ErrorKind::NotFound => 3,
+            ErrorKind::PermissionDenied => 4,
+            ErrorKind::Gone => 5,
+            _ => 1,
+        },
+        _ => 1,
     }
 }
 
@@ -71,51 +87,92 @@ fn complain(failure: &Failure, account: &Account) {
 }
 
 fn run(cli: &Cli, account: &mut Account) -> Result<(), Failure> {
-    if let Err(error) = cli.check() {
-        error.exit();
-    }
-    let mut output = BufWriter::with_capacity(commands::PIECE, Output::stdout()?);
-    let result = command(cli, &mut output, account);
-    // Flush also if the device failed: the buffer holds numbers that were taken.
-    let flushed = output.flush().map_err(Failure::Output);
-    // `into_parts` drops the buffer without flushing it a second time.
-    account.written = output.into_parts().0.written;
-    result.and(flushed)
-}
-
-fn command(cli: &Cli, output: &mut impl Write, account: &mut Account) -> Result<(), Failure> {
+    let seed = cli.seed().unwrap_or_else(|error| error.exit());
+    let path = cli.device(env::var_os(VARIABLE));
+    // If the handlers cannot be installed, signals end the program as usual.
+    account.stop = Stop::on_signals().unwrap_or_default();
+    // The output is opened after the device, so that a missing device does not empty a file, and before the device
+    // is used, so that a file that cannot be written costs no number.
     match &cli.command {
         None => {
-            let mut device = Device::open(&cli.device)?;
-            if cli.seed.is_some() {
+            let device = Device::open(path)?;
+            if seed.is_some() {
                 check_seedable(&device)?;
             }
-            commands::classic(&mut device, output, cli.seed)
+            print(cli, &mut account.written, |output| {
+                commands::classic(&mut { device }, output, seed)
+            })
         }
         Some(Command::Seed { seed }) => {
-            let device = Device::open(&cli.device)?;
+            let device = Device::open(path)?;
             check_seedable(&device)?;
             Ok(device.seed(*seed)?)
         }
         Some(Command::Read(read)) => {
+            let to_terminal = cli.output.is_none() && io::stdout().is_terminal();
             let amount = read
-                .amount(io::stdout().is_terminal())
+                .amount(to_terminal)
                 .unwrap_or_else(|error| error.exit());
-            let device = Device::open(&cli.device)?;
-            if let Some(seed) = read.seed {
+            let device = match seed {
+                Some(_) => Device::open(path)?,
+                None => Device::open_read_only(path)?,
+            };
+            let progress = Progress::new(
+                amount.bytes,
+                commands::PIECE,
+                to_terminal,
+                io::stderr().is_terminal() && !cli.quiet,
+            );
+            if seed.is_some() {
                 check_seedable(&device)?;
-                device.seed(seed)?;
             }
-            take(device, amount, output, account)
+            print(cli, &mut account.written, |output| {
+                if let Some(seed) = seed {
+                    device.seed(seed)?;
+                }
+                let mut stream = Stream::new(device);
+                let stop = || account.stop.is_asked();
+                let result = commands::read(&mut stream, output, amount, &progress, stop);
+                account.numbers = stream.numbers;
+                result
+            })
         }
         Some(Command::Info { format }) => {
-            let info = Device::open(&cli.device)?.info()?;
-            Ok(facts::info(output, &info, *format)?)
+            let info = Device::open_read_only(path)?.info()?;
+            print(cli, &mut account.written, |output| {
+                Ok(facts::info(output, &info.into(), *format)?)
+            })
         }
-        Some(Command::List { format }) => list(output, *format),
-        Some(Command::Completions { shell }) => Ok(manual::completions(output, *shell)?),
-        Some(Command::Man) => Ok(manual::page(output)?),
+        Some(Command::List { format }) => list(cli, account, *format),
+        Some(Command::Completions { shell }) => print(cli, &mut account.written, |output| {
+            Ok(manual::completions(output, *shell)?)
+        }),
+        Some(Command::Man) => print(cli, &mut account.written, |output| {
+            Ok(manual::page(output)?)
+        }),
     }
+}
+
+/// Opens the output, has `write` write to it, and makes sure that everything has arrived.
+fn print(
+    cli: &Cli,
+    written: &mut u64,
+    write: impl FnOnce(&mut BufWriter<Output>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let output = match &cli.output {
+        None => Output::stdout()?,
+        Some(path) => Output::create(path).map_err(|error| Failure::File(path.clone(), error))?,
+    };
+    let mut output = BufWriter::with_capacity(commands::PIECE, output);
+    let result = write(&mut output);
+    // Flush also if the device failed: the buffer holds numbers that were taken.
+    let flushed = output.flush();
+    // `into_parts` drops the buffer without flushing it a second time.
+    let (output, _) = output.into_parts();
+    *written = output.written;
+    result?;
+    flushed?;
+    Ok(output.finish()?)
 }
 
 /// Fails if the device's generator takes no seed. If the driver does not report the generator, assume that it does.
@@ -126,46 +183,32 @@ fn check_seedable(device: &Device) -> Result<(), Failure> {
     }
 }
 
-fn take(
-    device: Device,
-    amount: Amount,
-    output: &mut impl Write,
-    account: &mut Account,
-) -> Result<(), Failure> {
-    // If the handlers cannot be installed, signals end the program as usual.
-    account.stop = Stop::on_signals().unwrap_or_default();
-    let progress = Progress::new(
-        amount.bytes,
-        commands::PIECE,
-        io::stdout().is_terminal(),
-        io::stderr().is_terminal(),
-    );
-    let mut stream = Stream::new(device);
-    let stop = || account.stop.is_asked();
-    let result = commands::read(&mut stream, output, amount, &progress, stop);
-    account.numbers = stream.numbers;
-    result
-}
-
-fn list(output: &mut impl Write, shape: Shape) -> Result<(), Failure> {
-    let nodes = my_rng::list()?;
-    let entries: Vec<facts::Entry> = nodes
+fn list(cli: &Cli, account: &mut Account, shape: Shape) -> Result<(), Failure> {
+    let devices: Vec<_> = my_rng::list()?
         .into_iter()
-        .map(|node| {
-            let info = Device::open(&node).and_then(|device| device.info());
-            (node, info)
+        .map(|path| {
+            let info = Device::open_read_only(&path).and_then(|device| device.info());
+            (path, info)
         })
         .collect();
-    facts::list(output, &entries, shape)?;
+    let entries: Vec<_> = devices
+        .iter()
+        .map(|(path, info)| Entry::new(path, info))
+        .collect();
+    print(cli, &mut account.written, |output| {
+        Ok(facts::list(output, &entries, shape)?)
+    })?;
     if entries.is_empty() {
         // Fails, and its error says what is missing.
-        Device::open(&my_rng::default_path())?;
+        my_rng::open()?;
     }
     // Report every error; `main` reports the one that is returned.
-    let mut failures = entries.into_iter().filter_map(|(_, info)| info.err());
+    let mut failures = devices.into_iter().filter_map(|(_, info)| info.err());
     let first = failures.next();
     for error in failures {
-        complain(&error.into(), &Account::default());
+        if !cli.quiet {
+            complain(&error.into(), &Account::default());
+        }
     }
     first.map_or(Ok(()), |error| Err(error.into()))
 }

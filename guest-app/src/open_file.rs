@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! An open file of the driver's node: its ioctls, and the mapped memory that the device fills. This is the only
-//! unsafe code of the app.
+//! An open file of the driver's node: its ioctls, and the mapped memory that the device fills.
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
@@ -14,11 +13,19 @@ use std::slice;
 
 use crate::abi::{BULK_MAX_BYTES, IOCTL_FILL, IOCTL_RAND, IOCTL_SEED, REG_SIZE};
 
+/// What a device is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
 /// An open file, and its mapped memory once `map` has succeeded.
 ///
 /// # Invariants
 ///
-/// No other code has this open file (the descriptor is never handed out), and its only mapping is `memory`.
+/// The file's only mapping is `memory`, and only `fill` has the driver write there. Others get the descriptor by
+/// `as_fd`, but mapping and ioctls need unsafe code, and its documentation forbids both.
 #[derive(Debug)]
 pub struct OpenFile {
     file: File,
@@ -26,9 +33,12 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens the node at `path`, read-write like the classic clients.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+    /// Opens the node at `path`.
+    pub fn open(path: &Path, access: Access) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(access == Access::ReadWrite)
+            .open(path)?;
         // INVARIANT: The file was just opened, close-on-exec, and is not mapped yet.
         Ok(Self { file, memory: None })
     }
@@ -94,8 +104,8 @@ impl OpenFile {
         match &self.memory {
             // SAFETY: By the invariant of `Memory`, `filled` bytes at `start` are mapped readable, and they stay
             // mapped while `memory` is borrowed. They do not change during that time: the driver writes only for
-            // `fill`, which needs `&mut self`, since by the type's invariant no other code has the file. The
-            // mapping is read-only and the only one. A forked child shares both, but safe code cannot fork.
+            // `fill`, which needs `&mut self`, by the type's invariant. The mapping is read-only and the only one.
+            // A forked child shares both, but safe code cannot fork.
             Some(memory) => unsafe { slice::from_raw_parts(memory.start.as_ptr(), memory.filled) },
             None => &[],
         }
@@ -151,6 +161,12 @@ impl Drop for Memory {
         // SAFETY: `start` and the length are those of the mapping that `map` created. Slices of it borrow `self`,
         // so none exists any more. After an error it stays mapped, which is harmless.
         unsafe { libc::munmap(self.start.as_ptr().cast(), BULK_MAX_BYTES) };
+    }
+}
+
+impl AsFd for OpenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 
 use rand_core::TryRng;
 
-use crate::{Device, Error, Generator, Operation};
+use crate::{BufferedDevice, Device, Error, ErrorKind, Generator, Operation};
 
 /// A device as a random number generator for `rand_core`.
 ///
@@ -17,7 +17,7 @@ use crate::{Device, Error, Generator, Operation};
 /// use rand::RngExt;
 /// use my_rng::rand_core::UnwrapErr;
 ///
-/// let device = my_rng::Device::open(&my_rng::default_path())?;
+/// let device = my_rng::open()?;
 /// device.seed(0x42)?;
 /// let mut rng = UnwrapErr(device.into_rng()?);
 /// let die = rng.random_range(1..=6);
@@ -30,12 +30,15 @@ use crate::{Device, Error, Generator, Operation};
 /// `try_fill_bytes` as many as it needs, little-endian; the rest of the last word is dropped. After [`Device::seed`]
 /// the same calls return the same numbers on every machine, unless another program also uses the device.
 ///
+/// Each call is a system call, so that no number is taken before it is needed. [`BufferedDevice::into_rng`] makes one
+/// with a buffer, which is faster but takes numbers ahead.
+///
 /// It is not a `CryptoRng`: never use it for keys or passwords. The seed has 32 bits, and all numbers follow from it.
 /// The generator `host` is not meant for keys either: its numbers repeat if QEMU was started with `-seed`, which a guest
 /// cannot detect. Use the kernel's generator for keys; it mixes many sources.
 #[derive(Debug)]
 pub struct DeviceRng {
-    device: Device,
+    source: BufferedDevice,
 }
 
 impl DeviceRng {
@@ -44,32 +47,45 @@ impl DeviceRng {
     /// The generator `libc` is refused: bit 31 of its numbers is always 0, so results would be silently wrong
     /// (`random::<bool>()` would always return the same value).
     pub fn new(device: Device) -> Result<Self, Error> {
+        Self::with_buffer(BufferedDevice::with_capacity(0, device))
+    }
+
+    pub(crate) fn with_buffer(source: BufferedDevice) -> Result<Self, Error> {
+        let device = source.device();
         let info = device.info()?;
         if let Some(advice) = refusal(info.generator) {
             return Err(Error::with_advice(
                 Operation::Rng,
                 device.path(),
-                advice.to_owned(),
-                io::ErrorKind::Unsupported.into(),
+                ErrorKind::Unsupported,
+                advice,
+                io::ErrorKind::Unsupported,
             ));
         }
-        Ok(Self::assume_uniform(device))
+        Ok(Self { source })
     }
 
     /// Uses a device without checking its generator. For a device that does not report it, such as the classic one
     /// with two registers, but is known to give all 32 bits.
     pub fn assume_uniform(device: Device) -> Self {
-        Self { device }
+        Self {
+            source: BufferedDevice::with_capacity(0, device),
+        }
     }
 
-    /// The device, for example to seed it again.
+    /// Restarts the stream from `seed`, like [`Device::seed`], and drops numbers that were taken ahead.
+    pub fn seed(&mut self, seed: u32) -> Result<(), Error> {
+        self.source.seed(seed)
+    }
+
+    /// The device.
     pub fn device(&self) -> &Device {
-        &self.device
+        self.source.device()
     }
 
     /// Returns the device.
     pub fn into_device(self) -> Device {
-        self.device
+        self.source.into_device()
     }
 }
 
@@ -85,9 +101,8 @@ fn refusal(generator: Generator) -> Option<&'static str> {
              `-device my_rng,generator=chacha20`",
         ),
         Generator::Unknown => Some(
-            "it does not report its generator (it is a classic device with two registers, or newer than the \
-             driver); start a QEMU of the same release, or use DeviceRng::assume_uniform if you know that \
-             all 32 bits are random",
+            "it does not report its generator; use DeviceRng::assume_uniform if you know that all 32 bits are \
+             random",
         ),
     }
 }
@@ -97,26 +112,26 @@ impl TryRng for DeviceRng {
 
     fn try_next_u32(&mut self) -> Result<u32, Error> {
         let mut word = [0; 4];
-        self.device.fill_bytes(&mut word)?;
+        self.source.fill_bytes(&mut word)?;
         Ok(u32::from_le_bytes(word))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Error> {
         let mut words = [0; 8];
-        self.device.fill_bytes(&mut words)?;
+        self.source.fill_bytes(&mut words)?;
         Ok(u64::from_le_bytes(words))
     }
 
     fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
-        self.device.fill_bytes(buffer)
+        self.source.fill_bytes(buffer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::tests::fake;
     use crate::known_answers;
-    use crate::tests::fake;
     use rand::RngExt;
     use rand_core::{Rng, UnwrapErr};
 
@@ -193,6 +208,6 @@ mod tests {
         let (device, _file) = fake(&[]);
         let error = device.into_rng().expect_err("no info");
         assert_eq!(error.operation(), Operation::Info);
-        assert!(error.is_unsupported());
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

@@ -2,7 +2,7 @@
 
 //! The app's command line, on a machine without the device.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
@@ -19,7 +19,10 @@ const PRINTING: [&[&str]; 6] = [
 
 fn my_rng(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_my-rng"));
-    command.args(arguments).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_remove("MY_RNG_DEVICE")
+        .stdin(Stdio::null());
     command
 }
 
@@ -38,7 +41,13 @@ fn help_has_examples_and_exit_statuses() {
     for help in ["-h", "--help"] {
         let (code, stdout, stderr) = run(&[help]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        let first = stdout.lines().next().unwrap_or_default();
+        assert!(
+            first.contains("restarts its stream for everybody"),
+            "{first}"
+        );
         for lesson in [
+            "MY_RNG_DEVICE",
             "Examples:",
             "my-rng seed 0x42",
             "Exit status:",
@@ -88,7 +97,9 @@ fn bad_usage_is_status_2_on_stderr() {
         (&["read", "5", "--bytes", "6"], "cannot be used with"),
         (&["read", "--seed", "4294967296"], "0xffffffff"),
         (&["--seed", "x"], "not a number"),
-        (&["--seed", "1", "read"], "after `read`"),
+        (&["--seed", "1", "read", "--seed", "1"], "only once"),
+        (&["read", "5", "-n", "5"], "cannot be used with"),
+        (&["seed", "1", "-o", "file"], "prints nothing"),
         (&["--seed", "1", "list"], "only with `read`"),
         (&["info", "--format", "hex"], "text, json"),
         (&["list", "--format", "raw"], "text, json"),
@@ -115,13 +126,68 @@ fn missing_node_error_is_one_line_with_a_fix() {
     ] {
         let arguments = [&["--device", "/dev/no_such_node"], command].concat();
         let (code, stdout, stderr) = run(&arguments);
-        assert_eq!((code, stdout.as_str()), (Some(1), ""));
+        assert_eq!((code, stdout.as_str()), (Some(3), ""));
         assert!(
             stderr.starts_with("my-rng: cannot open /dev/no_such_node: "),
             "{stderr}"
         );
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(stderr.contains("; "), "no advice: {stderr}");
+        let (code, stdout, stderr) = run(&[&["-q"], &arguments[..]].concat());
+        assert_eq!((code, &*stdout, &*stderr), (Some(3), "", ""));
+    }
+}
+
+#[test]
+fn device_can_be_named_in_the_environment() {
+    for (variable, arguments, path) in [
+        ("/dev/no_such_node", &["read"][..], "/dev/no_such_node"),
+        (
+            "/dev/null",
+            &["-d", "/dev/no_such_node", "read"],
+            "/dev/no_such_node",
+        ),
+        // As if it were not set.
+        ("", &["read"], "/dev/my_rng_driver"),
+    ] {
+        let output = my_rng(arguments).env("MY_RNG_DEVICE", variable).output();
+        let stderr = output.expect("the app runs").stderr;
+        let stderr = String::from_utf8_lossy(&stderr);
+        assert!(
+            stderr.starts_with(&format!("my-rng: cannot open {path}: ")),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn output_goes_to_a_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("file");
+    let name = file.to_str().expect("plain text");
+    fs::write(&file, "what was there before, and is longer").expect("a file");
+
+    // A device that is not there empties no file.
+    let (code, ..) = run(&["-d", "/dev/no_such_node", "read", "-o", name]);
+    assert_eq!(code, Some(3));
+    assert_eq!(
+        fs::read_to_string(&file).expect("a file"),
+        "what was there before, and is longer"
+    );
+
+    let (code, stdout, stderr) = run(&["completions", "bash", "-o", name]);
+    assert_eq!((code, &*stdout, &*stderr), (Some(0), "", ""));
+    let (_, script, _) = run(&["completions", "bash"]);
+    assert_eq!(fs::read_to_string(&file).expect("a file"), script);
+
+    for (file, problem) in [
+        ("/nonexistent/file", "cannot create /nonexistent/file: "),
+        ("/dev/full", "cannot write the output: "),
+    ] {
+        let (code, stdout, stderr) = run(&["man", "--output", file]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""));
+        assert!(stderr.contains(problem), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
 
@@ -154,10 +220,10 @@ fn other_nodes_and_files_are_rejected() {
         stderr.starts_with("my-rng: cannot get information on /dev/null: "),
         "{stderr}"
     );
-    assert!(stderr.contains("use the driver's node"), "{stderr}");
+    assert!(stderr.contains("does not describe it; "), "{stderr}");
     let (code, _, stderr) = run(&["--device", "/"]);
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("/ is not a device node"), "{stderr}");
+    assert!(stderr.contains("use the driver's node"), "{stderr}");
 }
 
 #[test]
@@ -181,6 +247,7 @@ fn bash_completes_the_command_line() {
     for (line, expected) in [
         ("re", &["read"][..]),
         ("read --by", &["--bytes"]),
+        ("read --outp", &["--output"]),
         ("read --format ", &["dec", "hex", "json", "raw"]),
         ("completions z", &["zsh"]),
     ] {

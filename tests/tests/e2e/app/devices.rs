@@ -126,7 +126,7 @@ fn devices_are_described() {
         assert!(lines.any(|line| line.starts_with(&error)), "{nobody:#?}");
     }
     assert!(nobody.contains(&list[2].as_str()), "{nobody:#?}");
-    assert_eq!(nobody[5], "status 1");
+    assert_eq!(nobody[5], "status 4");
     assert!(
         section(&said, "json nobody")
             .concat()
@@ -136,7 +136,7 @@ fn devices_are_described() {
     for (name, beginning) in [("none", &[][..]), ("no json", &["[]"])] {
         let none = section(&said, name);
         let (last, rest) = none.split_last().expect("a status");
-        assert_eq!(*last, "status 1");
+        assert_eq!(*last, "status 3");
         // stdout and stderr come in any order.
         assert_eq!(rest.len(), beginning.len() + 1, "{none:#?}");
         assert!(

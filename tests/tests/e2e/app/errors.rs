@@ -23,6 +23,7 @@ fn errors_say_how_to_fix_them() {
              section full; failed sh -c 'my-rng read >/dev/full'
              mkdir /small; mount -t tmpfs -o size=16k tmpfs /small
              section disk; failed sh -c 'my-rng read 100000 >/small/file'
+             section file; failed my-rng read 100000 -o /small/file
              section stream; my-rng seed 0x42; failed my-rng seed 4294967296 | tail -n 1; my-rng read
              chmod 600 /dev/my_rng_driver
              section nobody; failed /as_nobody my-rng read
@@ -46,7 +47,7 @@ fn errors_say_how_to_fix_them() {
     let pipe = section(&said, "pipe");
     assert!(pipe.contains(&"status 141"), "{pipe:#?}");
     assert_eq!(pipe.len(), 2, "{pipe:#?}");
-    for disk in ["full", "disk"] {
+    for disk in ["full", "disk", "file"] {
         let lines = section(&said, disk);
         assert!(lines[0].contains("make room"), "{lines:#?}");
         assert_eq!(lines[1..], ["status 1"]);
@@ -60,16 +61,16 @@ fn errors_say_how_to_fix_them() {
         section(&said, "somebody"),
         [&words[1].to_string(), "status 0"]
     );
-    for (case, fix) in [
-        ("nobody", "sudo"),
-        ("path", "/dev/my_rng_driver1"),
-        ("unbound", "/sys/bus/pci/drivers/my_rng/bind"),
-        ("unloaded", "modprobe my_rng"),
+    for (case, fix, status) in [
+        ("nobody", "sudo", 4),
+        ("path", "/dev/my_rng_driver1", 3),
+        ("unbound", "/sys/bus/pci/drivers/my_rng/bind", 3),
+        ("unloaded", "modprobe my_rng", 3),
     ] {
         let lines = section(&said, case);
         assert!(lines[0].starts_with("my-rng: cannot open "), "{lines:#?}");
         assert!(lines[0].contains(fix), "{lines:#?}");
-        assert_eq!(lines[1..], ["status 1"]);
+        assert_eq!(lines[1..], [format!("status {status}")]);
     }
 }
 
@@ -96,7 +97,7 @@ fn a_node_made_by_hand_is_reported() {
     let unloaded = section(&said, "unloaded");
     assert!(
         unloaded[0].contains(
-            "no driver uses it; first remove it (`sudo rm /dev/my_rng_driver`), then: the driver is not loaded"
+            "no driver uses it; remove it (`sudo rm /dev/my_rng_driver`), then: the driver is not loaded"
         ),
         "{unloaded:#?}"
     );
