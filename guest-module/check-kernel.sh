@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# check-kernel.sh KDIR: prints the path of the Rust compiler that built the kernel in KDIR, because it has to build the
-# module, too: RUSTC if that is set, otherwise one that is found. If the module cannot be built for that kernel, prints
-# one sentence that says why.
+# check-kernel.sh KDIR [without-crates]: prints the path of the Rust compiler that built the kernel in KDIR, because it
+# has to build the module, too: RUSTC if that is set, otherwise one that is found. If the module cannot be built for that
+# kernel, prints one sentence that says why. With "without-crates", the kernel's Rust crates may be missing.
 set -eu
 
 oldest=7.3
@@ -27,12 +27,12 @@ compilers() { # where this machine may have some
 release=$(cat "$config/kernel.release" 2>/dev/null) ||
     fail "KDIR=$kdir holds no built kernel: set KDIR= to the folder in which one was built."
 [ "$(printf '%s\n' "$oldest" "$release" | sort -V | head -n 1)" = "$oldest" ] ||
-    fail "the kernel in $kdir is Linux $release, and the driver needs $oldest or newer: set KDIR= to such a kernel."
+    fail "$kdir is for Linux $release, and the driver needs $oldest or newer: use such a kernel."
 if ! grep -qx 'CONFIG_RUST=y' "$config/auto.conf" || ! grep -q '^CONFIG_RUSTC_VERSION_TEXT=' "$config/auto.conf"; then
-    fail "the kernel in $kdir was built without Rust: turn on CONFIG_RUST (\`make rustavailable\` says what it needs)" \
-        "and build the kernel again."
+    fail "the kernel of $kdir was built without Rust: use one that was built with CONFIG_RUST" \
+        "(\`make rustavailable\` says what that needs)."
 fi
-[ -e "$kdir/rust/libkernel.rmeta" ] ||
+[ "${2:-}" = without-crates ] || [ -e "$kdir/rust/libkernel.rmeta" ] ||
     fail "$kdir lacks the kernel's Rust crates (rust/libkernel.rmeta): set KDIR= to the folder in which the kernel" \
         "was built."
 version=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT=//p' "$config/auto.conf" | tr -d '"')

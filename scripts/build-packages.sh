@@ -23,7 +23,7 @@ make_packages() {
 
 lock_build
 sub "$ROOT/scripts/build.sh" all
-sub "$ROOT/scripts/packages.sh" install dpkg-dev debhelper
+sub "$ROOT/scripts/packages.sh" install dpkg-dev debhelper dh-dkms
 new_tmp "$BUILD"
 inputs=$(digest "$ROOT"/{debian,docs,guest-app,guest-module,abi,Cargo.lock} "$ROOT/scripts"/{build-packages,install}.sh \
     "$ROOT/scripts/crate-licenses.py" "$BUILD/bin/my-rng" "$BUILD/share" "$QEMU_PREFIX")

@@ -25,7 +25,8 @@ fmt() {
 }
 
 shell() {
-    shellcheck scripts/*.sh tests/*.sh tests/scripts/*.sh guest-module/*.sh .ci/run vm/run vm/run-ubuntu.sh vm/debian/setup.sh
+    shellcheck scripts/*.sh tests/*.sh tests/scripts/*.sh guest-module/*.sh guest-module/dkms/* .ci/run vm/run \
+        vm/run-ubuntu.sh vm/debian/setup.sh
 }
 
 clippy() {
