@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The device's debugfs directory, which has the name of its node.
+//! The device's directory in debugfs: `my_rng/`, and the name of its node.
 
 use crate::device::Device;
 use kernel::{
-    debugfs::{Scope, ScopedDir},
+    debugfs::{Dir, Scope, ScopedDir},
     fmt,
     prelude::*,
     sync::Arc,
 };
 
-/// Creates the directory `name`. It is removed when the result is dropped.
-pub(crate) fn directory(
+/// Creates the directory `name` in `parent`. It is removed when the result is dropped.
+pub(crate) fn directory<'a>(
+    parent: &'a Dir,
     name: &'static CStr,
     device: Arc<Device>,
-) -> impl PinInit<Scope<Arc<Device>>> {
-    Scope::dir(device, name, populate)
+) -> impl PinInit<Scope<Arc<Device>>> + 'a {
+    parent.scope(device, name, populate)
 }
 
 fn populate<'data>(device: &'data Arc<Device>, directory: &ScopedDir<'data, '_>) {
@@ -30,13 +31,13 @@ fn address(device: &Arc<Device>, to: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn generator(device: &Arc<Device>, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(to, "{}", device.identity().generator().name())
+    writeln!(to, "{}", fmt::Adapter(device.identity().generator().name()))
 }
 
 fn words(device: &Arc<Device>, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(to, "{}", device.counters().words())
+    writeln!(to, "{}", device.counters().words.sum())
 }
 
 fn seeds(device: &Arc<Device>, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(to, "{}", device.counters().seeds())
+    writeln!(to, "{}", device.counters().seeds.sum())
 }

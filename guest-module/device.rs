@@ -65,18 +65,8 @@ impl Piece {
 
 /// Numbers taken and seeds written since the driver was bound to the device.
 pub(crate) struct Counters {
-    words: Counter,
-    seeds: Counter,
-}
-
-impl Counters {
-    pub(crate) fn words(&self) -> u64 {
-        self.words.sum()
-    }
-
-    pub(crate) fn seeds(&self) -> u64 {
-        self.seeds.sum()
-    }
+    pub(crate) words: Counter,
+    pub(crate) seeds: Counter,
 }
 
 impl AsRef<Link> for Device {

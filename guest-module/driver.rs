@@ -5,7 +5,7 @@
 use crate::{
     abi, debugfs,
     device::Device,
-    gaps::{DmaMasks, Enabled, Linked, Node, VENDOR},
+    gaps::{DmaMasks, Enabled, Linked, ModuleDir, Node, VENDOR},
     hwrng,
     identity::SEEDED_QUALITY,
     node::{NodeName, OpenFile, MAX_NODES},
@@ -62,20 +62,16 @@ impl pci::Driver for MyRngDriver {
             let (device, linked) = Device::new(pdev, masks)?;
             let generator = device.identity().generator().name();
             let quality = hwrng::quality(&device);
+            let directory = ModuleDir::get()?;
 
             Ok(try_pin_init!(Binding {
                 enabled,
                 linked,
-                debugfs <- debugfs::directory(name.as_cstr(), device.clone()),
+                debugfs <- debugfs::directory(&directory, name.as_cstr(), device.clone()),
                 hwrng: hwrng::register(name.as_cstr(), &device, quality)
-                    .inspect(|_| {
-                        if quality.is_some() {
-                            device.set_offered();
-                        }
-                    })
                     .inspect_err(|error| dev_warn!(pdev, "not offered to hw_random: {error:?}\n"))
                     .unwrap_or_default(),
-                node <- Node::register(name.as_cstr(), device.clone()),
+                node <- Node::register(name.as_cstr(), pdev.as_ref(), device.clone()),
                 _: { dev_info!(pdev, "node /dev/{}, generator {generator}\n", name.as_cstr()) },
                 _: {
                     if quality == Some(SEEDED_QUALITY) && device.is_offered() {

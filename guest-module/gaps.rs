@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 //! Interfaces for what Linux 7.3's Rust abstractions lack, or do with many calls of C functions where one is
-//! enough. All `unsafe` code of the module is here, except one call in `driver`. Remove each once the kernel
-//! provides it.
+//! enough. All `unsafe` code of the module is here, except one call in `driver` and one in the module's init.
+//! Remove each once the kernel provides it.
 //!
 //! - `block`: a few numbers on the stack
 //! - `buffer`: memory for DMA that programs can map
 //! - `counter`: a counter that is cheap to increase on every processor
 //! - `hardware`: a device's hardware, which open files use until the device is unbound
+//! - `hw_random`: a registration with the kernel's `hw_random`
+//! - `module_dir`: the module's directory in debugfs
+//! - `node`: a misc device with private data, a parent and attributes in sysfs
 //! - `pinned`: a caller's pinned memory, for DMA
 //! - `table`: a scatter-gather table mapped for DMA
-//! - `node`: a misc device with private data
 
 use crate::abi;
 use core::mem::transmute;
@@ -28,6 +30,8 @@ mod block;
 mod buffer;
 mod counter;
 mod hardware;
+mod hw_random;
+mod module_dir;
 mod node;
 mod pinned;
 mod table;
@@ -36,7 +40,9 @@ pub(crate) use block::Block;
 pub(crate) use buffer::Buffer;
 pub(crate) use counter::Counter;
 pub(crate) use hardware::{Hardware, Link, Linked, Registers};
-pub(crate) use node::{Node, NodeFile};
+pub(crate) use hw_random::{HwRandom, Source};
+pub(crate) use module_dir::ModuleDir;
+pub(crate) use node::{Facts, Node, NodeFile};
 pub(crate) use pinned::Pinned;
 pub(crate) use table::{Segments, Table};
 
@@ -166,9 +172,13 @@ pub(crate) fn get_user(from: UserPtr) -> Result<u32> {
     is_taken.then_some(number).ok_or(EFAULT)
 }
 
-/// `gaps/helpers.c`.
+/// `gaps/*.c`.
 mod c {
-    use kernel::{bindings, ffi::c_uint, prelude::*};
+    use kernel::{
+        bindings,
+        ffi::{c_uint, c_ushort},
+        prelude::*,
+    };
 
     /// A `struct my_rng_hardware`.
     #[repr(transparent)]
@@ -183,6 +193,19 @@ mod c {
     /// A `u64 __percpu`.
     #[repr(C)]
     pub(super) struct Counter([u8; 0]);
+
+    /// A `struct hwrng`.
+    #[repr(C)]
+    pub(super) struct HwRng([u8; 0]);
+
+    /// A `struct my_rng_facts`.
+    #[repr(C)]
+    pub(super) struct Facts {
+        pub(super) generator: *const c_char,
+        pub(super) words: *const Counter,
+        pub(super) seeds: *const Counter,
+        pub(super) has_bulk: bool,
+    }
 
     // Like the kernel's `bindings` crate: `struct device` may have zero-sized members.
     #[allow(improper_ctypes)]
@@ -204,5 +227,14 @@ mod c {
         pub(super) fn my_rng_counter_free(counter: *mut Counter);
         pub(super) fn my_rng_counter_add(counter: *mut Counter, count: u64);
         pub(super) fn my_rng_counter_sum(counter: *const Counter) -> u64;
+        pub(super) static mut my_rng_groups: [*const bindings::attribute_group; 2];
+        pub(super) fn my_rng_hwrng_register(
+            name: *const c_char,
+            quality: c_ushort,
+            read: unsafe extern "C" fn(*mut HwRng, *mut c_void, usize, bool) -> c_int,
+            source: *mut c_void,
+        ) -> *mut HwRng;
+        pub(super) fn my_rng_hwrng_source(rng: *const HwRng) -> *mut c_void;
+        pub(super) fn my_rng_hwrng_unregister(rng: *mut HwRng);
     }
 }

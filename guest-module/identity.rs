@@ -95,14 +95,14 @@ pub(crate) fn is_suspicious(number: u32) -> bool {
 pub(crate) const SEEDED_QUALITY: u16 = 1;
 
 impl Generator {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static CStr {
         match self {
-            Self::Libc => "libc",
-            Self::ChaCha20 => "chacha20",
-            Self::Host => "host",
-            Self::ChaCha8 => "chacha8",
-            Self::Xoshiro256PlusPlus => "xoshiro256pp",
-            Self::Unknown => "unknown",
+            Self::Libc => c"libc",
+            Self::ChaCha20 => c"chacha20",
+            Self::Host => c"host",
+            Self::ChaCha8 => c"chacha8",
+            Self::Xoshiro256PlusPlus => c"xoshiro256pp",
+            Self::Unknown => c"unknown",
         }
     }
 }

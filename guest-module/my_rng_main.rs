@@ -12,6 +12,7 @@
 //! - `gaps`: what the kernel's abstractions lack; the `unsafe` code
 //! - `abi`: the constants shared with the device and with its clients
 
+use crate::gaps::ModuleDir;
 use kernel::{driver::Registration, pci, prelude::*, InPlaceModule, ModuleMetadata};
 
 #[path = "../abi/my_rng_abi.rs"]
@@ -44,8 +45,10 @@ const MODULE_NAME: &CStr = <LocalModule as ModuleMetadata>::NAME;
 
 #[pin_data]
 struct MyRngModule {
+    // Fields drop in order; the driver uses the directory.
     #[pin]
     _driver: Registration<pci::Adapter<driver::MyRngDriver>>,
+    _dir: ModuleDir,
 }
 
 // Not `module_pci_driver!`, which has no hook to log when the module is loaded.
@@ -58,6 +61,8 @@ impl InPlaceModule for MyRngModule {
         );
 
         try_pin_init!(Self {
+            // SAFETY: This is the module's init, and the driver is not registered yet.
+            _dir: unsafe { ModuleDir::new(MODULE_NAME) },
             _driver <- Registration::new(MODULE_NAME, module),
         })
     }

@@ -6,7 +6,7 @@ use crate::{
     abi,
     bulk::DIRECT_FROM,
     device::Device,
-    gaps::{self, Block, Buffer, NodeFile},
+    gaps::{self, Block, Buffer, Facts, NodeFile},
 };
 use core::mem::size_of;
 use kernel::{
@@ -215,6 +215,16 @@ fn is_open_for_writing(file: &File) -> bool {
 impl NodeFile for OpenFile {
     type Target = Device;
 
+    fn facts(device: &Device) -> Facts<'_> {
+        let (identity, counters) = (device.identity(), device.counters());
+        Facts {
+            generator: identity.generator().name(),
+            has_bulk: identity.has_bulk(),
+            words: &counters.words,
+            seeds: &counters.seeds,
+        }
+    }
+
     fn open(device: Arc<Device>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             device,
@@ -291,8 +301,8 @@ impl NodeFile for OpenFile {
         seq_print!(to, "my_rng-generator:\t{}\n", identity.generator().name());
         seq_print!(to, "my_rng-bulk:\t{}\n", yes_or_no(identity.has_bulk()));
         seq_print!(to, "my_rng-hwrng:\t{}\n", yes_or_no(device.is_offered()));
-        seq_print!(to, "my_rng-words:\t{}\n", device.counters().words());
-        seq_print!(to, "my_rng-seeds:\t{}\n", device.counters().seeds());
+        seq_print!(to, "my_rng-words:\t{}\n", device.counters().words.sum());
+        seq_print!(to, "my_rng-seeds:\t{}\n", device.counters().seeds.sum());
     }
 }
 

@@ -20,10 +20,10 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// How many bytes fit in.
-    pub(crate) const SIZE: usize = 512;
+    const WORDS: usize = 64;
 
-    const WORDS: usize = Self::SIZE / size_of::<u64>();
+    /// How many bytes fit in.
+    pub(crate) const SIZE: usize = Self::WORDS * size_of::<u64>();
 
     pub(crate) fn new() -> Self {
         // INVARIANT: No bytes are used.

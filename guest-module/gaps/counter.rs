@@ -33,6 +33,10 @@ impl Counter {
         unsafe { c::my_rng_counter_add(self.0.as_ptr(), count as u64) };
     }
 
+    pub(super) fn as_ptr(&self) -> *const c::Counter {
+        self.0.as_ptr()
+    }
+
     /// The sum of all that was added. Additions at the same time may be missing.
     pub(crate) fn sum(&self) -> u64 {
         // SAFETY: By the type's invariant the pointer is valid.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Wrappers of inline functions, which bindgen cannot bind and the kernel's
- * rust/helpers lack. gaps.rs uses them.
+ * rust/helpers lack. gaps.rs uses them. And what module!() lacks.
  */
 
 #include <linux/dma-map-ops.h>
 #include <linux/io.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
@@ -111,3 +112,5 @@ u64 my_rng_counter_sum(const u64 __percpu *counter)
 		sum += READ_ONCE(*per_cpu_ptr(counter, cpu));
 	return sum;
 }
+
+MODULE_VERSION("0.1.0");

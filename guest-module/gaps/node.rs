@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A misc device with private data.
+//! A misc device with private data, a parent and attributes in sysfs.
 
 use core::marker::PhantomData;
 use kernel::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
-    container_of,
+    bindings, container_of,
+    device::{self, Bound},
+    error::to_result,
     fs::{File, Kiocb},
     iov::IovIterDest,
     miscdevice::{MiscDevice, MiscDeviceOptions, MiscDeviceRegistration},
@@ -13,12 +15,25 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     sync::Arc,
+    types::Opaque,
 };
+
+use super::{c, raw_device, Counter};
+
+/// What a node's attributes show. See `docs/sysfs-class-misc-my_rng`.
+pub(crate) struct Facts<'a> {
+    pub(crate) generator: &'static CStr,
+    pub(crate) has_bulk: bool,
+    pub(crate) words: &'a Counter,
+    pub(crate) seeds: &'a Counter,
+}
 
 /// An open file of a [`Node`].
 pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
     /// The private data of the node.
     type Target: Send + Sync + 'static;
+
+    fn facts(target: &Self::Target) -> Facts<'_>;
 
     fn open(target: Arc<Self::Target>) -> impl PinInit<Self, Error>;
 
@@ -36,27 +51,68 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
 
 /// A node under `/dev` with private data, from `register` to drop.
 ///
-/// `MiscDevice::open` gets only the registration, which has no private data. So the registration is a field
-/// of the struct that has the data, and `open` finds the struct with `container_of!`.
-#[pin_data]
+/// `MiscDeviceRegistration` has no private data, parent or attributes, so this registers the misc device itself.
+/// `open` and the attributes get the misc device, and find this struct, of which it is a field.
+///
+/// # Invariants
+///
+/// `misc` is registered. `facts` point to what `target` owns.
+#[pin_data(PinnedDrop)]
+#[repr(C)]
 pub(crate) struct Node<F: NodeFile> {
-    // `open` uses `target` while `misc` is registered. So `misc` must be dropped before `target` (fields
-    // drop in this order) and initialized after it (the order in `register`).
+    // For C, so these are first.
     #[pin]
-    misc: MiscDeviceRegistration<OpenNode<F>>,
+    misc: Opaque<bindings::miscdevice>,
+    facts: c::Facts,
     target: Arc<F::Target>,
 }
 
+// SAFETY: A misc device may be unregistered by any task, `facts` may be read by any task, and an
+// `Arc<F::Target>` may be sent to another task.
+unsafe impl<F: NodeFile> Send for Node<F> {}
+
 impl<F: NodeFile> Node<F> {
-    /// Registers the node `name` for `target`.
-    pub(crate) fn register(
+    /// Registers the node `name` of the device `parent` for `target`.
+    pub(crate) fn register<'a>(
         name: &'static CStr,
+        parent: &'a device::Device<Bound>,
         target: Arc<F::Target>,
-    ) -> impl PinInit<Self, Error> {
+    ) -> impl PinInit<Self, Error> + 'a
+    where
+        F: 'a,
+    {
+        // INVARIANT: `misc` is initialized last. If that fails, the other fields are dropped.
         try_pin_init!(Self {
+            facts: {
+                let facts = F::facts(&target);
+                c::Facts {
+                    generator: facts.generator.as_char_ptr(),
+                    words: facts.words.as_ptr(),
+                    seeds: facts.seeds.as_ptr(),
+                    has_bulk: facts.has_bulk,
+                }
+            },
             target,
-            misc <- MiscDeviceRegistration::register(MiscDeviceOptions { name }),
+            misc <- Opaque::try_ffi_init(|misc: *mut bindings::miscdevice| {
+                let mut raw = MiscDeviceOptions { name }.into_raw::<OpenNode<F>>();
+                raw.parent = raw_device(parent);
+                raw.groups = (&raw mut c::my_rng_groups).cast();
+                // SAFETY: `misc` is valid for writes.
+                unsafe { misc.write(raw) };
+                // SAFETY: `misc` is initialized, with a name and attributes that live as long as the module. It
+                // stays in place until `drop` has unregistered it.
+                to_result(unsafe { bindings::misc_register(misc) })
+            }),
         })
+    }
+}
+
+#[pinned_drop]
+impl<F: NodeFile> PinnedDrop for Node<F> {
+    fn drop(self: Pin<&mut Self>) {
+        // Waits for running `open`s and reads of attributes.
+        // SAFETY: By the type's invariant it is registered.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
     }
 }
 
@@ -64,9 +120,9 @@ impl<F: NodeFile> Node<F> {
 ///
 /// # Invariants
 ///
-/// A `MiscDeviceRegistration<OpenNode<F>>` is always the field `misc` of a `Node<F>`, and is registered
-/// only while the field `target` is initialized: this type is private to this file, and only
-/// [`Node::register`] registers it.
+/// A misc device with these file operations is always the field `misc` of a `Node<F>`, and is registered only
+/// while the field `target` is initialized: this type is private to this file, and only [`Node::register`]
+/// registers it.
 struct OpenNode<F>(PhantomData<F>);
 
 #[vtable]
@@ -74,12 +130,12 @@ impl<F: NodeFile> MiscDevice for OpenNode<F> {
     type Ptr = Pin<KBox<F>>;
 
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
-        let misc = core::ptr::from_ref(misc).cast_mut();
+        let misc = Opaque::cast_from(misc.as_raw()).cast_mut();
         // SAFETY: By the invariant of `OpenNode`, `misc` is the field `misc` of a `Node<F>`, so the result
         // is in the same allocation.
         let node = unsafe { container_of!(misc, Node<F>, misc) };
         // SAFETY: By the invariant of `OpenNode`, `target` is initialized. It is not dropped during this
-        // call: `misc` is dropped first, and its `misc_deregister` waits for running `open`s.
+        // call: `Node`'s drop comes first, and its `misc_deregister` waits for running `open`s.
         let target = unsafe { &(*node).target };
         KBox::pin_init(F::open(target.clone()), GFP_KERNEL_ACCOUNT)
     }

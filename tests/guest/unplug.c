@@ -42,6 +42,14 @@ static bool take(enum way way)
     }
 }
 
+static uint64_t attribute_number(int fd)
+{
+    char text[32] = "";
+
+    ASSERT(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    return strtoull(text, NULL, 10);
+}
+
 static void expect_gone(void)
 {
     for (enum way way = 0; way < WAYS; way++) {
@@ -74,15 +82,19 @@ int main(void)
 {
     static unsigned char copy[MAX];
     unsigned int word, way = 0;
+    int words;
 
     tap_step("numbers taken in every way are the stream's");
     node = open_node();
     memory = map_file(node, MAX);
     buffer = map_memory(3 * MAX);
     restart(0x42);
+    words = open("/sys/class/misc/" RNG_NODE "/words", O_RDONLY | O_CLOEXEC);
+    ASSERT(words >= 0);
     for (int i = 0; i < 200; i++) {
         ASSERT(take(i % WAYS));
     }
+    ASSERT_EQ(attribute_number(words), fdinfo_number(node, "words"));
 
     tap_step("every way ends with ENODEV when the device is unplugged");
     puts("unplug");
@@ -100,6 +112,8 @@ int main(void)
     word = wait_for_number();
     stream_seed(&stream, RNG_DEFAULT_SEED);
     ASSERT_EQ(word, stream_next(&stream));
+    /* The old node's, although the new one has the same name. */
+    ASSERT_ERROR(pread(words, &word, 1, 0), ENODEV);
 
     tap_step("the old file stays dead and keeps its pages");
     expect_gone();

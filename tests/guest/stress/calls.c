@@ -322,15 +322,14 @@ void do_kill(struct worker *worker)
     ASSERT_MSG(WIFSIGNALED(status) || worker->rules.churn, "a reader that was killed: status 0x%x", status);
 }
 
-void do_debugfs(struct worker *worker)
+/* Reads a line about a node. */
+static void read_line(struct worker *worker, const char *folder, const char *name)
 {
-    static const char *const files[] = {"device", "generator", "words", "seeds"};
     char path[96], text[64];
     ssize_t got;
     int fd;
 
-    snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", node_names[choose(worker, NODES)],
-             files[choose(worker, 4)]);
+    snprintf(path, sizeof(path), "%s/%s/%s", folder, node_names[choose(worker, NODES)], name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1) {
         ASSERT_MSG(worker->rules.churn && (errno == ENOENT || errno == EIO || errno == ENODEV), "%s: %m", path);
@@ -341,6 +340,20 @@ void do_debugfs(struct worker *worker)
                    (worker->rules.churn && got == -1 && (errno == EIO || errno == ENODEV)),
                "%s: %zd (%m)", path, got);
     close(fd);
+}
+
+void do_debugfs(struct worker *worker)
+{
+    static const char *const files[] = {"device", "generator", "words", "seeds"};
+
+    read_line(worker, "/sys/kernel/debug/my_rng", files[choose(worker, ARRAY_SIZE(files))]);
+}
+
+void do_sysfs(struct worker *worker)
+{
+    static const char *const files[] = {"generator", "bulk", "words", "seeds"};
+
+    read_line(worker, "/sys/class/misc", files[choose(worker, ARRAY_SIZE(files))]);
 }
 
 void do_hwrng_read(struct worker *worker)

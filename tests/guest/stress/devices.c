@@ -197,11 +197,11 @@ static void find_host(void)
         char path[96];
         const char *value;
 
-        snprintf(path, sizeof(path), "/sys/kernel/debug/%s/generator", node_names[i]);
+        snprintf(path, sizeof(path), "/sys/kernel/debug/my_rng/%s/generator", node_names[i]);
         value = file_value(path, "");
         if (value != NULL && strcmp(value, "host") == 0) {
             name = node_names[i];
-            snprintf(path, sizeof(path), "/sys/kernel/debug/%s/device", name);
+            snprintf(path, sizeof(path), "/sys/kernel/debug/my_rng/%s/device", name);
             value = file_value(path, "");
             ASSERT(value != NULL && strlen(value) < sizeof(host));
             strcpy(host, value);

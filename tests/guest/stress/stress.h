@@ -89,6 +89,7 @@ struct worker {
     CALL(FORK, do_fork, 4, "process that inherits mappings")                                                 \
     CALL(FDINFO, do_fdinfo, 40, "fdinfo")                                                                    \
     CALL(DEBUGFS, do_debugfs, 40, "debugfs")                                                                 \
+    CALL(SYSFS, do_sysfs, 40, "sysfs")                                                                       \
     CALL(HWRNG_READ, do_hwrng_read, 30, "read of /dev/hwrng")                                                \
     CALL(HWRNG_SHOW, do_hwrng_show, 30, "read of rng_*")                                                     \
     CALL(HWRNG_SET, do_hwrng_set, 10, "write of rng_current")                                                \

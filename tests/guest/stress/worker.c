@@ -217,8 +217,8 @@ static const struct call *choose_call(struct worker *worker)
 
 static bool needs_file(enum kind kind)
 {
-    return kind != SIGNAL && kind != HWRNG_SHOW && kind != HWRNG_READ && kind != DEBUGFS && kind != UNMAP &&
-           kind != TOUCH;
+    return kind != SIGNAL && kind != HWRNG_SHOW && kind != HWRNG_READ && kind != DEBUGFS && kind != SYSFS &&
+           kind != UNMAP && kind != TOUCH;
 }
 
 static void release_all(struct worker *worker)

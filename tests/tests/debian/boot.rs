@@ -57,16 +57,18 @@ fn check_boot(debian: &mut Process) -> String {
     let console = &mut debian.console;
     let loaded = console.run("grep -c '^my_rng ' /proc/modules");
     assert_eq!(loaded, ["1"]);
-    let file = console.run("modinfo --field filename my_rng; uname -r");
-    let [file, release] = &file[..] else {
+    let file =
+        console.run("modinfo --field filename my_rng; modinfo --field version my_rng; uname -r");
+    let [file, version, release] = &file[..] else {
         panic!("{file:?}");
     };
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
     assert_eq!(
         *file,
         format!("/lib/modules/{release}/updates/my_rng.ko"),
         "it is the one that was built"
     );
-    let nodes = console.run("stat --format '%n %F %a %U %G' /dev/my_rng*");
+    let nodes = console.run("stat --format '%n %F %a %U %G' /dev/my_rng_driver*");
     assert_eq!(
         nodes,
         [
@@ -74,6 +76,11 @@ fn check_boot(debian: &mut Process) -> String {
             "/dev/my_rng_driver1 character special file 660 root my_rng"
         ]
     );
+    let by_path = console.run(
+        "for node in my_rng_driver my_rng_driver1; do \
+         readlink -f /dev/my_rng/by-path/pci-$(basename $(readlink /sys/class/misc/$node/device)); done",
+    );
+    assert_eq!(by_path, ["/dev/my_rng_driver", "/dev/my_rng_driver1"]);
     let id = console.run("cat /proc/sys/kernel/random/boot_id");
     id.concat()
 }

@@ -17,6 +17,6 @@ fn many_more_callers_than_processors_on_32_processors() {
         .program("crowd")
         // Otherwise the kernel reads from the device, too.
         .sh("echo none >/sys/class/misc/hw_random/rng_current
-             /crowd $(cat /sys/kernel/debug/my_rng_driver/device)")
+             /crowd $(cat /sys/kernel/debug/my_rng/my_rng_driver/device)")
         .tap();
 }

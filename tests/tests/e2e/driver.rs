@@ -91,7 +91,7 @@ fn fdinfo_and_debugfs_describe_a_device() {
              dd bs=10 count=1 <&3 >/dev/null 2>&1
              grep my_rng- /proc/self/fdinfo/3
              exec 4</dev/my_rng_driver2; grep my_rng- /proc/self/fdinfo/4; exec 4<&-
-             cd /sys/kernel/debug; grep -r . my_rng_driver1 | sort
+             cd /sys/kernel/debug; grep -r . my_rng/my_rng_driver1 | sort; ls my_rng
              exec 3>&-; rmmod my_rng
              ls | grep my_rng || echo none")
         .success();
@@ -109,11 +109,39 @@ fn fdinfo_and_debugfs_describe_a_device() {
          my_rng-hwrng:\tno\n\
          my_rng-words:\t0\n\
          my_rng-seeds:\t0\n\
-         my_rng_driver1/device:0000:00:07.0\n\
-         my_rng_driver1/generator:chacha20\n\
-         my_rng_driver1/seeds:0\n\
-         my_rng_driver1/words:0\n\
+         my_rng/my_rng_driver1/device:0000:00:07.0\n\
+         my_rng/my_rng_driver1/generator:chacha20\n\
+         my_rng/my_rng_driver1/seeds:0\n\
+         my_rng/my_rng_driver1/words:0\n\
+         my_rng_driver\nmy_rng_driver1\nmy_rng_driver2\n\
          none\n"
+    );
+}
+
+#[test]
+fn a_node_in_sysfs_has_its_device_and_attributes() {
+    let seen = Guest::new()
+        .device("my_rng,addr=5")
+        .device("my_rng,generator=xoshiro256pp,bulk=off,addr=9")
+        .sh("my-rng seed 5; my-rng read 3 >/dev/null
+             cd /sys/class/misc
+             for node in my_rng_driver my_rng_driver1; do
+                 basename $(readlink $node/device)
+                 (cd $node; grep . generator bulk words seeds; stat -c %a generator bulk words seeds | uniq)
+             done
+             cat /sys/module/my_rng/version
+             exec 3<my_rng_driver/words 4<my_rng_driver1/generator
+             rmmod my_rng
+             cat <&3 || cat <&4 || echo gone")
+        .success();
+    assert_eq!(
+        seen.text(),
+        format!(
+            "0000:00:05.0\ngenerator:libc\nbulk:1\nwords:3\nseeds:1\n444\n\
+             0000:00:09.0\ngenerator:xoshiro256pp\nbulk:0\nwords:0\nseeds:0\n444\n\
+             {}\ngone\n",
+            env!("CARGO_PKG_VERSION")
+        )
     );
 }
 
@@ -121,7 +149,8 @@ fn fdinfo_and_debugfs_describe_a_device() {
 #[test]
 fn an_unbound_device_is_disabled() {
     let disabled = Guest::new()
-        .sh("address=$(cat /sys/kernel/debug/my_rng_driver/device)
+        .sh(
+            "address=$(cat /sys/kernel/debug/my_rng/my_rng_driver/device)
              show() {
                  cd /sys/bus/pci/devices/$address
                  echo $(cat enable) $(($(od -An -tu1 -j4 -N1 config) & 4))
@@ -130,7 +159,8 @@ fn an_unbound_device_is_disabled() {
              for i in 1 2 3; do
                  echo $address >/sys/bus/pci/drivers/my_rng/unbind; show
                  echo $address >/sys/bus/pci/drivers/my_rng/bind; show
-             done")
+             done",
+        )
         .success();
     assert_eq!(disabled.text(), "1 4\n0 0\n1 4\n0 0\n1 4\n0 0\n1 4\n");
 }

@@ -83,7 +83,7 @@ fn each_device_has_a_name_and_another_replaces_an_unbound_one() {
         .sh(&format!(
             "{HW_RANDOM} cat rng_available
              echo my_rng_driver1 >rng_current; cat rng_current rng_selected
-             address=$(cat /sys/kernel/debug/my_rng_driver1/device)
+             address=$(cat /sys/kernel/debug/my_rng/my_rng_driver1/device)
              echo $address >/sys/bus/pci/drivers/my_rng/unbind
              cat rng_available rng_current
              head -c 100 /dev/hwrng | wc -c

@@ -32,6 +32,7 @@ fn unit_tests_of_the_module_pass() {
         [
             "my_rng_block",
             "my_rng_counter",
+            "my_rng_hw_random",
             "my_rng_identity",
             "my_rng_node"
         ]

@@ -33,7 +33,7 @@ fn stalled_readers_block_no_other_caller() {
         .program("stall")
         .sh(
             "mke2fs /dev/vda >/dev/null; mkdir /disk; mount -t ext4 /dev/vda /disk
-             /stall /disk $(cat /sys/kernel/debug/my_rng_driver/device)",
+             /stall /disk $(cat /sys/kernel/debug/my_rng/my_rng_driver/device)",
         )
         .tap();
 }
