@@ -58,6 +58,20 @@ get_admin() {
     admin=(sudo -n)
 }
 
+# Debian's files have several owners, which only root can set. A plain user is root in a user namespace or, where there
+# are none (in a chroot, or on a hardened machine), by sudo. Sets $mode, for mmdebstrap, and $admin.
+# shellcheck disable=SC2034  # for the scripts that source this file
+choose_mode() {
+    admin=() mode=root
+    if ((EUID != 0)) && mmdebstrap --unshare-helper true >/dev/null 2>&1; then
+        mode=unshare
+    else
+        get_admin "to install Debian into a folder" ||
+            die "installing Debian into a folder needs root, sudo, or user namespaces with ids for $(id -un) in" \
+                "/etc/subuid and /etc/subgid: run the same command as root or as a user with sudo."
+    fi
+}
+
 # ---- an apt of our own ----
 
 # It has its own sources and folders, nothing under /etc or /var is written, and no hooks of the machine's run.

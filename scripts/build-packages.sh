@@ -18,6 +18,7 @@ make_packages() {
     (cd -- "$ROOT" && scripts/crate-licenses.py) >>"$tree/debian/copyright"
     (cd -- "$tree" && dpkg-buildpackage --build=binary --no-sign)
     rm -rf -- "$tree" "$packages"
+    chmod 755 -- "$tmp"
     mv -T -- "$tmp" "$packages"
 }
 

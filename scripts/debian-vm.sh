@@ -46,19 +46,6 @@ has_debian() { # whether the tarball in the cache is up to date
     [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$inputs" ]]
 }
 
-# Debian's files have several owners, which only root can set. A plain user is root in a user namespace or, where there
-# are none (in a chroot, or on a hardened machine), by sudo. Sets $mode and $admin.
-choose_mode() {
-    admin=() mode=root
-    if ((EUID != 0)) && mmdebstrap --unshare-helper true >/dev/null 2>&1; then
-        mode=unshare
-    else
-        get_admin "to install Debian into a folder" ||
-            die "installing Debian into a folder needs root, sudo, or user namespaces with ids for $(id -un) in" \
-                "/etc/subuid and /etc/subgid: run the same command as root or as a user with sudo."
-    fi
-}
-
 debian() { # makes the tarball in the cache, unless it is up to date
     local tmp
     lock_cache debian

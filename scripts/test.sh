@@ -9,7 +9,7 @@ use_rust
 cd -- "$ROOT"
 
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
-    e2e debian)
+    e2e packages debian)
 long=(docs debug tsan fuzz parallel device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
 
 # ---- code ----
@@ -256,6 +256,18 @@ for name; do
             "$QEMU_TREE/build/pyvenv/bin/python3" -B scripts/check-vmstate.py "$QEMU_TREE/build" ;;
         programs) programs ;;
         e2e) part e2e "Running the end-to-end tests" cargo test --locked --jobs "$JOBS" -p my-rng-e2e ;;
+        packages)
+            if command -v apt-get >/dev/null; then
+                check packages scripts/check-packages.sh lintian
+            else
+                skip packages "Debian packages are made on Debian, Ubuntu and their derivatives"
+            fi
+            if scripts/debian-vm.sh mirror >/dev/null; then
+                check packages-debian scripts/check-packages.sh debian
+            else
+                skip packages-debian "no mirror of Debian, see above"
+            fi
+            ;;
         debian)
             if scripts/debian-vm.sh mirror >/dev/null; then
                 part debian "Making a disk with Debian, and running the tests in it" debian

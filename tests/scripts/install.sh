@@ -115,3 +115,10 @@ test_install_refuses_while_a_build_runs() {
     flock -s 5
     clean_env make -s install BUILD="$tmp/build" DESTDIR="$tmp/root" PREFIX=/usr
 }
+
+test_the_packages_have_the_version_of_the_workspace() {
+    local version
+    version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+    [[ $(head -n 1 debian/changelog) == "my-rng ($version) "* ]] ||
+        { echo "debian/changelog does not begin with version $version: add an entry with dch -v $version" && return 1; }
+}
