@@ -21,6 +21,7 @@ Examples:
   my-rng read 5         take the next five numbers
   my-rng read --seed 7 --bytes 1G -o stream
   my-rng -d /dev/my_rng_driver1 info
+  my-rng -d pci info    use a device that has no driver, as root
 
 Exit status:
   0    success
@@ -33,7 +34,11 @@ Exit status:
   141  the reader of the output closed the pipe (128 + SIGPIPE)
 
 All programs that open the device share one stream. A seeded stream is
-predictable: never use it for keys or passwords.";
+predictable: never use it for keys or passwords.
+
+With the name pci, root uses the first device that no driver is bound to,
+with pci:0000:00:04.0 the one at this PCI address. Only one program can do so
+at a time, and no driver can bind to the device meanwhile.";
 
 const READ_EXAMPLES: &str = "\
 Formats:
@@ -61,7 +66,7 @@ Formats:
   text  one property per line
   json  one object: node, device, driver (null if none is bound),
         generator, bits (of each number, null if unknown), hwrng,
-        bulk (null if unknown), words, seeds
+        bulk (null if unknown), words, seeds (null without a driver)
 
 It takes no number from the stream. Bulk says whether the device can write
 numbers to memory by DMA, which makes long reads fast. Words and seeds count
@@ -69,7 +74,7 @@ numbers read and seeds written, by all programs, since the driver was bound.";
 
 const LIST_EXAMPLES: &str = "\
 Formats:
-  text  one device per line: node, PCI address, generator
+  text  one device per line: node, PCI address, generator, driver
   json  an array of the objects that info prints; for a node that
         cannot be queried, an object with node and error";
 
@@ -88,7 +93,7 @@ Examples:
 #[command(name = "my-rng", version, after_help = EXAMPLES)]
 #[command(disable_help_subcommand = true, subcommand_value_name = "COMMAND")]
 pub struct Cli {
-    /// The device's node [env: MY_RNG_DEVICE] [default: /dev/my_rng_driver]
+    /// The device: its node, or `pci` (see below) [env: MY_RNG_DEVICE] [default: /dev/my_rng_driver]
     #[arg(short, long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
     device: Option<PathBuf>,
 
@@ -128,7 +133,7 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Shape::Text)]
         format: Shape,
     },
-    /// List the nodes of all devices
+    /// List all devices: their nodes, or names like pci:0000:00:04.0 without a driver
     #[command(after_help = LIST_EXAMPLES)]
     List {
         /// How to print them

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::open_file::{Access, OpenFile};
+use crate::pci::Pci;
 use crate::{BufferedDevice, DeviceRng, Error, ErrorKind, Info, Operation, abi};
 
 /// An open device.
@@ -17,49 +18,82 @@ use crate::{BufferedDevice, DeviceRng, Error, ErrorKind, Info, Operation, abi};
 ///
 /// [`Read`] works like [`read_bytes`](Self::read_bytes), and its errors contain an [`Error`]. A wrapper that buffers,
 /// such as `BufReader` or [`BufferedDevice`], takes more numbers from the stream than it returns.
+///
+/// # Without a driver
+///
+/// ```no_run
+/// let device = my_rng::Device::open("pci")?;
+/// # Ok::<(), my_rng::Error>(())
+/// ```
+///
+/// opens the first device that no driver is bound to, and `pci:0000:00:04.0` the one at this PCI address. (A file of that
+/// name is `./pci`.) This needs root, and a kernel that is not locked down. The registers then give the
+/// same numbers as the node would, more slowly, and [`fill_mapped`](Self::fill_mapped) is unsupported.
+///
+/// The device belongs to this `Device` until it is dropped: others cannot open it ([`ErrorKind::Busy`]), it is enabled,
+/// and its `driver_override` in sysfs keeps drivers off. Dropping it undoes this, and lets a driver that was loaded
+/// meanwhile bind. If the process is killed, the device stays enabled and kept from drivers until it is opened and
+/// dropped once more.
 #[derive(Debug)]
 pub struct Device {
-    node: OpenFile,
+    handle: Handle,
     path: PathBuf,
 }
 
+#[derive(Debug)]
+enum Handle {
+    Node(OpenFile),
+    Pci(Pci),
+}
+
 impl Device {
-    /// Opens the node at `path`, for reading and seeding.
+    /// Opens the node at `path`, or a device [without a driver](#without-a-driver), for reading and seeding.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_for(path.as_ref(), Access::ReadWrite)
     }
 
-    /// Opens the node at `path` only for reading, which needs fewer permissions. [`seed`](Self::seed) then fails.
+    /// Opens it only for reading, which needs fewer permissions. [`seed`](Self::seed) then fails.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_for(path.as_ref(), Access::ReadOnly)
     }
 
     fn open_for(path: &Path, access: Access) -> Result<Self, Error> {
-        let node = OpenFile::open(path, access)
-            .map_err(|source| Error::new(Operation::Open, path, source))?;
-        Ok(Self {
-            node,
-            path: path.to_owned(),
-        })
+        let (handle, path) = match Pci::open(path, Path::new("/sys"), access) {
+            Some(pci) => {
+                let pci = pci?;
+                let name = pci.name();
+                (Handle::Pci(pci), name)
+            }
+            None => {
+                let node = OpenFile::open(path, access)
+                    .map_err(|source| Error::new(Operation::Open, path, source))?;
+                (Handle::Node(node), path.to_owned())
+            }
+        };
+        Ok(Self { handle, path })
     }
 
-    /// The name by which it was opened, usually the path of its node.
+    /// The path of its node; without a driver, `pci:` and its address.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Restarts the stream from `seed`. A device with [`Generator::Host`] has no seed and ignores it.
     pub fn seed(&self, seed: u32) -> Result<(), Error> {
-        self.node
-            .seed(seed)
-            .map_err(|source| self.error(Operation::Seed, source))
+        let result = match &self.handle {
+            Handle::Node(node) => node.seed(seed),
+            Handle::Pci(pci) => pci.seed(seed),
+        };
+        result.map_err(|source| self.error(Operation::Seed, source))
     }
 
     /// Takes the next number of the stream. Every driver of the device supports this.
     pub fn next_u32(&self) -> Result<u32, Error> {
-        self.node
-            .rand()
-            .map_err(|source| self.error(Operation::Read, source))
+        let result = match &self.handle {
+            Handle::Node(node) => node.rand(),
+            Handle::Pci(pci) => pci.rand(),
+        };
+        result.map_err(|source| self.error(Operation::Read, source))
     }
 
     /// Takes numbers from the stream into `buffer`, as little-endian bytes, and returns how many bytes. This is one
@@ -73,10 +107,11 @@ impl Device {
     /// Fails with [`ErrorKind::Unsupported`] if the driver has no `read()`. If the node is not the driver's, this
     /// returns whatever the file's `read()` returns.
     pub fn read_bytes(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let length = self
-            .node
-            .read(buffer)
-            .map_err(|source| self.error(Operation::Read, source))?;
+        let result = match &self.handle {
+            Handle::Node(node) => node.read(buffer),
+            Handle::Pci(pci) => pci.read(buffer),
+        };
+        let length = result.map_err(|source| self.error(Operation::Read, source))?;
         if length == 0 && !buffer.is_empty() {
             return Err(self.error(Operation::Read, io::ErrorKind::UnexpectedEof.into()));
         }
@@ -146,23 +181,38 @@ impl Device {
         if length > Self::MAPPED_MAX {
             return Err(self.error(Operation::Fill, io::ErrorKind::InvalidInput.into()));
         }
-        if let Err(source) = self.node.map() {
-            return Err(self.error(Operation::Map, source));
+        let result = match &mut self.handle {
+            Handle::Node(node) => node
+                .map()
+                .map_err(|source| (Operation::Map, source))
+                .and_then(|()| {
+                    node.fill(length)
+                        .map_err(|source| (Operation::Fill, source))
+                }),
+            // Only a driver can give the device memory to write to.
+            Handle::Pci(_) => Err((Operation::Map, io::Error::from_raw_os_error(libc::ENODEV))),
+        };
+        match result {
+            Ok(()) => Ok(self.filled()),
+            Err((operation, source)) => Err(self.error(operation, source)),
         }
-        if let Err(source) = self.node.fill(length) {
-            return Err(self.error(Operation::Fill, source));
-        }
-        Ok(self.filled())
     }
 
     /// Returns the result of the last [`Self::fill_mapped`] again; an empty slice if it failed.
     pub fn filled(&self) -> &[u8] {
-        self.node.filled()
+        match &self.handle {
+            Handle::Node(node) => node.filled(),
+            Handle::Pci(_) => &[],
+        }
     }
 
-    /// Queries the driver about the device. Takes no number.
+    /// Describes the device. Takes no number.
     pub fn info(&self) -> Result<Info, Error> {
-        let fdinfo = format!("/proc/self/fdinfo/{}", self.node.number());
+        let node = match &self.handle {
+            Handle::Node(node) => node,
+            Handle::Pci(pci) => return Ok(pci.info()),
+        };
+        let fdinfo = format!("/proc/self/fdinfo/{}", node.number());
         let text = fs::read_to_string(fdinfo)
             .map_err(|source| Error::new(Operation::Info, &self.path, source))?;
         Info::parse(&self.path, &text, Path::new("/sys"))
@@ -185,10 +235,13 @@ impl Device {
 
 /// The descriptor of the node, for system calls that this library does not make. Do not map its memory and do not use
 /// the ioctl `FILL` on it or a copy of it: both belong to [`Device::fill_mapped`], which relies on nobody else writing
-/// to the memory that it lends.
+/// to the memory that it lends. Without a driver it is the descriptor of the BAR's file in sysfs.
 impl AsFd for Device {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.node.as_fd()
+        match &self.handle {
+            Handle::Node(node) => node.as_fd(),
+            Handle::Pci(pci) => pci.file().as_fd(),
+        }
     }
 }
 

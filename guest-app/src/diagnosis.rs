@@ -6,10 +6,8 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use crate::pci::{self, DRIVER, Function};
 use crate::{abi, nodes};
-
-/// The name of the driver in sysfs and of the module.
-const DRIVER: &str = "my_rng";
 
 /// Why the node does not exist.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +18,8 @@ pub enum Diagnosis {
     NoDevice,
     /// There is a device, but the driver is not loaded.
     NoDriver,
+    /// Drivers are kept off the device with this PCI address, by a program that uses it without one.
+    Claimed(String),
     /// The driver is loaded, but not bound to any device. Holds the PCI address of the first one.
     Unbound(String),
     /// The driver is bound to a device, so the path is wrong.
@@ -29,26 +29,18 @@ pub enum Diagnosis {
 impl Diagnosis {
     /// Reads the sysfs mounted at `sysfs`.
     pub fn read(sysfs: &Path) -> Self {
-        let bus = sysfs.join("bus/pci");
-        let Ok(devices) = fs::read_dir(bus.join("devices")) else {
+        let Ok(devices) = Function::list(sysfs) else {
             return Self::Unknown;
         };
-        let ours: Vec<_> = devices
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|device| {
-                id(device, "vendor") == Some(abi::PCI_VENDOR_ID)
-                    && id(device, "device") == Some(abi::PCI_DEVICE_ID)
-            })
-            .collect();
-        let Some(first) = ours.iter().min() else {
+        let Some(first) = devices.first() else {
             return Self::NoDevice;
         };
-        if ours.iter().any(|device| device.join("driver").exists()) {
+        if devices.iter().any(|device| device.driver().is_some()) {
             Self::Driven
-        } else if bus.join("drivers").join(DRIVER).exists() {
-            let name = first.file_name().unwrap_or_default();
-            Self::Unbound(name.to_string_lossy().into_owned())
+        } else if first.is_claimed() {
+            Self::Claimed(first.address())
+        } else if pci::is_driver_loaded(sysfs) {
+            Self::Unbound(first.address())
         } else {
             Self::NoDriver
         }
@@ -63,12 +55,16 @@ impl Diagnosis {
             Self::NoDevice => {
                 "this machine has no my_rng device; start QEMU with `-device my_rng`".to_owned()
             }
-            Self::NoDriver => {
-                format!("the driver is not loaded; load it (`sudo modprobe {DRIVER}`)")
-            }
+            Self::NoDriver => format!(
+                "the driver is not loaded; load it (`sudo modprobe {DRIVER}`), or open `pci` instead as root, which \
+                 needs none"
+            ),
+            Self::Claimed(address) => format!(
+                "a program uses the device without a driver, or was killed then; open `pci:{address}` instead as root"
+            ),
             Self::Unbound(address) => format!(
                 "the driver is not bound to the device; bind it as root \
-                 (`echo {address} >/sys/bus/pci/drivers/{DRIVER}/bind`)"
+                 (`echo {address} >/sys/bus/pci/drivers/{DRIVER}/bind`), or open `pci` instead, which needs none"
             ),
             Self::Driven => format!(
                 "there is no such node; check the path (the first is /dev/{node}, the second /dev/{node}1)",
@@ -115,12 +111,6 @@ fn stale(path: &Path, number: &str, sysfs: &Path) -> Option<String> {
         "this node was made by hand (`mknod`), {problem}; remove it (`sudo rm {}`), then: {then}",
         path.display()
     ))
-}
-
-/// Reads a PCI id, which sysfs prints as `0x1234` and a newline.
-fn id(device: &Path, attribute: &str) -> Option<u16> {
-    let text = fs::read_to_string(device.join(attribute)).ok()?;
-    u16::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
 }
 
 #[cfg(test)]
@@ -177,6 +167,16 @@ mod tests {
                 .advice()
                 .contains("echo 0000:00:04.0 >/sys/bus/pci/drivers/my_rng/bind")
         );
+    }
+
+    #[test]
+    fn device_that_a_program_uses() {
+        let root = sysfs(&[OURS]);
+        let device = root.path().join("bus/pci/devices").join(OURS.0);
+        fs::write(device.join("driver_override"), "my_rng_without_driver\n").expect("a file");
+        let claimed = Diagnosis::read(root.path());
+        assert_eq!(claimed, Diagnosis::Claimed("0000:00:04.0".to_owned()));
+        assert!(claimed.advice().contains("open `pci:0000:00:04.0`"));
     }
 
     #[test]

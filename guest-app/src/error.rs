@@ -55,7 +55,7 @@ pub enum ErrorKind {
     NotFound,
     /// The caller may not open the device, or not for this operation.
     PermissionDenied,
-    /// Another user keeps the device for itself.
+    /// A driver or another program keeps the device for itself (see [`Device`](crate::Device#without-a-driver)).
     Busy,
     /// The device is gone. Open it again when it is back.
     Gone,
@@ -198,7 +198,7 @@ fn explain(
         ),
         (Operation::Map, Some(libc::ENODEV)) => (
             ErrorKind::Unsupported,
-            "the device or its driver has no bulk engine; use a read instead",
+            "there is no bulk engine, or no driver that can use it; use a read instead",
         ),
         (Operation::Fill, Some(libc::ENOTTY)) => (
             ErrorKind::Unsupported,

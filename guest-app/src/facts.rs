@@ -21,8 +21,8 @@ pub struct Facts {
     bits: Option<u32>,
     hwrng: bool,
     bulk: Option<bool>,
-    words: u64,
-    seeds: u64,
+    words: Option<u64>,
+    seeds: Option<u64>,
 }
 
 impl From<Info> for Facts {
@@ -61,10 +61,13 @@ impl Entry {
     }
 
     /// The columns of the text format.
-    fn columns(&self) -> [&str; 3] {
+    fn columns(&self) -> [&str; 4] {
         match self {
-            Self::Device(facts) => [&facts.node, &facts.device, facts.generator.name()],
-            Self::Failed { node, .. } => [node, "-", "-"],
+            Self::Device(facts) => {
+                let driver = facts.driver.as_deref().unwrap_or("no driver");
+                [&facts.node, &facts.device, facts.generator.name(), driver]
+            }
+            Self::Failed { node, .. } => [node, "-", "-", "-"],
         }
     }
 }
@@ -96,10 +99,17 @@ fn yes_or_no(answer: Option<bool>) -> &'static str {
     }
 }
 
+fn count(count: Option<u64>) -> String {
+    count.map_or_else(
+        || "not counted (no driver)".to_owned(),
+        |count| count.to_string(),
+    )
+}
+
 pub fn info(output: &mut impl Write, facts: &Facts, shape: Shape) -> io::Result<()> {
     match shape {
         Shape::Text => {
-            let driver = facts.driver.as_deref().unwrap_or("none (unbound)");
+            let driver = facts.driver.as_deref().unwrap_or("none");
             let meaning = meaning(facts.generator);
             writeln!(output, "node:       {}", facts.node)?;
             writeln!(output, "device:     {}", facts.device)?;
@@ -107,8 +117,8 @@ pub fn info(output: &mut impl Write, facts: &Facts, shape: Shape) -> io::Result<
             writeln!(output, "generator:  {} ({meaning})", facts.generator)?;
             writeln!(output, "hwrng:      {}", yes_or_no(Some(facts.hwrng)))?;
             writeln!(output, "bulk:       {}", yes_or_no(facts.bulk))?;
-            writeln!(output, "words:      {}", facts.words)?;
-            writeln!(output, "seeds:      {}", facts.seeds)
+            writeln!(output, "words:      {}", count(facts.words))?;
+            writeln!(output, "seeds:      {}", count(facts.seeds))
         }
         Shape::Json => json(output, facts),
     }
@@ -118,11 +128,15 @@ pub fn list(output: &mut impl Write, entries: &[Entry], shape: Shape) -> io::Res
     match shape {
         Shape::Text => {
             let lines: Vec<_> = entries.iter().map(Entry::columns).collect();
-            let width = |column: fn(&[&str; 3]) -> usize| lines.iter().map(column).max();
-            let node = width(|[node, ..]| node.len()).unwrap_or_default();
-            let device = width(|[_, device, _]| device.len()).unwrap_or_default();
-            for [path, place, generator] in lines {
-                writeln!(output, "{path:node$}  {place:device$}  {generator}")?;
+            let [node, device, generator] = [0, 1, 2].map(|column| {
+                let widths = lines.iter().filter_map(|line| line.get(column));
+                widths.map(|text| text.len()).max().unwrap_or_default()
+            });
+            for [path, place, name, driver] in lines {
+                writeln!(
+                    output,
+                    "{path:node$}  {place:device$}  {name:generator$}  {driver}"
+                )?;
             }
             Ok(())
         }
@@ -148,8 +162,8 @@ mod tests {
             bits: generator.bits(),
             hwrng: false,
             bulk: Some(true),
-            words: 123,
-            seeds: 4,
+            words: Some(123),
+            seeds: Some(4),
         }
     }
 
@@ -157,7 +171,17 @@ mod tests {
         device("/dev/my_rng_driver", "0000:00:04.0", Generator::Libc)
     }
 
-    fn entries() -> [Entry; 3] {
+    fn driverless() -> Facts {
+        Facts {
+            driver: None,
+            bulk: Some(false),
+            words: None,
+            seeds: None,
+            ..device("pci:0000:00:05.0", "0000:00:05.0", Generator::Libc)
+        }
+    }
+
+    fn entries() -> [Entry; 4] {
         let missing = "/nonexistent";
         let error = my_rng::Device::open(missing).expect_err("a node that is not there");
         let last = device("/dev/my_rng_driver10", "10000:e1:00.0", Generator::Host);
@@ -165,6 +189,7 @@ mod tests {
             Entry::Device(first()),
             Entry::new(Path::new(missing), &Err(error)),
             Entry::Device(last),
+            Entry::Device(driverless()),
         ]
     }
 
@@ -196,7 +221,7 @@ mod tests {
         };
         let text = printed(|output| info(output, &unbound, Shape::Text));
         for line in [
-            "driver:     none (unbound)\n",
+            "driver:     none\n",
             "hwrng:      yes\n",
             "bulk:       no\n",
             "no seed",
@@ -209,6 +234,24 @@ mod tests {
         };
         let text = printed(|output| info(output, &older, Shape::Text));
         assert!(text.contains("bulk:       unknown ("), "{text}");
+    }
+
+    #[test]
+    fn info_without_a_driver() {
+        let text = printed(|output| info(output, &driverless(), Shape::Text));
+        for line in [
+            "node:       pci:0000:00:05.0\n",
+            "driver:     none\n",
+            "bulk:       no\n",
+            "words:      not counted (no driver)\n",
+            "seeds:      not counted (no driver)\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        let text = printed(|output| info(output, &driverless(), Shape::Json));
+        for line in [r#""driver": null"#, r#""words": null"#, r#""seeds": null"#] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]
@@ -252,9 +295,10 @@ mod tests {
     fn list_as_text() {
         assert_eq!(
             printed(|output| list(output, &entries(), Shape::Text)),
-            "/dev/my_rng_driver    0000:00:04.0   libc\n\
-             /nonexistent          -              -\n\
-             /dev/my_rng_driver10  10000:e1:00.0  host\n"
+            "/dev/my_rng_driver    0000:00:04.0   libc  my_rng\n\
+             /nonexistent          -              -     -\n\
+             /dev/my_rng_driver10  10000:e1:00.0  host  my_rng\n\
+             pci:0000:00:05.0      0000:00:05.0   libc  no driver\n"
         );
         assert_eq!(printed(|output| list(output, &[], Shape::Text)), "");
     }

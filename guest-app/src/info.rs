@@ -3,12 +3,12 @@
 //! What the driver reports about a device in `/proc/self/fdinfo`.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::{Error, ErrorKind, Operation};
+use crate::pci::Function;
+use crate::{Error, ErrorKind, Operation, abi};
 
 /// The generator of a device's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,18 @@ impl Generator {
         .find(|generator| generator.name() == name)
         .unwrap_or(Self::Unknown)
     }
+
+    /// By its id in the register `INFO`.
+    pub(crate) fn of_id(id: u8) -> Self {
+        match id {
+            abi::GENERATOR_LIBC => Self::Libc,
+            abi::GENERATOR_CHACHA20 => Self::ChaCha20,
+            abi::GENERATOR_HOST => Self::Host,
+            abi::GENERATOR_CHACHA8 => Self::ChaCha8,
+            abi::GENERATOR_XOSHIRO256PP => Self::Xoshiro256PlusPlus,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 impl fmt::Display for Generator {
@@ -75,23 +87,24 @@ impl fmt::Display for Generator {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
-    /// The path of the node.
+    /// The path of the node; without a driver, the name by which the device can be opened.
     pub node: PathBuf,
     /// The PCI address, such as `0000:00:04.0`.
     pub device: String,
-    /// The driver bound to the device; `None` after unbind.
+    /// The driver bound to the device; `None` without a driver, and after unbind.
     pub driver: Option<String>,
     /// The generator of its numbers.
     pub generator: Generator,
     /// Whether the driver registered the device with the kernel's `hw_random`.
     pub hwrng: bool,
     /// Whether the device has the bulk engine, which writes numbers to memory by DMA, for
-    /// [`Device::fill_mapped`](crate::Device::fill_mapped). `None` if the driver is too old to say.
+    /// [`Device::fill_mapped`](crate::Device::fill_mapped). `None` if the driver is too old to say. False without a
+    /// driver.
     pub bulk: Option<bool>,
-    /// How many numbers the driver has read from the device since it was bound.
-    pub words: u64,
-    /// How many times it was seeded through the driver since then.
-    pub seeds: u64,
+    /// How many numbers the driver has read from the device since it was bound. `None` without a driver.
+    pub words: Option<u64>,
+    /// How many times it was seeded through the driver since then. `None` without a driver.
+    pub seeds: Option<u64>,
 }
 
 impl Info {
@@ -99,31 +112,24 @@ impl Info {
     pub(crate) fn parse(node: &Path, fdinfo: &str, sysfs: &Path) -> Result<Self, Error> {
         let lines = Lines { node, fdinfo };
         let device = lines.value("device")?;
-        // `driver` uses it as part of a path.
+        // It becomes a part of a path.
         if device.is_empty() || device.contains('/') {
             return Err(lines.malformed("device", device));
         }
         Ok(Self {
             node: node.to_owned(),
             device: device.to_owned(),
-            driver: driver(sysfs, device),
+            driver: Function::at(sysfs, device).driver(),
             generator: Generator::of_name(lines.value("generator")?),
             hwrng: lines.yes_or_no("hwrng", lines.value("hwrng")?)?,
             bulk: match lines.find("bulk") {
                 Some(text) => Some(lines.yes_or_no("bulk", text)?),
                 None => None,
             },
-            words: lines.number("words")?,
-            seeds: lines.number("seeds")?,
+            words: Some(lines.number("words")?),
+            seeds: Some(lines.number("seeds")?),
         })
     }
-}
-
-/// Returns the name of the driver bound to the device, from sysfs.
-fn driver(sysfs: &Path, device: &str) -> Option<String> {
-    let link = sysfs.join("bus/pci/devices").join(device).join("driver");
-    let target = fs::read_link(link).ok()?;
-    Some(target.file_name()?.to_string_lossy().into_owned())
 }
 
 /// The lines of an fdinfo: key, colon, tab, value.
@@ -190,6 +196,7 @@ impl<'a> Lines<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     const FDINFO: &str = "pos:\t0\nflags:\t02100002\nmnt_id:\t27\nino:\t114\n\
@@ -215,8 +222,8 @@ mod tests {
                 generator: Generator::Libc,
                 hwrng: false,
                 bulk: Some(true),
-                words: 123,
-                seeds: 4,
+                words: Some(123),
+                seeds: Some(4),
             }
         );
         let other = FDINFO
@@ -227,7 +234,7 @@ mod tests {
         let info = parse(&other).expect("a good fdinfo");
         assert_eq!(
             (info.generator, info.hwrng, info.bulk, info.words),
-            (Generator::Host, true, Some(false), u64::MAX)
+            (Generator::Host, true, Some(false), Some(u64::MAX))
         );
     }
 
@@ -254,7 +261,10 @@ mod tests {
         let mut lines: Vec<_> = FDINFO.lines().rev().collect();
         lines.insert(2, "my_rng-words-of-others:\t7");
         lines.insert(0, "my_rng-color:\tgreen");
-        assert_eq!(parse(&lines.join("\n")).expect("a good fdinfo").words, 123);
+        assert_eq!(
+            parse(&lines.join("\n")).expect("a good fdinfo").words,
+            Some(123)
+        );
     }
 
     #[test]

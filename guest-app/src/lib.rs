@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Client library for the `my_rng` device, over its Linux driver's character device.
+//! Client library for the `my_rng` device, over its Linux driver's character device, or without a driver.
 //!
 //! ```no_run
 //! let device = my_rng::open()?;
@@ -10,6 +10,7 @@
 //! ```
 //!
 //! [`open`] opens the first device, [`Device::open`] any, and [`list`] finds them. [`Device::info`] describes a device.
+//! Where the kernel has no driver, `Device::open("pci")` opens the device itself, as root.
 //!
 //! [`Device::read_bytes`] and [`Device::fill_bytes`] take many numbers at a time. [`Device::fill_mapped`] returns a
 //! slice of the memory that the device has written, without a copy, if the device has the bulk engine.
@@ -35,6 +36,8 @@ mod info;
 mod known_answers;
 mod nodes;
 mod open_file;
+mod pci;
+mod registers;
 mod rng;
 
 use std::path::{Path, PathBuf};

@@ -7,12 +7,24 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::abi;
+use crate::pci::Function;
 use crate::{Error, Operation};
 
-/// Lists the driver's nodes, one per device, sorted by number. The list is empty without a device or without the
-/// driver; the error of opening [`default_path`](crate::default_path) then says why.
+/// Lists what [`Device::open`](crate::Device::open) opens: the driver's nodes, sorted by number, then the devices
+/// [without a driver](crate::Device#without-a-driver), sorted by address. If it is empty, the error of [`open`](crate::open)
+/// says why.
 pub fn list() -> Result<Vec<PathBuf>, Error> {
-    list_in(Path::new("/dev"))
+    let mut names = list_in(Path::new("/dev"))?;
+    names.extend(without_driver(Path::new("/sys")));
+    Ok(names)
+}
+
+fn without_driver(sysfs: &Path) -> impl Iterator<Item = PathBuf> {
+    // Without sysfs, nothing can be opened.
+    let devices = Function::list(sysfs).unwrap_or_default().into_iter();
+    devices
+        .filter(|device| device.driver().is_none())
+        .map(|device| device.name())
 }
 
 fn list_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -89,6 +101,30 @@ mod tests {
             list_in(folder.path()).expect("a folder"),
             ["my_rng_driver", "my_rng_driver2", "my_rng_driver10"].map(path)
         );
+    }
+
+    #[test]
+    fn devices_without_a_driver_are_listed_in_order() {
+        let sysfs = tempfile::tempdir().expect("temporary folder");
+        for (address, id) in [
+            ("0000:00:06.0", "0xcafe"),
+            ("0000:00:05.0", "0xcafe"),
+            ("0000:00:04.0", "0xcafe"),
+            ("0000:00:03.0", "0x1111"),
+        ] {
+            let device = sysfs.path().join("bus/pci/devices").join(address);
+            fs::create_dir_all(&device).expect("a folder");
+            fs::write(device.join("vendor"), "0x1234\n").expect("a file");
+            fs::write(device.join("device"), id).expect("a file");
+        }
+        let bound = sysfs.path().join("bus/pci/devices/0000:00:05.0/driver");
+        symlink("../../drivers/my_rng", bound).expect("a link");
+        let names: Vec<_> = without_driver(sysfs.path()).collect();
+        assert_eq!(
+            names,
+            ["pci:0000:00:04.0", "pci:0000:00:06.0"].map(PathBuf::from)
+        );
+        assert_eq!(without_driver(Path::new("/nonexistent")).count(), 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod errors;
 mod library;
 mod numbers;
 mod stopped;
+mod without_driver;
 
 use my_rng_e2e::Guest;
 

@@ -19,15 +19,17 @@ fn starve(bulk: &str) {
              /entropy $(basename $(dirname $(grep -l 0xcafd /sys/bus/pci/devices/*/device))) {bulk}
              my-rng read 10 --format raw | wc -c
              if my-rng read 2>&1; then exit 1; fi
-             if my-rng read --bytes 2M 2>&1 >/dev/null; then exit 1; fi"
+             if my-rng read --bytes 2M 2>&1 >/dev/null; then exit 1; fi
+             rmmod my_rng
+             if my-rng -d pci read --bytes 2M 2>&1 >/dev/null; then exit 1; fi"
         ))
         .tap();
     let lines: Vec<&str> = starved.text().lines().collect();
-    let [.., bytes, few, many] = lines[..] else {
+    let [.., bytes, few, many, without_driver] = lines[..] else {
         panic!("{}", starved.report());
     };
     assert_eq!(bytes, "40");
-    for line in [few, many] {
+    for line in [few, many, without_driver] {
         assert!(
             line.contains("the host has no entropy now; try again later"),
             "{line}"
