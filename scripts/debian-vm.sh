@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/debian-vm.sh image   makes build/debian/debian.img: a disk with Debian, the app, the driver and what belongs
-#                              to them. It has no kernel: QEMU gets ours.
+#                              to them. QEMU gets our kernel, or Debian's own: vmlinuz and initrd.img, beside the disk.
 # scripts/debian-vm.sh boot    the same, then boots it with vm/run-ubuntu.sh
 # scripts/debian-vm.sh mirror  prints where Debian's packages come from, and of which release; fails if apt has no
 #                              mirror of Debian here
@@ -28,8 +28,10 @@ bootstrap() { # bootstrap TARBALL: of a Debian with the packages in vm/debian/pa
         --keyring="$debian_keyring")
     find_mirror_options
     options+=(${mirror_options[@]+"${mirror_options[@]}"})
-    # Other packages' documentation, and translations, are a third of it.
-    for key in /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale; do
+    # Other packages' documentation, and translations, are a third of it. Nor does a virtual machine need most of the
+    # kernel's modules.
+    for key in /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale \
+        '*/modules/*/sound' '*/modules/*/drivers/'{gpu,infiniband,media,net,scsi,staging,usb}; do
         options+=(--dpkgopt="path-exclude=$key/*")
     done
     # shellcheck disable=SC2016  # $1 is the hook's
@@ -94,6 +96,8 @@ fill_disk() {
     # The kernel mounts its own /dev.
     tar -x --zstd --exclude='./dev/*' -C "$2/root" -f "$1"
     cp -R -- "$2/ours/." "$2/root/"
+    mv -- "$2"/root/boot/vmlinuz-* "$2/vmlinuz"
+    mv -- "$2"/root/boot/initrd.img-* "$2/initrd.img"
     mke2fs -q -t ext4 -L debian -d "$2/root" "$2/disk" 1G
 }
 
@@ -101,6 +105,7 @@ make_disk() {
     mkdir -- "$tmp/ours"
     (lay_out "$tmp/ours")
     fakeroot -- bash -euo pipefail -c "$(declare -f fill_disk); fill_disk \"\$@\"" fill_disk "$base" "$tmp"
+    mv -f -- "$tmp/vmlinuz" "$tmp/initrd.img" "${disk%/*}"
     mv -f -- "$tmp/disk" "$disk"
 }
 

@@ -52,7 +52,11 @@ impl Machine {
 
     /// The same, with more arguments for the kernel.
     pub fn guest_with(machine: &str, append: &str) -> Self {
-        let mut guest = Self::linux(machine, &format!("my_rng_selftest=0 {append}"));
+        let mut guest = Self::linux(
+            machine,
+            &built("kernel"),
+            &format!("my_rng_selftest=0 {append}"),
+        );
         guest.files = Some(vec![]);
         guest.args(["-m", "256M"])
     }
@@ -60,13 +64,25 @@ impl Machine {
     /// A machine with Debian, from the disk that `scripts/debian-vm.sh` has made; changes to the disk are
     /// discarded. root's shell is on its serial console, and a user's shell on its screen, if it has one.
     pub fn debian(append: &str) -> Self {
+        Self::debian_with(&built("kernel"), append)
+    }
+
+    /// The same disk with Debian's own kernel, which has no driver of the device.
+    pub fn debian_kernel() -> Self {
+        let folder = build_folder().join("debian");
+        Self::debian_with(&folder.join("vmlinuz"), "")
+            .arg("-initrd")
+            .arg(folder.join("initrd.img"))
+    }
+
+    fn debian_with(kernel: &Path, append: &str) -> Self {
         let disk = build_folder().join("debian/debian.img");
         assert!(
             disk.is_file(),
             "there is no {}; run `scripts/debian-vm.sh image`",
             disk.display()
         );
-        Self::linux("pc", &format!("root=/dev/vda rw {append}"))
+        Self::linux("pc", kernel, &format!("root=/dev/vda rw {append}"))
             .args(["-m", "512M", "-smp", "2"])
             // Otherwise each device has a "Physical Slot".
             .args(["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"])
@@ -74,12 +90,12 @@ impl Machine {
             .disk("disk", &disk, "snapshot=on", 3)
     }
 
-    /// A machine with the kernel that `make` has built, under TCG.
-    fn linux(machine: &str, append: &str) -> Self {
+    /// A machine with a kernel, under TCG.
+    fn linux(machine: &str, kernel: &Path, append: &str) -> Self {
         Self::new(machine)
             .args(Chosen::Tcg.args())
             .arg("-kernel")
-            .arg(built("kernel"))
+            .arg(kernel)
             .arg("-append")
             .arg(format!("{} loglevel=0 {append}", kernel::ARGUMENTS))
     }

@@ -8,6 +8,7 @@
 mod boot;
 mod hwrng;
 mod numbers;
+mod own_kernel;
 mod pictures;
 
 use my_rng_e2e::{Machine, Process, complaints};
