@@ -101,7 +101,7 @@ pub struct Cli {
     #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// No progress bar, and no message if something fails: see the exit status
+    /// No progress bar and no error messages: only the exit status tells
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
@@ -157,7 +157,7 @@ pub struct Read {
     /// How many numbers, in decimal or hexadecimal (0x10)
     #[arg(default_value = "1", value_parser = parse_count, allow_negative_numbers = true)]
     count: u64,
-    /// The same as an option
+    /// The same, as an option
     #[arg(
         short = 'n',
         long = "count",

@@ -27,8 +27,8 @@ use crate::{BufferedDevice, DeviceRng, Error, ErrorKind, Info, Operation, abi};
 /// ```
 ///
 /// opens the first device that no driver is bound to, and `pci:0000:00:04.0` the one at this PCI address. (A file of that
-/// name is `./pci`.) This needs root, and a kernel that is not locked down. The registers then give the
-/// same numbers as the node would, more slowly, and [`fill_mapped`](Self::fill_mapped) is unsupported.
+/// name is `./pci`.) This needs root, and a kernel that is not locked down. The registers then give the same numbers as
+/// the node would, more slowly, and [`fill_mapped`](Self::fill_mapped) is unsupported.
 ///
 /// The device belongs to this `Device` until it is dropped: others cannot open it ([`ErrorKind::Busy`]), it is enabled,
 /// and its `driver_override` in sysfs keeps drivers off. Dropping it undoes this, and lets a driver that was loaded
@@ -261,6 +261,7 @@ impl Read for Device {
 pub(crate) mod tests {
     use super::*;
     use std::io::Write;
+    use std::os::unix::fs::MetadataExt;
 
     /// A file, which can stand in for the device as far as `read()` goes.
     pub(crate) fn fake(bytes: &[u8]) -> (Device, tempfile::NamedTempFile) {
@@ -352,9 +353,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn descriptor_is_that_of_the_node() {
+        let (device, file) = fake(&[1; 8]);
+        let copy = device.as_fd().try_clone_to_owned().expect("a copy");
+        let of_copy = fs::File::from(copy).metadata().expect("metadata");
+        let of_file = file.as_file().metadata().expect("metadata");
+        assert_eq!(of_copy.ino(), of_file.ino());
+    }
+
+    #[test]
     fn device_and_rng_are_send_and_sync() {
         fn check<T: Send + Sync>() {}
         check::<Device>();
+        check::<BufferedDevice>();
         check::<DeviceRng>();
     }
 

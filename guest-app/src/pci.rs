@@ -219,15 +219,7 @@ impl Pci {
         };
         let result = find(address, sysfs)
             .and_then(|function| Self::claim(function, sysfs, access))
-            .map_err(
-                |Refusal {
-                     kind,
-                     advice,
-                     source,
-                 }| {
-                    Error::with_advice(Operation::Open, name, kind, advice, source)
-                },
-            );
+            .map_err(|refusal| refusal.into_error(name));
         Some(result)
     }
 
@@ -413,6 +405,10 @@ impl Refusal {
             advice: advice.into(),
             source: source.into(),
         }
+    }
+
+    fn into_error(self, name: &Path) -> Error {
+        Error::with_advice(Operation::Open, name, self.kind, self.advice, self.source)
     }
 }
 

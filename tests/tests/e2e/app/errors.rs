@@ -27,6 +27,8 @@ fn errors_say_how_to_fix_them() {
              section stream; my-rng seed 0x42; failed my-rng seed 4294967296 | tail -n 1; my-rng read
              chmod 600 /dev/my_rng_driver
              section nobody; failed /as_nobody my-rng read
+             chmod 644 /dev/my_rng_driver
+             section reader; failed /as_nobody my-rng read; failed /as_nobody my-rng read --seed 1
              chmod 666 /dev/my_rng_driver
              section somebody; failed /as_nobody my-rng read
              section path; failed my-rng --device /dev/my_rng_driver9 read
@@ -59,8 +61,13 @@ fn errors_say_how_to_fix_them() {
     );
     assert_eq!(
         section(&said, "somebody"),
-        [&words[1].to_string(), "status 0"]
+        [&words[2].to_string(), "status 0"]
     );
+    // Who may only read gets numbers, but cannot seed.
+    let reader = section(&said, "reader");
+    assert_eq!(reader[..2], [&words[1].to_string(), "status 0"]);
+    assert!(reader[2].contains("permission denied"), "{reader:#?}");
+    assert_eq!(reader[3..], ["status 4"]);
     for (case, fix, status) in [
         ("nobody", "sudo", 4),
         ("path", "/dev/my_rng_driver1", 3),
