@@ -78,7 +78,8 @@ impl Device {
         &self.path
     }
 
-    /// Restarts the stream from `seed`. A device with [`Generator::Host`] has no seed and ignores it.
+    /// Restarts the stream from `seed`. A device with the generator [`Host`](crate::Generator::Host) has no seed and
+    /// ignores it.
     pub fn seed(&self, seed: u32) -> Result<(), Error> {
         let result = match &self.handle {
             Handle::Node(node) => node.seed(seed),
@@ -100,9 +101,9 @@ impl Device {
     /// `read()` of the node.
     ///
     /// The result is shorter than `buffer` if a signal arrived, the device went away, or the host ran out of entropy
-    /// ([`Generator::Host`]). A signal loses no numbers. In the other two cases up to 512 bytes of good numbers, those
-    /// taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of its last number is
-    /// lost.
+    /// ([`Host`](crate::Generator::Host)). A signal loses no numbers. In the other two cases up to 512 bytes of good
+    /// numbers, those taken last, can be lost. If the length of `buffer` is not a multiple of four, the rest of its last
+    /// number is lost.
     ///
     /// Fails with [`ErrorKind::Unsupported`] if the driver has no `read()`. If the node is not the driver's, this
     /// returns whatever the file's `read()` returns.
