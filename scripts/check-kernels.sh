@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/check-kernels.sh [SERIES...]    (default: 7.3 7.2 6.12 6.1)
+# scripts/check-kernels.sh [SERIES...]    (default: 7.3 7.2 6.12 6.8 6.6 6.1)
 #
 # Checks linux-patches/ on each Linux series whose source can be found: the patches for it apply without fuzz, the
 # series' own checkpatch.pl is content, and what they touch and add compiles without a warning, with the self-test
@@ -137,7 +137,7 @@ try() { # try SERIES: adds a line to the table
 
 printf -v table '%-7s %-10s %s' series version passed
 lock_build
-(($#)) || set -- 7.3 7.2 6.12 6.1
+(($#)) || set -- 7.3 7.2 6.12 6.8 6.6 6.1
 for series; do try "$series"; done
 finish_parts
 ((passed > 0))

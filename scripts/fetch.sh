@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/fetch.sh qemu [SERIES] DIR    QEMU's source into DIR; SERIES is any, such as 10.2; without one, those in
-#                                       qemu-8.2.9-overlay/series are tried
-# scripts/fetch.sh linux [SERIES] DIR   Linux's; SERIES is 7.3 (the default), 7.2, 6.12 or 6.1
+# scripts/fetch.sh qemu [SERIES] DIR    QEMU's source into DIR; SERIES is any, such as 10.2, or a whole version; without
+#                                       one, those in qemu-8.2.9-overlay/series are tried
+# scripts/fetch.sh linux [SERIES] DIR   Linux's; SERIES is 7.3 (the default), 7.2, 6.12, 6.8, 6.6 or 6.1
 # scripts/fetch.sh --check qemu|linux   only checks what the user gives, before anything is built
+# scripts/fetch.sh --given qemu|linux   prints the version of what the user gives, if anything
 #
 # DIR is made whole or not at all; DIR.source beside it says where it came from. A DIR that exists stays, unless
 # another source is asked for:
 #   QEMU_SRC=DIR   QEMU_TARBALL=FILE     a tree, or a tarball, of QEMU; it is copied, never changed; where SERIES is
-#                                        given, used only if it is of that series
-#   LINUX_SRC=DIR  LINUX_TARBALL=FILE    the same for Linux 7.3
+#   LINUX_SRC=DIR  LINUX_TARBALL=FILE    given, used only if it is of that series; the same for Linux
 #   MY_RNG_FORCE=1                       accepts a QEMU of another series, if none is asked for
 # Otherwise, the first of these that works: the cache; the release's tarball, if a key in scripts/keys has signed it;
 # the distribution's source package, which apt verifies.
@@ -27,19 +27,19 @@
 
 # ---- what is asked for ----
 
-checks_only=
-if [[ ${1:-} == --check ]]; then
-    checks_only=1
+only=
+if [[ ${1:-} == --check || ${1:-} == --given ]]; then
+    only=${1#--}
     set -- "${@:2}" /nowhere
 fi
-usage="usage: scripts/fetch.sh qemu [8.2|10.0|...] DIR, or scripts/fetch.sh linux [7.3|7.2|6.12|6.1] DIR"
+usage="usage: scripts/fetch.sh qemu [8.2|10.0|...] DIR, or scripts/fetch.sh linux [7.3|6.12|...] DIR"
 what=${1:-} series=
 case $what:$# in
-    qemu:2) ;;
-    linux:2) series=7.3 ;;
+    qemu:2 | linux:2) ;;
     qemu:3 | linux:3) series=$2 ;;
     *) die "$usage" ;;
 esac
+asked=$series
 dest=${!#}
 [[ $dest == /* ]] || dest=$PWD/$dest
 record=$dest.source
@@ -47,8 +47,8 @@ record=$dest.source
 case $what in
     qemu)
         name=QEMU need_mib=900 src=${QEMU_SRC:-} tarball=${QEMU_TARBALL:-}
-        markers=(VERSION configure hw/misc/meson.build include/qemu/osdep.h)
-        [[ -z $series || $series =~ ^[0-9]+\.[0-9]+$ ]] || die "$usage"
+        version_file=VERSION markers=(configure hw/misc/meson.build include/qemu/osdep.h)
+        [[ -z $series || $series =~ ^[0-9]+\.[0-9]+(\.[0-9]+)?$ ]] || die "$usage"
         wanted="QEMU ${series:+$series.x}"
         [[ -n $series ]] || wanted+=$(qemu_wanted)
         read -r first < <(qemu_series)
@@ -57,13 +57,14 @@ case $what in
         signature=$url.sig
         ;;
     linux)
-        name=Linux need_mib=2000 src='' tarball='' wanted="Linux $series.x"
-        markers=(Makefile Kconfig init/main.c include/linux/pci.h)
-        if [[ $series == 7.3 ]]; then src=${LINUX_SRC:-} tarball=${LINUX_TARBALL:-}; fi
+        name=Linux need_mib=2000 src=${LINUX_SRC:-} tarball=${LINUX_TARBALL:-} wanted="Linux ${series:=7.3}.x"
+        version_file=Makefile markers=(Kconfig init/main.c include/linux/pci.h)
         case $series in
             7.3) release=7.3.4 ;;
             7.2) release=7.2.12 ;;
             6.12) release=6.12.107 ;;
+            6.8) release=6.8.12 ;;
+            6.6) release=6.6.63 ;;
             6.1) release=6.1.176 ;;
             *) die "$usage" ;;
         esac
@@ -76,13 +77,17 @@ SRC=${name^^}_SRC TARBALL=${name^^}_TARBALL
 
 # ---- trees ----
 
+read_version() { # from standard input, which is $version_file
+    case $what in
+        qemu) sed -n 1p ;;
+        linux) sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' | sed -n 1,3p | paste -sd . ;;
+    esac
+}
+
 version_of() { # version_of TREE: the version that it states, if it is a tree of $what at all
     local file
-    for file in "${markers[@]}"; do [[ -f $1/$file ]] || return 1; done
-    case $what in
-        qemu) head -n 1 -- "$1/VERSION" ;;
-        linux) sed -n -e 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' -- "$1/Makefile" | head -n 3 | paste -sd . ;;
-    esac
+    for file in "$version_file" "${markers[@]}"; do [[ -f $1/$file ]] || return 1; done
+    read_version <"$1/$version_file"
 }
 
 is_wanted() { # is_wanted VERSION
@@ -93,7 +98,7 @@ is_wanted() { # is_wanted VERSION
     fi
     of=$(qemu_series_of "$1")
     if [[ -n $series ]]; then
-        [[ $of == "$series" ]]
+        [[ $of == "$series" || $1 == "$series" ]]
     else
         qemu_is_known "$of" || [[ ${MY_RNG_FORCE:-} == 1 ]]
     fi
@@ -148,17 +153,21 @@ unpack() { # unpack TARBALL TREE
 
 # ---- the user's tree or tarball ----
 
-is_given() { # whether what the user gives is of the series asked for; what is broken is reported later
-    local given
-    [[ -n $src || -n $tarball ]] || return 1
-    [[ $what == qemu && -n $series ]] || return 0
+given() { # the version of what the user gives
     if [[ -n $src ]]; then
-        given=$(version_of "$src") || return 0
+        version_of "$src"
     else
-        given=$(tar -x --to-stdout --occurrence=1 --wildcards --no-wildcards-match-slash -f "$tarball" \
-            '*/VERSION' 2>/dev/null) || return 0
+        tar -x --to-stdout --occurrence=1 --wildcards --no-wildcards-match-slash -f "$tarball" "*/$version_file" \
+            2>/dev/null | read_version
     fi
-    is_wanted "$given"
+}
+
+is_given() { # whether what the user gives is of the series asked for; what is broken is reported later
+    local version
+    [[ -n $src || -n $tarball ]] || return 1
+    [[ -n $asked ]] || return 0
+    version=$(given) || return 0
+    is_wanted "$version"
 }
 
 from_user() {
@@ -167,7 +176,7 @@ from_user() {
         [[ -d $src ]] || die "$SRC=$src is not a directory: give the root of a source tree of $wanted."
         path=$(cd -- "$src" && pwd -P)
         check_tree "$path" "$SRC=$src"
-        [[ -z $checks_only ]] || exit 0
+        [[ -z $only ]] || exit 0
         id=tree:$path:$version
         # Unchanged since it was copied?
         if has_record "$id" && [[ -z $(find "$path" \( -name .git -o -path "$path/build" \) -prune -o \
@@ -183,7 +192,7 @@ from_user() {
     fi
     [[ -f $tarball && -r $tarball ]] ||
         die "$TARBALL=$tarball is not a file that can be read: give a tarball of $wanted."
-    [[ -z $checks_only ]] || exit 0
+    [[ -z $only ]] || exit 0
     path=$(realpath -- "$tarball")
     id=tarball:$path:$(stat -c %s:%Y -- "$path")
     if has_record "$id"; then exit 0; fi
@@ -362,6 +371,10 @@ from_distribution() {
         debian:linux:7.*) suites=trixie-backports ;;
         debian:linux:6.12) suites=trixie ;;
         debian:linux:6.1) suites=bookworm ;;
+        *)
+            loudly "Debian's archive has no Linux $series"
+            return 0
+            ;;
     esac
     if [[ $what == qemu ]]; then kinds="deb-src deb"; fi
     for kind in $kinds; do
@@ -440,11 +453,15 @@ unpack_package() { # unpack_package FOLDER TREE
 
 # Each of these functions exits once the source is in place. They are not called as conditions, in which bash ignores
 # errors.
+if [[ $only == given ]]; then
+    if is_given; then given || true; fi
+    exit 0
+fi
 if is_given; then
-    [[ -n $checks_only ]] || lock_cache "$what"
+    [[ -n $only ]] || lock_cache "$what"
     from_user
 fi
-[[ -z $checks_only ]] || exit 0
+[[ -z $only ]] || exit 0
 if [[ -e $record && -d $dest ]] && { [[ -z $series ]] || is_wanted "$(sed -n 's/^version=//p' -- "$record")"; }; then
     exit 0
 fi

@@ -3,9 +3,9 @@
 #
 # scripts/matrix.sh: builds QEMU with the devices in several configurations, and tests it. QEMU_CONFIGURATIONS names
 # some of them:
-#   plain     one QEMU of each series in QEMU_VERSIONS (by default, those of qemu-8.2.9-overlay/series) whose source
-#             can be found: builds it, runs the overlay's qtests and the end-to-end tests. An unlisted series is
-#             tried as with FORCE=1.
+#   plain     one QEMU of each series in QEMU_VERSIONS whose source can be found: builds it, runs the overlay's
+#             qtests and the end-to-end tests. By default those of qemu-8.2.9-overlay/series, the newest that can be
+#             found of $newer, and what QEMU_SRC or QEMU_TARBALL give. An unlisted series is tried as with FORCE=1.
 #   the rest  see options_of below; each with the first of these series (rust: with 10.2): builds it and runs the
 #             qtests. dtrace: does every probe fire? cross must be refused.
 # Each is built in build/matrix/SERIES or build/matrix/SERIES-CONFIGURATION, and stays there. Ends with a table and
@@ -43,6 +43,7 @@ options_of() { # options_of CONFIGURATION: what QEMU's configure is given for it
     esac
 }
 all_configurations="plain lto dtrace debug modules targets rust cross"
+newer="11.1 11.0" # series that are not in the list yet
 
 build() { # build FOLDER SERIES OPTION...
     in_build "$1" "$ROOT/scripts/build-qemu.sh" "${@:2}"
@@ -124,8 +125,14 @@ try() { # try SERIES CONFIGURATION: whether its source was found goes to $found
 
 cd -- "$ROOT"
 read -r -d '' -a versions <<<"${QEMU_VERSIONS:-$(qemu_series)}" || true
+given=$(scripts/fetch.sh --given qemu)
+if [[ -z ${QEMU_VERSIONS:-} && -n $given ]]; then
+    # A development version, 10.2.50 for example, is of no series.
+    series=$(qemu_series_of "$given")
+    [[ " ${versions[*]} $newer " == *" ${series:-$given} "* ]] || versions+=("${series:-$given}")
+fi
 for series in "${versions[@]}"; do
-    [[ $series =~ ^[0-9]+\.[0-9]+$ ]] ||
+    [[ $series =~ ^[0-9]+\.[0-9]+(\.[0-9]+)?$ ]] ||
         die "QEMU_VERSIONS has $series: give series of QEMU, such as QEMU_VERSIONS='8.2 10.0'."
 done
 configurations=${QEMU_CONFIGURATIONS:-$all_configurations}
@@ -141,7 +148,14 @@ case " $configurations " in *" rust "*) use_bindgen ;; esac
 printf -v table '%-12s %-8s %-50s %s' name version source passed
 for configuration in $configurations; do
     case $configuration in
-        plain) for series in "${versions[@]}"; do try "$series" plain; done ;;
+        plain)
+            for series in "${versions[@]}"; do try "$series" plain; done
+            [[ -z ${QEMU_VERSIONS:-} ]] || continue
+            for series in $newer; do
+                try "$series" plain
+                if [[ -n $found ]]; then break; fi
+            done
+            ;;
         rust) try 10.2 rust ;;
         *) for series in "${versions[@]}"; do
             try "$series" "$configuration"

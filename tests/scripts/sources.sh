@@ -102,6 +102,30 @@ test_a_release_is_used_only_if_its_developers_signed_it() {
     done
 }
 
+test_a_source_of_another_series_can_be_given() {
+    local what name series given
+    mkdir -p -- "$tmp/site" "$tmp/home"
+    program "$tmp/bin/df" 'echo 9999'
+    # A development version, and one of a series that no archive here has.
+    release qemu qemu-99.9.50 configure hw/misc/meson.build include/qemu/osdep.h pc-bios/bios-256k.bin \
+        subprojects/keycodemapdb/meson.build python/wheels/meson.whl
+    release linux linux-6.6.1 Kconfig init/main.c include/linux/pci.h
+    for what in qemu linux; do
+        case $what in
+            qemu) name=qemu-99.9.50 series=99.9.50 ;;
+            linux) name=linux-6.6.1 series=6.6 ;;
+        esac
+        for given in "${what^^}_SRC=$tmp/tree/$name" "${what^^}_TARBALL=$tmp/site/$name.tar.xz"; do
+            [[ $(clean_env MY_RNG_BUILD="$tmp/build" "$given" scripts/fetch.sh --given "$what") == "${name#*-}" ]]
+            clean_env PATH="$tmp/bin:$PATH" MY_RNG_BUILD="$tmp/build" "$given" \
+                scripts/fetch.sh "$what" "$series" "$tmp/build/source"
+            grep -qx "version=${name#*-}" -- "$tmp/build/source.source"
+            rm -rf -- "$tmp/build"
+        done
+    done
+    [[ -z $(clean_env MY_RNG_BUILD="$tmp/build" scripts/fetch.sh --given qemu) ]]
+}
+
 test_our_keys_are_the_published_ones() {
     local what keys found
     if ! command -v gpg >/dev/null; then
