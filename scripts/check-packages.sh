@@ -24,7 +24,9 @@ bootstrap() { # bootstrap TARBALL
     local mirror_options
     find_mirror_options
     in_folder --variant=apt --architectures=amd64 --include="$needs" --format=tar --keyring="$debian_keyring" \
-        ${mirror_options[@]+"${mirror_options[@]}"} "$suite" - "deb $mirror $suite main" >"$1"
+        ${mirror_options[@]+"${mirror_options[@]}"} "$suite" - "deb $mirror $suite main" |
+        # A plain user cannot make devices.
+        mmtarfilter --path-exclude='/dev/*' >"$1"
 }
 
 make_debian() { # the tarball in the cache, unless it is up to date
