@@ -46,7 +46,7 @@ void *my_rng_hwrng_source(const struct hwrng *rng)
  * before, the work of the first time can end the wait. So wait for the work
  * before freeing it. A reader that has put the last reference may not have
  * queued the work yet. It does so without sleeping, so wait until every task
- * has slept.
+ * has slept or left the kernel.
  *
  * Without CONFIG_TASKS_RCU (BPF, ftrace and kprobes select it),
  * synchronize_rcu_tasks() is synchronize_rcu(). With preemption, a window then
