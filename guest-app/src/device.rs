@@ -26,9 +26,9 @@ use crate::{BufferedDevice, DeviceRng, Error, ErrorKind, Info, Operation, abi};
 /// # Ok::<(), my_rng::Error>(())
 /// ```
 ///
-/// opens the first device that no driver is bound to, and `pci:0000:00:04.0` the one at this PCI address. (A file of that
-/// name is `./pci`.) This needs root, and a kernel that is not locked down. The registers then give the same numbers as
-/// the node would, more slowly, and [`fill_mapped`](Self::fill_mapped) is unsupported.
+/// opens the first device that no driver is bound to, and `pci:0000:00:04.0` the one at this PCI address. (A file of
+/// that name is `./pci`.) This needs root, and a kernel that is not locked down. The registers then give the same numbers
+/// as the node would, more slowly, and [`fill_mapped`](Self::fill_mapped) is unsupported.
 ///
 /// The device belongs to this `Device` until it is dropped: others cannot open it ([`ErrorKind::Busy`]), it is enabled,
 /// and its `driver_override` in sysfs keeps drivers off. Dropping it undoes this, and lets a driver that was loaded
@@ -142,8 +142,8 @@ impl Device {
 
     /// Takes numbers from the stream and returns the memory that the device has written them to: `length`
     /// little-endian bytes, the same that [`read_bytes`](Self::read_bytes) would return. `length` is at most
-    /// [`MAPPED_MAX`](Self::MAPPED_MAX). If it is not a multiple of four, the rest of the last number is dropped. Signals
-    /// do not shorten the result.
+    /// [`MAPPED_MAX`](Self::MAPPED_MAX). If it is not a multiple of four, the rest of the last number is dropped.
+    /// Signals do not shorten the result.
     ///
     /// This saves the copy that a read makes. The first call maps memory, which takes as long as reading some hundred
     /// kilobytes, so it pays off from about one megabyte. Each `Device` has its own memory until it is dropped.

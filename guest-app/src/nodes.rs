@@ -11,8 +11,8 @@ use crate::pci::Function;
 use crate::{Error, Operation};
 
 /// Lists what [`Device::open`](crate::Device::open) opens: the driver's nodes, sorted by number, then the devices
-/// [without a driver](crate::Device#without-a-driver), sorted by address. If it is empty, the error of [`open`](crate::open)
-/// says why.
+/// [without a driver](crate::Device#without-a-driver), sorted by address. If it is empty, the error of
+/// [`open`](crate::open) says why.
 pub fn list() -> Result<Vec<PathBuf>, Error> {
     let mut names = list_in(Path::new("/dev"))?;
     names.extend(without_driver(Path::new("/sys")));

@@ -66,6 +66,12 @@ impl Function {
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
+    /// The node of our driver, if this is bound to it.
+    fn node(&self) -> Option<PathBuf> {
+        let mut nodes = fs::read_dir(self.folder.join("misc")).ok()?.flatten();
+        Some(Path::new("/dev").join(nodes.next()?.file_name()))
+    }
+
     /// Whether drivers are kept off it: by a program that uses it, or one that was killed.
     pub fn is_claimed(&self) -> bool {
         self.read("driver_override")
@@ -415,11 +421,12 @@ impl Refusal {
 /// A driver is bound to the device.
 fn bound(function: &Function, source: io::Error) -> Refusal {
     let driver = function.driver().unwrap_or_else(|| "?".to_owned());
-    let remedy = if driver == DRIVER {
-        "use the driver's node (`my-rng list`)".to_owned()
-    } else {
-        let address = function.address();
-        format!("unbind it as root (`echo {address} >/sys/bus/pci/drivers/{driver}/unbind`)")
+    let address = function.address();
+    let remedy = match function.node() {
+        Some(node) => format!("use its node, {}", node.display()),
+        None => {
+            format!("unbind it as root (`echo {address} >/sys/bus/pci/drivers/{driver}/unbind`)")
+        }
     };
     let advice = format!("the driver {driver} uses the device; {remedy}");
     Refusal::new(ErrorKind::Busy, advice, source)
@@ -428,30 +435,29 @@ fn bound(function: &Function, source: io::Error) -> Refusal {
 /// Finds the device with this address, or the first that no driver is bound to.
 fn find(address: Option<&str>, sysfs: &Path) -> Result<Function, Refusal> {
     let functions = Function::list(sysfs).unwrap_or_default();
-    let not_found =
-        |advice: &str| Refusal::new(ErrorKind::NotFound, advice, io::ErrorKind::NotFound);
+    let not_found = |advice| Refusal::new(ErrorKind::NotFound, advice, io::ErrorKind::NotFound);
     let Some(first) = functions.first() else {
-        return Err(not_found(
-            "this machine has no my_rng device; start QEMU with `-device my_rng`",
-        ));
+        let advice = "this machine has no my_rng device; start QEMU with `-device my_rng`";
+        return Err(not_found(advice.to_owned()));
     };
-    let found = match address {
-        None => functions
+    let Some(address) = address else {
+        let free = functions
             .iter()
-            .find(|function| function.driver().is_none()),
-        Some(address) => {
-            // As lspci prints it, without the domain.
-            let short = format!("0000:{address}");
-            let has_address =
-                |function: &&Function| [address, &short].contains(&&*function.address());
-            let found = functions.iter().find(has_address);
-            Some(found.ok_or_else(|| {
-                not_found("no my_rng device has this address; `lspci -D -d 1234:cafe` prints them")
-            })?)
-        }
+            .find(|function| function.driver().is_none());
+        // If they all have a driver, this one will be refused.
+        return Ok(free.unwrap_or(first).clone());
     };
-    // They all have a driver, so this one will be refused.
-    Ok(found.unwrap_or(first).clone())
+    // As lspci prints it, without the domain.
+    let short = format!("0000:{address}");
+    let has_address = |function: &&Function| [address, &short].contains(&&*function.address());
+    let found = functions.iter().find(has_address).cloned();
+    found.ok_or_else(|| {
+        let name = first.name();
+        not_found(format!(
+            "no my_rng device has this address; the first is {}",
+            name.display()
+        ))
+    })
 }
 
 #[cfg(test)]

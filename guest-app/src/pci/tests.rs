@@ -176,12 +176,19 @@ fn only_one_program_can_open_it() {
 
 #[test]
 fn device_with_a_driver_is_refused() {
-    for (driver, advice) in [
-        (DRIVER, "use the driver's node"),
-        ("vfio-pci", ">/sys/bus/pci/drivers/vfio-pci/unbind"),
+    for (driver, node, advice) in [
+        (
+            DRIVER,
+            Some("my_rng_driver1"),
+            "use its node, /dev/my_rng_driver1",
+        ),
+        ("vfio-pci", None, ">/sys/bus/pci/drivers/vfio-pci/unbind"),
     ] {
         let fake = Fake::new(&[FIRST]);
         fake.bind(FIRST, driver);
+        if let Some(node) = node {
+            fs::create_dir_all(fake.path(FIRST, "misc").join(node)).expect("a folder");
+        }
         for name in ["pci", "pci:0000:00:04.0"] {
             let error = fake.error(name);
             assert_eq!(error.kind(), ErrorKind::Busy);

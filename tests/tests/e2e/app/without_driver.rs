@@ -153,7 +153,8 @@ fn drivers_and_programs_are_kept_off_an_open_device() {
     assert_eq!(refused.len(), 4, "{refused:?}");
     for pair in refused.chunks(2) {
         assert!(
-            pair[0].contains("the driver my_rng uses the device; use the driver's node"),
+            pair[0]
+                .ends_with("the driver my_rng uses the device; use its node, /dev/my_rng_driver"),
             "{pair:?}"
         );
         assert_eq!(pair[1], "status 1");
