@@ -206,6 +206,7 @@ parallel() { # migrations, unplugs and resets during transfers
 
 debian() {
     scripts/debian-vm.sh image
+    scripts/build-packages.sh
     cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test debian
 }
 

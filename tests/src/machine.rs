@@ -157,17 +157,23 @@ impl Machine {
 
     /// Adds a disk for Debian with these programs, to be unpacked by `tar`.
     pub fn disk_of_programs(self, names: &[&str]) -> Self {
-        let archive = self.folder().join("programs.tar");
+        let programs: Vec<_> = names.iter().map(|name| guest_program(name)).collect();
+        self.disk_of_files(&programs)
+    }
+
+    /// Adds a disk for Debian with these files, to be unpacked by `tar`.
+    pub fn disk_of_files(self, files: &[impl AsRef<Path>]) -> Self {
+        let archive = self.folder().join("files.tar");
         let mut tar = Command::new("tar");
         tar.arg("-cf").arg(&archive);
-        for name in names {
-            let program = guest_program(name);
+        for file in files {
+            let file = file.as_ref();
             tar.arg("-C")
-                .arg(program.parent().expect("a directory"))
-                .arg(name);
+                .arg(file.parent().expect("a directory"))
+                .arg(file.file_name().expect("a file"));
         }
         assert!(tar.status().expect("tar can be run").success());
-        self.disk("programs", &archive, "readonly=on", 8)
+        self.disk("files", &archive, "readonly=on", 8)
     }
 
     /// Uses another QEMU than the one that `make` has built.

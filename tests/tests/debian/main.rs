@@ -9,6 +9,7 @@ mod boot;
 mod hwrng;
 mod numbers;
 mod own_kernel;
+mod package;
 mod pictures;
 
 use my_rng_e2e::{Machine, Process, complaints};
