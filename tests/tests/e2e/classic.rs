@@ -21,12 +21,25 @@ fn every_kind_of_classic_device_works() {
                  my-rng --device $node seed 4294967293
                  my-rng --device $node read 5 | tr '\n' ' '
                  my-rng --device $node read 100000 | tail -n 1
+             done
+             # The same without the driver, but opening takes numbers of some, so the seed comes later.
+             rmmod my_rng
+             for device in $(my-rng list | cut -d ' ' -f 1); do
+                 my-rng --device $device info | grep generator | cut -d ' ' -f 1-3
+                 my-rng --device $device --seed 4294967293 read 5 | tr '\n' ' '
+                 my-rng --device $device --seed 5 read 100000 | tail -n 1
              done")
         .success();
-    let each = "my_rng-generator:\tunknown\nmy_rng-bulk:\tno\nmy_rng-hwrng:\tno\n\
-                4294967293 4294967294 4294967295 0 1 100001\n";
+    let with_driver = "my_rng-generator:\tunknown\nmy_rng-bulk:\tno\nmy_rng-hwrng:\tno\n\
+                       4294967293 4294967294 4294967295 0 1 100001\n";
+    let without = "generator:  unknown\n4294967293 4294967294 4294967295 0 1 100004\n";
+    let count = kinds.len();
     assert_eq!(
         said.text(),
-        format!("{}\n{}", kinds.len(), each.repeat(kinds.len()))
+        format!(
+            "{count}\n{}{}",
+            with_driver.repeat(count),
+            without.repeat(count)
+        )
     );
 }
