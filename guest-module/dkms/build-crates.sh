@@ -10,22 +10,24 @@ headers=$1
 source=$2
 archive=$3
 rustc=$(sh check-kernel.sh "$headers" without-crates)
+tree=$PWD/linux
 
 fail() {
     echo "error: $*" >&2
     exit 1
 }
 
-trap 'rm -rf -- linux "$archive.part"' EXIT
+trap 'rm -rf -- "$tree" "$archive.part"' EXIT
 trap 'exit 1' INT TERM HUP
 
-mib=2500
-[ "$(df --output=avail -m . | tail -n 1)" -ge "$mib" ] ||
-    fail "unpacking $source needs $mib MiB in $PWD: free some room there, and build again."
-mkdir -- linux
-tar -x --strip-components=1 -C linux -f "$source"
-cp -- "$headers/.config" "$headers/.kernelvariables" linux/
-cd -- linux
+mkdir -- "$tree"
+# The drivers' code is two thirds of Linux.
+top=$(basename -- "$source" .tar.xz)
+tar -x --strip-components=1 -C "$tree" -f "$source" --anchored --wildcards \
+    --exclude="$top/drivers/*.c" --exclude="$top/drivers/gpu/*.h" ||
+    fail "$source cannot be unpacked: install its package again."
+cd -- "$tree"
+cp -- "$headers/.config" "$headers/.kernelvariables" .
 
 # Debian's makefiles take the kernel's release and compiler from .kernelvariables. Its other programs take that compiler,
 # too: there may be no `gcc`.
@@ -34,10 +36,11 @@ cc=$(printf 'print:\n\t@echo $(CC)\ninclude .kernelvariables\n' | make -s -f -)
 kbuild() { make -j"$(nproc)" HOSTCC="$cc" RUSTC="$rustc" HOSTRUSTC="$rustc" "$@"; }
 
 kbuild olddefconfig
-changed=$(diff "$headers/.config" .config | grep '^> ' | grep -v '^> CONFIG_CC_VERSION_TEXT=' | head -n 1)
+changed=$(diff "$headers/.config" .config | grep '^[<>] .*CONFIG_' |
+    grep -v '^[<>] CONFIG_CC_VERSION_TEXT=' | head -n 1)
 [ -z "$changed" ] ||
-    fail "the tools on this machine give the kernel another configuration (\"${changed#> }\"): use the distribution's tools."
-kbuild prepare
+    fail "the tools on this machine give the kernel another configuration (${changed#??}): use the distribution's tools."
+kbuild prepare || fail "the kernel's Rust crates cannot be built, as the errors above show: report this."
 
 nm -- rust/*.o | awk '$2 ~ /[A-Z]/ {print $3}' >symbols
 missing=$(awk 'NR == FNR {has[$1]; next} $2 ~ /^_R/ && !($2 in has) {print $2; exit}' symbols "$headers/Module.symvers")
@@ -46,5 +49,4 @@ missing=$(awk 'NR == FNR {has[$1]; next} $2 ~ /^_R/ && !($2 in has) {print $2; e
 
 mkdir -p -- "$(dirname -- "$archive")"
 tar -c --zstd -f "$archive.part" rust/*.rmeta rust/*.so scripts/target.json
-cd -- ..
 mv -- "$archive.part" "$archive"

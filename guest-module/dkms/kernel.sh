@@ -14,6 +14,7 @@ command=$1
 release=$2
 headers=/lib/modules/$release/build
 kept=/var/cache/my-rng-dkms
+mib=1200 # what building the crates takes
 cd -- "$(dirname -- "$0")/.."
 
 fail() {
@@ -43,6 +44,9 @@ check() {
         fail "its headers lack Rust crates (rust/libkernel.rmeta), and the source that fits is not installed: run" \
             "\`apt install $source=$version && dkms autoinstall -k $release\`."
     fi
+    [ "$(df --output=avail -m /var/lib/dkms | tail -n 1)" -ge "$mib" ] ||
+        fail "its Rust crates have to be built, which needs $mib MiB in /var/lib/dkms: free some room there, and run" \
+            "\`dkms autoinstall -k $release\`."
 }
 
 build() {
@@ -67,7 +71,10 @@ build() {
 
 case $command in
     check) check ;;
-    build) (build) || exit 77 ;;
+    build)
+        trap '[ "$?" = 0 ] || exit 77' EXIT
+        build
+        ;;
     forget)
         # An upgrade of my-rng-dkms removes the module, too, and builds it again.
         [ "${DPKG_MAINTSCRIPT_PACKAGE:-}" = my-rng-dkms ] || rm -f -- "$kept/$release,"*.tar.zst
