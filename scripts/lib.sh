@@ -33,8 +33,8 @@ QEMU_TREE=$BUILD/qemu/src QEMU_PREFIX=$BUILD/qemu/prefix \
 export MY_RNG_BUILD=$BUILD MY_RNG_JOBS=$JOBS
 # All that the scripts make in the build folder and in the cache. Anything else there is the user's.
 # shellcheck disable=SC2034  # for the scripts that source this file
-built=(asan-qemu bare-debian bench bin debian docs fuzz guest initramfs.cpio linux linux-debug linux-inline log matrix module
-    module-clippy new-device packages qemu share stamp test-qemu tsan-qemu where) \
+built=(asan-qemu bare-debian bench bin debian disks docs fuzz guest initramfs.cpio linux linux-debug linux-inline log
+    matrix module module-clippy new-device packages qemu share stamp test-qemu tsan-qemu where) \
     cached=(accel debian distribution pypi tmp tools upstream)
 
 # rustup's installer changes PATH only for new shells.

@@ -27,7 +27,7 @@ declare -A of_release=(
     [trixie]="libclang1-19 libclang-common-19-dev bindgen"
     [noble]="libclang1-18 libclang-common-18-dev"
 )
-for_tests=(shellcheck gpg gpg-agent)
+for_tests=(shellcheck gpg gpg-agent mtools)
 
 # What an unknown distribution must have.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl gpgv xz patch busybox lspci depmod

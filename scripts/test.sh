@@ -10,7 +10,7 @@ cd -- "$ROOT"
 
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
     e2e packages debian)
-long=(docs debug tsan fuzz parallel device-crash libvirt new-device debug-kernel kernels bare-trixie bare-bookworm)
+long=(docs debug tsan fuzz parallel device-crash libvirt disks new-device debug-kernel kernels bare-trixie bare-bookworm)
 
 # ---- code ----
 
@@ -26,7 +26,7 @@ fmt() {
 
 shell() {
     shellcheck scripts/*.sh tests/*.sh tests/scripts/*.sh guest-module/*.sh guest-module/dkms/* .ci/run vm/run \
-        vm/run-ubuntu.sh vm/debian/setup.sh
+        vm/run-ubuntu.sh vm/debian/setup.sh vm/cloud/setup.sh
 }
 
 clippy() {
@@ -282,7 +282,7 @@ for name; do
         fuzz) check fuzz scripts/fuzz.sh 60 ;;
         parallel) part parallel "Migrating, unplugging and resetting devices during parallel transfers" parallel ;;
         device-crash) part device-crash "Testing the devices in every machine of QEMU" device_crash ;;
-        libvirt | new-device | kernels) check "$name" "scripts/check-$name.sh" ;;
+        libvirt | new-device | disks | kernels) check "$name" "scripts/check-$name.sh" ;;
         debug-kernel) check debug-kernel scripts/check-debug-kernel.sh 180 ;;
         bare-trixie | bare-bookworm) check "$name" scripts/check-bare-debian.sh "${name#bare-}" ;;
         *) die "there is no part $name: see the end of scripts/test.sh." ;;

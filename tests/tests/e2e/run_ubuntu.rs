@@ -3,12 +3,31 @@
 //! `vm/run-ubuntu.sh`: the options with which it starts QEMU. A script stands in for QEMU.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use my_rng_e2e::{build_folder, root, write_program};
 use tempfile::TempDir;
+
+/// The script's variables, which these tests set themselves.
+const VARIABLES: [&str; 14] = [
+    "ACCEL",
+    "DISPLAY",
+    "MY_RNG_BESIDE",
+    "MY_RNG_CLOUD",
+    "MY_RNG_DISK",
+    "MY_RNG_FORMAT",
+    "MY_RNG_KERNEL",
+    "MY_RNG_LOGIN",
+    "MY_RNG_PASSWORD",
+    "MY_RNG_ROOT",
+    "MY_RNG_SNAPSHOT",
+    "MY_RNG_SSH",
+    "MY_RNG_UEFI",
+    "WAYLAND_DISPLAY",
+];
 
 /// A QEMU, a disk and a KVM to start with.
 struct Place(TempDir);
@@ -18,7 +37,8 @@ impl Place {
     fn new(probed: &str) -> Self {
         let place = Self(tempfile::tempdir().expect("a temporary folder"));
         let script = format!(
-            "#!/bin/sh\ncase \"$*\" in *-nodefaults*) {probed} ;; esac\nprintf '%s\\n' \"$@\"\n"
+            "#!/bin/sh\ncase \"$*\" in *-nodefaults*) {probed} ;; '-netdev help') echo user; exit ;; esac\n\
+             printf '%s\\n' \"$@\"\n"
         );
         write_program(Path::new(&place.path("qemu")), &script);
         // The beginning of a raw disk.
@@ -40,17 +60,17 @@ impl Place {
     }
 
     fn run(&self, environment: &[(&str, &str)]) -> Output {
-        Command::new(root().join("vm/run-ubuntu.sh"))
+        let mut script = Command::new(root().join("vm/run-ubuntu.sh"));
+        for name in VARIABLES {
+            script.env_remove(name);
+        }
+        script
+            .env("HOME", self.0.path())
             .env("QEMU_BIN", self.path("qemu"))
             .env("MY_RNG_IMAGE", self.path("disk"))
             .env("MY_RNG_KVM", self.path("kvm"))
             .env("MY_RNG_BUILD", self.0.path())
             .env("XDG_CACHE_HOME", self.0.path())
-            .env_remove("ACCEL")
-            .env_remove("MY_RNG_FORMAT")
-            .env_remove("MY_RNG_KERNEL")
-            .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY")
             .envs(environment.iter().copied())
             .output()
             .expect("vm/run-ubuntu.sh can be run")
@@ -58,10 +78,34 @@ impl Place {
 
     /// Returns QEMU's options. Nothing may be printed on stderr.
     fn options(&self, environment: &[(&str, &str)]) -> Vec<String> {
+        let (options, said) = self.options_and_messages(environment);
+        assert_eq!(said, "");
+        options
+    }
+
+    fn options_and_messages(&self, environment: &[(&str, &str)]) -> (Vec<String>, String) {
         let run = self.run(environment);
-        assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
+        assert!(run.status.success(), "{run:?}");
         let text = String::from_utf8(run.stdout).expect("text");
-        text.lines().map(str::to_owned).collect()
+        let said = String::from_utf8(run.stderr).expect("text");
+        (text.lines().map(str::to_owned).collect(), said)
+    }
+
+    /// The files of the disk `disk`, beside the disk.
+    fn beside(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.0.path())
+            .expect("the folder")
+            .map(|entry| {
+                entry
+                    .expect("a file")
+                    .file_name()
+                    .into_string()
+                    .expect("text")
+            })
+            .filter(|name| name.starts_with("disk."))
+            .collect();
+        names.sort();
+        names
     }
 
     fn error(&self, environment: &[(&str, &str)]) -> String {
@@ -177,4 +221,144 @@ fn missing_file_is_named_with_the_variable_to_set() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn disk_is_virtio_or_ide() {
+    let place = Place::new(WORKS);
+    place.write("bzImage", b"");
+    let kernel = place.path("bzImage");
+    let of = |disk, root| {
+        let options = place.options(&[
+            ("MY_RNG_DISK", disk),
+            ("MY_RNG_KERNEL", &kernel),
+            ("MY_RNG_ROOT", root),
+        ]);
+        let interface = value(&options, "-drive").split(',').next_back();
+        let append = value(&options, "-append").split(' ').next();
+        (
+            interface.unwrap_or("").to_owned(),
+            append.unwrap_or("").to_owned(),
+        )
+    };
+    let both = |interface: &str, root: &str| (interface.to_owned(), root.to_owned());
+    assert_eq!(of("", ""), both("if=virtio", "root=/dev/vda1"));
+    assert_eq!(of("ide", ""), both("if=ide", "root=/dev/sda1"));
+    assert_eq!(of("ide", "/dev/sda3"), both("if=ide", "root=/dev/sda3"));
+    let error = place.error(&[("MY_RNG_DISK", "scsi")]);
+    assert!(error.contains("set it to virtio or ide"), "{error}");
+}
+
+#[test]
+fn snapshot_discards_changes_of_the_disk() {
+    let place = Place::new(WORKS);
+    let options = place.options(&[("MY_RNG_SNAPSHOT", "1")]);
+    assert!(value(&options, "-drive").ends_with(",snapshot=on"));
+    let options = place.options(&[("MY_RNG_SNAPSHOT", "0")]);
+    assert!(value(&options, "-drive").ends_with(",if=virtio"));
+}
+
+#[test]
+fn each_disk_has_its_own_settings_of_the_firmware() {
+    let place = Place::new(WORKS);
+    place.write("OVMF_CODE.fd", b"code");
+    place.write("OVMF_VARS.fd", b"variables");
+    let firmware = place.path("OVMF_CODE.fd");
+    let options = place.options(&[("MY_RNG_UEFI", &firmware)]);
+    let flash: Vec<&String> = options
+        .iter()
+        .filter(|word| word.contains("pflash"))
+        .collect();
+    let settings = place.path("disk.OVMF_VARS.fd");
+    assert_eq!(flash.len(), 2, "{options:?}");
+    assert_eq!(
+        *flash[0],
+        format!("file={firmware},format=raw,if=pflash,unit=0,readonly=on")
+    );
+    assert_eq!(
+        *flash[1],
+        format!("file={settings},format=raw,if=pflash,unit=1")
+    );
+    assert_eq!(fs::read(&settings).expect("a copy"), b"variables");
+    // What the firmware has written there is still there at the next start.
+    fs::write(&settings, "changed").expect("a file");
+    place.options(&[("MY_RNG_UEFI", &firmware)]);
+    assert_eq!(fs::read(&settings).expect("the copy"), b"changed");
+    assert_eq!(place.beside(), ["disk.OVMF_VARS.fd"]);
+    fs::remove_file(place.path("OVMF_VARS.fd")).expect("the template");
+    let error = place.error(&[("MY_RNG_UEFI", &firmware)]);
+    assert!(error.contains("install ovmf"), "{error}");
+}
+
+/// A free port of localhost.
+fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener
+        .local_addr()
+        .expect("its address")
+        .port()
+        .to_string()
+}
+
+#[test]
+fn cloud_image_gets_a_login_and_a_port_for_ssh() {
+    let place = Place::new(WORKS);
+    let port = free_port();
+    let start = |more: &[(&str, &str)]| {
+        let mut environment = vec![("MY_RNG_CLOUD", "1"), ("MY_RNG_SSH", port.as_str())];
+        environment.extend_from_slice(more);
+        let (options, said) = place.options_and_messages(&environment);
+        let seed = fs::read(place.path("disk.seed")).expect("a seed");
+        (options, said, String::from_utf8_lossy(&seed).into_owned())
+    };
+    let (options, said, seed) = start(&[]);
+    let drive = format!(
+        "file={},format=raw,if=virtio,readonly=on",
+        place.path("disk.seed")
+    );
+    assert!(options.contains(&drive), "{options:?}");
+    let nic = format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22");
+    assert_eq!(value(&options, "-nic"), nic);
+    assert!(
+        said.contains("log in as user, with the password my_rng"),
+        "{said}"
+    );
+    assert!(said.contains(&format!("ssh -p {port} ")), "{said}");
+    assert!(seed.contains("CIDATA") && seed.contains("#cloud-config"));
+    assert!(seed.contains("ssh_authorized_keys: []") && seed.contains("ssh_pwauth: true"));
+    // The same login is not made again, and another is: the id of the instance says so.
+    let id = |seed: &str| {
+        let (_, rest) = seed.split_once("instance-id: ").expect("an id");
+        rest.lines().next().unwrap_or("").to_owned()
+    };
+    assert_eq!(id(&start(&[]).2), id(&seed));
+    fs::create_dir(place.path(".ssh")).expect("a folder");
+    place.write(".ssh/id_a.pub", b"ssh-ed25519 AAAA it's mine\n");
+    place.write(".ssh/id_b.pub", b"ssh-rsa BBBB\n");
+    let (_, _, other) = start(&[("MY_RNG_LOGIN", "me"), ("MY_RNG_PASSWORD", "it's")]);
+    assert_ne!(id(&other), id(&seed));
+    for line in [
+        "- name: 'me'",
+        "plain_text_passwd: 'it''s'",
+        "ssh_authorized_keys: ['ssh-ed25519 AAAA it''s mine', 'ssh-rsa BBBB',]",
+        "ssh_pwauth: false",
+    ] {
+        assert!(other.contains(line), "{line}");
+    }
+    assert_eq!(place.beside(), ["disk.seed"]);
+}
+
+#[test]
+fn port_in_use_is_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener
+        .local_addr()
+        .expect("its address")
+        .port()
+        .to_string();
+    let error = Place::new(WORKS).error(&[("MY_RNG_SSH", &port)]);
+    assert!(
+        error.contains(&port) && error.contains("set MY_RNG_SSH= to another"),
+        "{error}"
+    );
 }
