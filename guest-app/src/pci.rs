@@ -141,7 +141,7 @@ impl Claim {
     fn new(function: Function, sysfs: &Path, file: File) -> io::Result<Self> {
         let before = function.read("driver_override")?;
         let is_left_over = before == NO_DRIVER;
-        // Written when there is none.
+        // The kernel prints "(null)" if there is none.
         let is_none = is_left_over || before == "(null)";
         let mut claim = Self {
             before: if is_none { String::new() } else { before },
