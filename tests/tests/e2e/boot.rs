@@ -80,8 +80,8 @@ fn without_a_device_the_boot_goes_on_with_one_clear_line() {
         message.contains("my_rng") && message.contains(&ids()),
         "{message}"
     );
-    // The app says it too.
-    assert_eq!(without.text(), "1\n");
+    // The app says it too; 3 means that there is no device.
+    assert_eq!(without.text(), "3\n");
     assert!(
         without
             .errors()
