@@ -17,8 +17,9 @@ limit=900 # seconds for each wait: far more than one takes, also without KVM on 
 
 # ---- the image ----
 
+# cloud-init grows the file system with e2fsprogs, which Debian 13 does not always have.
 packages=(systemd-sysv udev dbus kmod linux-image-cloud-amd64 initramfs-tools zstd grub-pc-bin grub-efi-amd64-bin
-    cloud-init openssh-server sudo iproute2 pciutils)
+    cloud-init e2fsprogs openssh-server sudo iproute2 pciutils)
 
 # The partitions, as in the distributions' cloud images, with their first sectors.
 gpt=(
