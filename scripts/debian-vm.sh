@@ -14,8 +14,9 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/apt.sh
 . "$ROOT/scripts/apt.sh"
+# shellcheck source=scripts/debian.sh
+. "$ROOT/scripts/debian.sh"
 
-config=$ROOT/vm/debian
 disk=$BUILD/debian/debian.img
 
 case ${1:-} in image | boot | mirror) ;; *) die "usage: scripts/debian-vm.sh image|boot|mirror" ;; esac
@@ -23,48 +24,16 @@ case ${1:-} in image | boot | mirror) ;; *) die "usage: scripts/debian-vm.sh ima
 # ---- Debian ----
 
 bootstrap() { # bootstrap TARBALL: of a Debian with the packages in vm/debian/packages
-    local mirror_options key options=(--mode="$mode" --variant=required --architectures=amd64 --components=main
-        --format=tar --include="$(sed -e 's/#.*//' -- "$config/packages" | paste -sd ' ')"
-        --keyring="$debian_keyring")
-    find_mirror_options
-    options+=(${mirror_options[@]+"${mirror_options[@]}"})
-    # Other packages' documentation, and translations, are a third of it. Nor does a virtual machine need most of the
-    # kernel's modules.
-    for key in /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale \
-        '*/modules/*/sound' '*/modules/*/drivers/'{gpu,infiniband,media,net,scsi,staging,usb}; do
-        options+=(--dpkgopt="path-exclude=$key/*")
+    # A virtual machine does not need most of the kernel's modules.
+    local key options=()
+    for key in sound drivers/{gpu,infiniband,media,net,scsi,staging,usb}; do
+        options+=(--dpkgopt="path-exclude=*/modules/*/$key/*")
     done
     # shellcheck disable=SC2016  # $1 is the hook's
-    options+=(--customize-hook="upload $ROOT/guest-module/my_rng.sysusers.conf /usr/lib/sysusers.d/my_rng.conf"
-        --customize-hook="upload $config/setup.sh /setup.sh"
-        --customize-hook='chroot "$1" sh -eux /setup.sh && rm -- "$1/setup.sh"')
-    # sudo does not pass TMPDIR on.
-    ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} \
-        mmdebstrap "${options[@]}" "$suite" - "deb $mirror $suite main" | zstd -q -T0 >"$1"
-}
-
-has_debian() { # whether the tarball in the cache is up to date
-    inputs="$suite $(digest "$config/packages" "$config/setup.sh" "$ROOT/guest-module/my_rng.sysusers.conf")"
-    [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$inputs" ]]
-}
-
-debian() { # makes the tarball in the cache, unless it is up to date
-    local tmp
-    lock_cache debian
-    if has_debian; then return 0; fi
-    # Another checkout may have replaced it meanwhile.
-    [[ -n $mode ]] || choose_mode
-    need_space "${TMPDIR:-/tmp}" 800 "unpacking Debian's packages"
-    need_space "$CACHE" 300 "keeping Debian's packages, installed,"
-    new_tmp "$cache_tmp"
-    step_may_fail debian "Installing Debian ($suite) into a folder" bootstrap "$tmp/tar"
-    if ((status)); then
-        show_log debian 15
-        die "Debian could not be installed: check that $mirror can be reached, or set DEBIAN_MIRROR= to another mirror."
-    fi
-    rm -f -- "$base.inputs"
-    mv -f -- "$tmp/tar" "$base"
-    put "$base.inputs" <<<"$inputs"
+    debian_tar "${options[@]}" --variant=required --include="$(packages_on_disk)" "${without_documentation[@]}" \
+        --customize-hook="upload $users /usr/lib/sysusers.d/my_rng.conf" \
+        --customize-hook='chroot "$1" systemd-sysusers my_rng.conf' "${set_up[@]}" \
+        "$suite" - "deb $mirror $suite main" | zstd -q -T0 >"$1"
 }
 
 # ---- the project's files ----
@@ -88,9 +57,7 @@ lay_out() { # lay_out FOLDER: the project's files, in the places where the disk 
     chmod -R u=rwX,go=rX "$1"
 }
 
-# fill_disk TARBALL FOLDER: FOLDER/disk, of TARBALL and FOLDER/ours. Runs in an inner shell by fakeroot, where files may
-# have any owner.
-fill_disk() {
+fill_disk() { # fill_disk TARBALL FOLDER: FOLDER/disk, of TARBALL and FOLDER/ours
     umask 022
     mkdir -- "$2/root"
     # The kernel mounts its own /dev.
@@ -104,7 +71,7 @@ fill_disk() {
 make_disk() {
     mkdir -- "$tmp/ours"
     (lay_out "$tmp/ours")
-    fakeroot -- bash -euo pipefail -c "$(declare -f fill_disk); fill_disk \"\$@\"" fill_disk "$base" "$tmp"
+    as_root fill_disk "$base" "$tmp"
     mv -f -- "$tmp/vmlinuz" "$tmp/initrd.img" "${disk%/*}"
     mv -f -- "$tmp/disk" "$disk"
 }
@@ -117,28 +84,20 @@ case $suite in
     *) die "DEBIAN_SUITE=$suite is not supported: set it to bookworm or trixie." ;;
 esac
 base=$CACHE/debian/$suite.tar.zst
-# Errors come before the long steps.
-has_debian || [[ -n $mirror ]] ||
-    die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
+users=$ROOT/guest-module/my_rng.sysusers.conf
+base_inputs="$suite $(digest "$config/packages" "$config/setup.sh" "$users")"
 if [[ $1 == mirror ]]; then
+    is_cached "$base" "$base_inputs" || [[ -n $mirror ]] ||
+        die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
     echo "${mirror:-the cache} $suite"
     exit 0
 fi
-packages=(mmdebstrap debian-archive-keyring zstd fakeroot e2fsprogs)
-((EUID == 0)) || packages+=(uidmap)
-if command -v apt-get >/dev/null; then sub "$ROOT/scripts/packages.sh" install "${packages[@]}"; fi
-for command in mmdebstrap zstd fakeroot mke2fs; do
-    command -v "$command" >/dev/null ||
-        die "$command, which makes a disk with Debian, is not installed: install these, then give the same command" \
-            "again: ${packages[*]}"
-done
-mode=
-has_debian || choose_mode
+ready_for_debian "$base" "$base_inputs"
 lock_build
 sub "$ROOT/scripts/build.sh" all
-mkdir -p -- "${base%/*}" "$BUILD/debian" || die "$CACHE or $BUILD cannot be written: is the disk full?"
-debian
-inputs="$(<"$base.inputs") $(digest "$config" "$BUILD/share" "$BUILD/bin/my-rng" "$BUILD/module/my_rng.ko" \
+mkdir -p -- "$BUILD/debian" || die "$BUILD cannot be written: is the disk full?"
+cache_debian "$base" "$base_inputs" 800 debian "Installing Debian ($suite) into a folder" bootstrap
+inputs="$base_inputs $(digest "$config" "$BUILD/share" "$BUILD/bin/my-rng" "$BUILD/module/my_rng.ko" \
     "$ROOT/guest-module/60-my_rng.rules" "$LINUX_OUT/include/config/kernel.release")"
 new_tmp "$BUILD/debian"
 update debian-disk "$inputs" "$disk" 1500 "Making a disk of Debian and the project's files" make_disk

@@ -10,7 +10,8 @@ cd -- "$ROOT"
 
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
     e2e packages debian)
-long=(docs debug tsan fuzz parallel device-crash libvirt disks new-device debug-kernel kernels bare-trixie bare-bookworm)
+long=(docs debug tsan fuzz parallel device-crash libvirt disks new-device debug-kernel kernels dkms bare-trixie
+    bare-bookworm)
 
 # ---- code ----
 
@@ -275,6 +276,13 @@ for name; do
             else
                 # On Ubuntu, for example.
                 skip debian "no mirror of Debian, see above"
+            fi
+            ;;
+        dkms)
+            if scripts/debian-vm.sh mirror >/dev/null; then
+                check dkms scripts/stock-disk.sh check long
+            else
+                skip dkms "no mirror of Debian, see above"
             fi
             ;;
         docs) check docs scripts/docs.sh ;;

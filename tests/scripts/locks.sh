@@ -102,7 +102,7 @@ test_become_removes_only_its_own_files() {
 test_every_top_level_script_locks() {
     local script
     for script in build test bench matrix fuzz check-kernels check-new-device check-debug-kernel check-libvirt \
-        check-bare-debian debian-vm build-extra; do
+        check-bare-debian debian-vm stock-disk build-extra; do
         grep -q '^lock_build$' "scripts/$script.sh" || { echo "$script.sh takes no lock" && return 1; }
     done
     # Only files.sh calls flock, where its status is checked.

@@ -1,11 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/debian-vm.sh runs this in the new Debian, after installing its packages: the setup that needs Debian's own
-# programs. The files in root/ beside this one are copied later.
-
-# The group my_rng, as a package would make it.
-systemd-sysusers my_rng.conf
+# scripts/debian-vm.sh and stock-disk.sh run this in the new Debian, after installing its packages: the setup that needs
+# Debian's own programs. The files in root/ beside this one are copied later.
 
 # The user is not in that group: udev's rule lets the user at the screen open the device.
 useradd --create-home --shell /bin/bash --groups sudo user
