@@ -90,6 +90,23 @@ impl Machine {
             .disk("disk", &disk, "snapshot=on", 3)
     }
 
+    /// A machine with Debian 13 and its own kernel, on which apt has installed our packages. `scripts/stock-disk.sh`
+    /// makes the disk. The rest is as for [`debian`](Self::debian), but devices can be plugged.
+    pub fn stock() -> Self {
+        let file = |name| build_folder().join("debian").join(name);
+        let disk = file("stock.img");
+        assert!(
+            disk.is_file(),
+            "there is no {}; run `scripts/stock-disk.sh`",
+            disk.display()
+        );
+        Self::linux("pc", &file("stock.vmlinuz"), "root=/dev/vda rw")
+            .arg("-initrd")
+            .arg(file("stock.initrd"))
+            .args(["-m", "1G", "-smp", "2"])
+            .disk("disk", &disk, "snapshot=on", 3)
+    }
+
     /// A machine with a kernel, under TCG.
     fn linux(machine: &str, kernel: &Path, append: &str) -> Self {
         Self::new(machine)

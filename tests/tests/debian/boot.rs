@@ -52,22 +52,10 @@ fn every_boot_loads_the_driver_and_makes_its_nodes() {
     debian.quit();
 }
 
-/// udev has loaded the module, by the PCI alias of the device. Returns the boot's id.
+/// The module and the nodes are there. Returns the boot's id.
 fn check_boot(debian: &mut Process) -> String {
+    check_module(debian, "updates/my_rng.ko");
     let console = &mut debian.console;
-    let loaded = console.run("grep -c '^my_rng ' /proc/modules");
-    assert_eq!(loaded, ["1"]);
-    let file =
-        console.run("modinfo --field filename my_rng; modinfo --field version my_rng; uname -r");
-    let [file, version, release] = &file[..] else {
-        panic!("{file:?}");
-    };
-    assert_eq!(version, env!("CARGO_PKG_VERSION"));
-    assert_eq!(
-        *file,
-        format!("/lib/modules/{release}/updates/my_rng.ko"),
-        "it is the one that was built"
-    );
     let nodes = console.run("stat --format '%n %F %a %U %G' /dev/my_rng_driver*");
     assert_eq!(
         nodes,
@@ -85,8 +73,23 @@ fn check_boot(debian: &mut Process) -> String {
     id.concat()
 }
 
+/// udev has loaded the module, by the PCI alias of the device, and it is this file. Returns the kernel's release.
+pub fn check_module(debian: &mut Process, path: &str) -> String {
+    let console = &mut debian.console;
+    let loaded = console.run("grep -c '^my_rng ' /proc/modules");
+    assert_eq!(loaded, ["1"]);
+    let file =
+        console.run("modinfo --field filename my_rng; modinfo --field version my_rng; uname -r");
+    let [file, version, release] = &file[..] else {
+        panic!("{file:?}");
+    };
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(*file, format!("/lib/modules/{release}/{path}"));
+    release.clone()
+}
+
 /// Only the user at the screen and members of the group can use the device.
-fn check_permissions(debian: &mut Process) {
+pub fn check_permissions(debian: &mut Process) {
     let console = &mut debian.console;
     assert_eq!(console.run("id -nG user"), ["user sudo"]);
     // The getty at the screen begins the user's session.
@@ -100,7 +103,7 @@ fn check_permissions(debian: &mut Process) {
     console.run("usermod --append --groups my_rng nobody; runuser -u nobody -- my-rng read 1");
 }
 
-fn check_installed_files(debian: &mut Process) {
+pub fn check_installed_files(debian: &mut Process) {
     let console = &mut debian.console;
     assert_eq!(
         console.run("man -w my-rng"),
@@ -118,7 +121,7 @@ fn check_installed_files(debian: &mut Process) {
 }
 
 /// Programs that know the two ioctls, and nothing of this project.
-fn check_classic_clients(debian: &mut Process) {
+pub fn check_classic_clients(debian: &mut Process) {
     let console = &mut debian.console;
     console.run("tar -xf /dev/vdb");
     assert_eq!(console.run("./classic"), rounds(&libc(0)));

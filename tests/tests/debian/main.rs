@@ -11,6 +11,7 @@ mod numbers;
 mod own_kernel;
 mod package;
 mod pictures;
+mod stock;
 
 use my_rng_e2e::{Machine, Process, complaints};
 
