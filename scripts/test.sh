@@ -207,7 +207,7 @@ parallel() { # migrations, unplugs and resets during transfers
 
 debian() {
     scripts/debian-vm.sh image
-    scripts/build-packages.sh
+    scripts/stock-disk.sh image
     cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test debian
 }
 

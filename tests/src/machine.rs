@@ -90,14 +90,14 @@ impl Machine {
             .disk("disk", &disk, "snapshot=on", 3)
     }
 
-    /// A machine with Debian 13 and its own kernel, on which apt has installed our packages. `scripts/stock-disk.sh`
+    /// A machine with Debian 13 and its own kernel, on which apt has installed our packages. `scripts/stock-disk.sh image`
     /// makes the disk. The rest is as for [`debian`](Self::debian), but devices can be plugged.
     pub fn stock() -> Self {
         let file = |name| build_folder().join("debian").join(name);
         let disk = file("stock.img");
         assert!(
             disk.is_file(),
-            "there is no {}; run `scripts/stock-disk.sh`",
+            "there is no {}; run `scripts/stock-disk.sh image`",
             disk.display()
         );
         Self::linux("pc", &file("stock.vmlinuz"), "root=/dev/vda rw")
