@@ -42,9 +42,11 @@ with_base() {
     if is_cached "$crates" "$crates_inputs"; then
         given=(--customize-hook="mkdir -- \"\$1$kept\"" --customize-hook="sync-in $crates $kept")
     fi
-    # shellcheck disable=SC2016  # $1 is the hook's
+    # Our packages keep their documentation.
+    # shellcheck disable=SC2016  # $1 is the hooks'
     zstd -d -q -c -- "$base" | debian_tar --variant=custom --skip=setup,update,cleanup \
         --setup-hook='tar -x --exclude="./dev/*" -C "$1"; mkdir -- "$1/dev/pts" "$1/dev/shm"' \
+        --setup-hook='rm -- "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"' \
         ${given[@]+"${given[@]}"} --customize-hook="tar-in $tmp/files.tar /" "$@"
 }
 
