@@ -129,7 +129,7 @@ impl BufferedDevice {
 /// Reads through the buffer. A read that ends inside of a number loses the rest of it, as with a [`Device`].
 impl Read for BufferedDevice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.next == self.end {
+        if self.next == self.end && !buffer.is_empty() {
             if buffer.len() >= self.buffer.len() {
                 return Ok(self.device.read_bytes(buffer)?);
             }

@@ -101,7 +101,7 @@ pub struct Cli {
     #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// No progress bar and no error messages: only the exit status tells
+    /// No progress bar and, if the command line is right, no error messages: only the exit status tells
     #[arg(short, long, global = true)]
     pub quiet: bool,
 

@@ -37,8 +37,8 @@ impl Diagnosis {
         };
         if devices.iter().any(|device| device.driver().is_some()) {
             Self::Driven
-        } else if first.is_claimed() {
-            Self::Claimed(first.address())
+        } else if let Some(claimed) = devices.iter().find(|device| device.is_claimed()) {
+            Self::Claimed(claimed.address())
         } else if pci::is_driver_loaded(sysfs) {
             Self::Unbound(first.address())
         } else {
@@ -60,7 +60,7 @@ impl Diagnosis {
                  needs none"
             ),
             Self::Claimed(address) => format!(
-                "a program uses the device without a driver, or was killed then; open `pci:{address}` instead as root"
+                "a program uses the device without a driver, or one was killed while it did; open `pci:{address}` instead as root"
             ),
             Self::Unbound(address) => format!(
                 "the driver is not bound to the device; bind it as root \

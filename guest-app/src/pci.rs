@@ -6,7 +6,7 @@
 //! driver; `docs/my-rng.rst` has them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::open_file::Access;
@@ -103,12 +103,28 @@ impl Function {
         file.write_all(format!("{value}\n").as_bytes())
     }
 
+    /// Whether its registers begin at a multiple of `page`. Otherwise their file begins with those of another device.
+    fn begins_page(&self, page: u64) -> io::Result<bool> {
+        let resources = self.read("resource")?;
+        let bar = resources.lines().nth(abi::BAR.into());
+        let start = bar
+            .and_then(|line| line.split(' ').next()?.strip_prefix("0x"))
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
+        Ok(start % page == 0)
+    }
+
     /// Whether it is there and decodes accesses to its memory, by its configuration space.
     fn answers(&self) -> bool {
         const MEMORY: u16 = 1 << 1;
-        let Ok(config) = fs::read(self.folder.join("config")) else {
+        let mut config = [0; 6];
+        let file = File::open(self.folder.join("config"));
+        if file
+            .and_then(|mut file| file.read_exact(&mut config))
+            .is_err()
+        {
             return false;
-        };
+        }
         let word = |at: usize| {
             let bytes = config.get(at..at + 2)?;
             Some(u16::from_le_bytes(bytes.try_into().ok()?))
@@ -146,7 +162,8 @@ impl Claim {
         let mut claim = Self {
             before: if is_none { String::new() } else { before },
             is_enabled: is_left_over && function.read("enable")? != "0",
-            had_driver: is_driver_loaded(sysfs),
+            // If the claim was left over, the driver may have come after it.
+            had_driver: !is_left_over && is_driver_loaded(sysfs),
             function,
             sysfs: sysfs.to_owned(),
             file,
@@ -163,6 +180,10 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        // Another device may have come to this address, or somebody else may have taken this one over.
+        if !self.function.is_claimed() {
+            return;
+        }
         // These fail if the device is gone. Then there is nothing to undo.
         if self.is_enabled {
             let _ = self.function.write("enable", "0");
@@ -278,10 +299,20 @@ impl Pci {
             return Err(Refusal::new(
                 ErrorKind::Gone,
                 format!(
-                    "it does not answer (all ones); find it anew (`echo 1 >{place}/remove; echo 1 \
+                    "it does not answer (all ones); remove it and scan again (`echo 1 >{place}/remove; echo 1 \
                      >/sys/bus/pci/rescan` as root)"
                 ),
                 io::ErrorKind::NotConnected,
+            ));
+        }
+        if !function
+            .begins_page(registers::page_size())
+            .map_err(refused)?
+        {
+            return Err(Refusal::new(
+                ErrorKind::Unsupported,
+                "its registers do not begin a page of this kernel's; load the driver (`sudo modprobe my_rng`)",
+                io::ErrorKind::Unsupported,
             ));
         }
         let registers = Registers::map(&claim.file, is_writable).map_err(|source| {

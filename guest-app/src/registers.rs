@@ -25,7 +25,8 @@ const _: () = assert!(REG_FAILURES + REG_SIZE <= BAR_SIZE && REG_SIZE == size_of
 ///
 /// # Invariants
 ///
-/// `start` points to a shared mapping of [`BAR_SIZE`] bytes, which can be read, and written if `is_writable`.
+/// `start` points to a shared mapping of [`BAR_SIZE`] bytes, which can be read, and written if `is_writable`. They are
+/// the BAR's, as its file begins with it.
 #[derive(Debug)]
 pub struct Registers {
     start: NonNull<u8>,
@@ -39,7 +40,7 @@ unsafe impl Send for Registers {}
 unsafe impl Sync for Registers {}
 
 impl Registers {
-    /// Maps the file of a BAR, which must be open for writing if `is_writable`.
+    /// Maps the file of a BAR that begins a page. It must be open for writing if `is_writable`.
     pub fn map(file: &File, is_writable: bool) -> io::Result<Self> {
         // An access beyond the end of a file would end the process.
         if file.metadata()?.len() < BAR_SIZE as u64 {
@@ -93,6 +94,14 @@ impl Drop for Registers {
         // it. After an error it stays mapped, which is harmless.
         unsafe { libc::munmap(self.start.as_ptr().cast(), BAR_SIZE) };
     }
+}
+
+/// The size of a page, in bytes.
+pub fn page_size() -> u64 {
+    // SAFETY: The call touches no memory of ours.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // It does not fail.
+    u64::try_from(size).unwrap_or(1)
 }
 
 /// Locks a file until it is closed. Fails with `EWOULDBLOCK` if it is locked already.

@@ -56,7 +56,7 @@ pub(crate) trait NodeFile: Send + Sync + Sized + 'static {
 ///
 /// # Invariants
 ///
-/// `misc` is registered. `facts` point to what `target` owns.
+/// `misc` is registered. `facts` point to what is static, or what `target` owns.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 pub(crate) struct Node<F: NodeFile> {
@@ -99,8 +99,9 @@ impl<F: NodeFile> Node<F> {
                 raw.groups = (&raw mut c::my_rng_groups).cast();
                 // SAFETY: `misc` is valid for writes.
                 unsafe { misc.write(raw) };
-                // SAFETY: `misc` is initialized, with a name and attributes that live as long as the module. It
-                // stays in place until `drop` has unregistered it.
+                // SAFETY: `misc` is initialized, with a name and attributes that live as long as the module, and
+                // `facts` and `target` are. It stays in place until `drop` has unregistered it. `parent` is valid now,
+                // and the core takes a reference of its own.
                 to_result(unsafe { bindings::misc_register(misc) })
             }),
         })

@@ -25,6 +25,8 @@ impl Fake {
             fake.write(address, "vendor", "0x1234\n");
             fake.write(address, "device", "0xcafe\n");
             fake.write(address, "enable", "0\n");
+            let resource = "0x00000000febf1000 0x00000000febf1fff 0x0000000000040200\n";
+            fake.write(address, "resource", resource);
             fake.write(address, "driver_override", "(null)\n");
             fs::write(fake.path(address, "config"), [0x34, 0x12, 0xfe, 0xca, 2, 0])
                 .expect("a file");
@@ -326,5 +328,18 @@ fn identities() {
         assert_eq!(identity.0.is_none(), is_classic, "{first:#x}");
         assert_eq!(identity.generator(), generator, "{first:#x}");
         assert_eq!(identity.can_fail(), can_fail, "{first:#x}");
+    }
+}
+
+/// With large pages, several devices can have their registers in one.
+#[test]
+fn registers_within_a_page_are_told_apart() {
+    let fake = Fake::new(&[FIRST]);
+    let function = Function::at(fake.root.path(), FIRST);
+    assert!(function.begins_page(4096).expect("an address"));
+    assert!(!function.begins_page(65536).expect("an address"));
+    for text in ["", "febf1000 febf1fff\n", "0x\n"] {
+        fake.write(FIRST, "resource", text);
+        assert!(function.begins_page(4096).is_err(), "{text:?}");
     }
 }
