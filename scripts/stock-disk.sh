@@ -34,7 +34,15 @@ bootstrap() { # bootstrap TARBALL: of a Debian that has all but the project's pa
         '' - "deb $mirror trixie main" "deb $mirror $backports main" | zstd -q -T0 >"$1"
 }
 
-# with_base OPTION...: mmdebstrap, on the base, with the files in $tmp/files. The crates go to $tmp/crates.
+# mmdebstrap makes devices only in a folder that it sets up itself. Where they cannot be made, it lends the host's.
+# shellcheck disable=SC2016  # $1 is the hook's
+devices='cd -- "$1/dev" && mkdir pts shm && if mknod -m 666 null c 1 3 2>/dev/null; then
+    mknod -m 666 zero c 1 5 && mknod -m 666 full c 1 7 && mknod -m 666 random c 1 8 && mknod -m 666 urandom c 1 9 &&
+        mknod -m 666 tty c 5 0 && ln -s pts/ptmx ptmx
+fi'
+
+# with_base OPTION...: mmdebstrap, on the base, with the files in $tmp/files. The crates go to $tmp/crates. mmdebstrap
+# must not set up, update or clean: without a folder of its own to set up, it would do so on the host.
 with_base() {
     local given=()
     chmod -R u=rwX,go=rX "$tmp/files"
@@ -45,7 +53,7 @@ with_base() {
     # Our packages keep their documentation.
     # shellcheck disable=SC2016  # $1 is the hooks'
     zstd -d -q -c -- "$base" | debian_tar --variant=custom --skip=setup,update,cleanup \
-        --setup-hook='tar -x --exclude="./dev/*" -C "$1"; mkdir -- "$1/dev/pts" "$1/dev/shm"' \
+        --setup-hook='tar -x --exclude="./dev/*" -C "$1"' --setup-hook="$devices" \
         --setup-hook='rm -- "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"' \
         ${given[@]+"${given[@]}"} --customize-hook="tar-in $tmp/files.tar /" "$@"
 }
@@ -69,6 +77,7 @@ fill_disk() { # fill_disk FOLDER: FOLDER/disk, of the tarball on standard input;
 make_disk() {
     cp -R -- "$config/root/." "$tmp/files/"
     install_ours | as_root fill_disk "$tmp"
+    ${admin[@]+"${admin[@]}"} chown -R "$(id -u):$(id -g)" "$tmp/crates"
     if ! is_cached "$crates" "$crates_inputs"; then
         rm -rf -- "$crates" "$crates.inputs"
         mv -- "$tmp/crates" "$crates"

@@ -5,6 +5,10 @@
 # kernel's Rust crates. /packages holds our packages; what they depend on is installed.
 #   sh dkms.sh        needs no network
 #   sh dkms.sh long   goes on with tests that install more of Debian's packages
+set -eu
+# It changes the system that it runs on.
+[ -d /packages ] || exit 1
+
 export DEBIAN_FRONTEND=noninteractive
 
 not() { if "$@"; then return 1; fi; } # sh ignores the status of a command after !
@@ -57,6 +61,7 @@ release=$(basename /lib/modules/*)
 headers=$(readlink -f "/lib/modules/$release/build")
 module=updates/dkms/my_rng.ko.xz
 crates=$(kept "$release")
+[ -f "$crates" ]
 
 mv /var/cache/my-rng-dkms /packages/crates
 files >/packages/before

@@ -3,6 +3,10 @@
 #
 # scripts/check-packages.sh runs this as root in a Debian. /packages/old and /packages/new hold the packages in two
 # versions. What they depend on is installed.
+set -eu
+# It changes the system that it runs on.
+[ -d /packages ] || exit 1
+
 export DEBIAN_FRONTEND=noninteractive
 
 files() { # all files, but for the records of apt and dpkg, and what is not on a disk; the groups are compared below

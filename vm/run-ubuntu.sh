@@ -15,7 +15,7 @@ BUILD=${MY_RNG_BUILD:-$HERE/build}
 
 # QEMU: the one that `make` has built, or yours, as in ~/hw8/qemu-8.2.9/prefix/bin/qemu-system-x86_64
 QEMU_BIN=${QEMU_BIN:-$BUILD/qemu/prefix/bin/qemu-system-x86_64}
-# The disk: that of `make debian-vm`, or yours. Only the guest writes to it. With SNAPSHOT=1, its changes are discarded
+# The disk: that of `make debian-vm`, or yours. Only the guest writes to it. With MY_RNG_SNAPSHOT=1, its changes are discarded
 # on exit.
 IMAGE=${MY_RNG_IMAGE:-$BUILD/debian/debian.img}
 SNAPSHOT=${MY_RNG_SNAPSHOT:-0}

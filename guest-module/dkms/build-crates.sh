@@ -35,14 +35,15 @@ cp -- "$headers/.config" "$headers/.kernelvariables" .
 cc=$(printf 'print:\n\t@echo $(CC)\ninclude .kernelvariables\n' | make -s -f -)
 kbuild() { make -j"$(nproc)" HOSTCC="$cc" RUSTC="$rustc" HOSTRUSTC="$rustc" "$@"; }
 
-kbuild olddefconfig
+kbuild olddefconfig || fail "the kernel's configuration cannot be read, as the errors above show: report this."
 changed=$(diff "$headers/.config" .config | grep '^[<>] .*CONFIG_' |
     grep -v '^[<>] CONFIG_CC_VERSION_TEXT=' | head -n 1)
 [ -z "$changed" ] ||
     fail "the tools on this machine give the kernel another configuration (${changed#??}): use the distribution's tools."
 kbuild prepare || fail "the kernel's Rust crates cannot be built, as the errors above show: report this."
 
-nm -- rust/*.o | awk '$2 ~ /[A-Z]/ {print $3}' >symbols
+nm -- rust/*.o >all || fail "the crates that were built cannot be read, as the errors above show: report this."
+awk '$2 ~ /[A-Z]/ {print $3}' all >symbols
 missing=$(awk 'NR == FNR {has[$1]; next} $2 ~ /^_R/ && !($2 in has) {print $2; exit}' symbols "$headers/Module.symvers")
 [ -z "$missing" ] ||
     fail "the crates that were built lack the kernel's symbol $missing: use the distribution's Rust and bindgen."

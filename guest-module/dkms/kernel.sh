@@ -49,8 +49,19 @@ check() {
             "\`dkms autoinstall -k $release\`."
 }
 
+end_build() {
+    status=$?
+    rm -rf kernel
+    [ "$status" = 0 ] || exit 77
+}
+
 build() {
     check
+    # Of kernels that are gone. DKMS calls forget only for those that had a module.
+    for file in "$kept"/*.tar.zst; do
+        of=${file##*/}
+        [ -d "/lib/modules/${of%%,*}" ] || rm -f -- "$file"
+    done
     kdir=$headers
     if ! has_crates; then
         [ -e "$archive" ] || sh dkms/build-crates.sh "$headers" "/usr/src/$source.tar.xz" "$archive"
@@ -72,7 +83,7 @@ build() {
 case $command in
     check) check ;;
     build)
-        trap '[ "$?" = 0 ] || exit 77' EXIT
+        trap end_build EXIT
         build
         ;;
     forget)
