@@ -38,7 +38,7 @@ bootstrap() { # bootstrap TARBALL: of a Debian that has all but the project's pa
 # shellcheck disable=SC2016  # $1 is the hook's
 devices='cd -- "$1/dev" && mkdir pts shm && if mknod -m 666 null c 1 3 2>/dev/null; then
     mknod -m 666 zero c 1 5 && mknod -m 666 full c 1 7 && mknod -m 666 random c 1 8 && mknod -m 666 urandom c 1 9 &&
-        mknod -m 666 tty c 5 0 && ln -s pts/ptmx ptmx
+        mknod -m 666 tty c 5 0
 fi'
 
 # with_base OPTION...: mmdebstrap, on the base, with the files in $tmp/files. The crates go to $tmp/crates. mmdebstrap
