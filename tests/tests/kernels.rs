@@ -177,14 +177,18 @@ fn unsuitable_kernel_is_refused_in_one_sentence() {
             rust,
             "Linux 7.2.9, and the driver needs 7.3 or newer",
         ),
-        ("7.3.4", "# CONFIG_RUST is not set\n", "turn on CONFIG_RUST"),
+        (
+            "7.3.4",
+            "# CONFIG_RUST is not set\n",
+            "was built with CONFIG_RUST",
+        ),
         (
             "7.3.4",
             "CONFIG_RUST_IS_AVAILABLE=y\n",
-            "turn on CONFIG_RUST",
+            "was built with CONFIG_RUST",
         ),
-        ("10.0.0", "", "turn on CONFIG_RUST"),
-        ("7.3.4", "CONFIG_RUST=y\n", "turn on CONFIG_RUST"),
+        ("10.0.0", "", "was built with CONFIG_RUST"),
+        ("7.3.4", "CONFIG_RUST=y\n", "was built with CONFIG_RUST"),
     ] {
         Kernel::new(release, config).refused(&[], &[expected]);
     }
