@@ -17,7 +17,8 @@ apt() { apt-get -qq -o Dpkg::Use-Pty=0 -y "$@"; }
 
 files() { # all files, but for records of apt, dpkg and depmod, and the key that DKMS signs with
     find / -xdev \( -path /dev -o -path /packages -o -path /proc -o -path /run -o -path /sys -o -path /tmp \
-        -o -path /var/cache/apt -o -path /var/cache/debconf -o -path /var/cache/ldconfig -o -path /var/lib/apt \
+        -o -path /var/cache/apt -o -path /var/cache/debconf -o -path /var/cache/ldconfig -o -path /var/cache/man \
+        -o -path /var/lib/apt \
         -o -path /var/lib/dpkg -o -path /var/log -o -path '/usr/lib/modules/*/modules.*' -o -path '/var/lib/dkms/mok.*' \
         \) -prune -o -path '/etc/g*shadow*' -o -path '/etc/group*' -o -path /etc/.pwd.lock -o \
         -type d -printf '%p/ %m\n' -o -printf '%p %y %m %s\n' |
