@@ -9,7 +9,7 @@ set -eu
 
 export DEBIAN_FRONTEND=noninteractive
 
-files() { # all files, but for the records of apt and dpkg, and what is not on a disk; the groups are compared below
+files() { # all files, except records of apt and dpkg, and what is not on a disk; groups are compared below
     find / -xdev \( -path /dev -o -path /packages -o -path /proc -o -path /run -o -path /sys -o -path /tmp \
         -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/log \) -prune -o \
         ! -path '/etc/g*shadow*' ! -path '/etc/group*' ! -path /etc/.pwd.lock \

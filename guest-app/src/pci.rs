@@ -170,7 +170,7 @@ impl Claim {
         };
         claim.function.write("driver_override", NO_DRIVER)?;
         if !claim.is_enabled {
-            // A counter: whoever else has enabled it is not affected.
+            // `enable` is a counter, so others that have enabled the device are not affected.
             claim.function.write("enable", "1")?;
             claim.is_enabled = true;
         }

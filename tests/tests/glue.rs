@@ -413,7 +413,7 @@ fn only_the_access_of_a_virtual_cpu_releases_the_big_lock() {
     qemu.quit();
 }
 
-/// Unmapping marks the memory as dirty: whoever waits for a transfer sees it so.
+/// Unmapping marks the memory as dirty. A caller that has waited for a transfer sees the marks.
 #[test]
 fn a_transfer_has_marked_memory_as_dirty_when_it_ends() {
     for generator in ["libc", "chacha8"] {

@@ -252,7 +252,7 @@ impl<B: BigLock> Left<'_, B> {
     pub fn give_back(&mut self) {
         if self.has_device {
             self.has_device = false;
-            // From alone to beside, in one step: who waits for all work never sees none.
+            // One step from alone to beside: a thread that waits for all work must see some at any time.
             self.change(ALONE - 1);
         }
     }

@@ -48,6 +48,12 @@ impl<'a, D: Hooks> QemuHost<'a, D> {
     fn pdev(&self) -> NonNull<PCIDevice> {
         self.device.pci_device()
     }
+
+    /// What a call may do as well as work.
+    fn outside(&self) -> QemuWork<D> {
+        // SAFETY: by the type's invariant the device was realized, and the BQL is held.
+        unsafe { QemuWork::new(self.device) }
+    }
 }
 
 /// QEMU, during work that may run without the BQL.
@@ -84,7 +90,10 @@ impl<D: Hooks> Outside<D> for QemuWork<D> {
     }
 
     fn trace(&mut self, event: D::Event) {
-        trace(self.device, event);
+        let (index, arguments) = event.parts();
+        // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most. QEMU's
+        // functions for trace events may be called from any thread.
+        unsafe { (D::TRACE.event)(self.device.path_pointer(), index, arguments.as_ptr()) };
     }
 
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
@@ -104,33 +113,24 @@ impl<D: Hooks> Work<D> for QemuWork<D> {
     }
 }
 
-fn trace<D: Hooks>(device: DeviceRef<D>, event: D::Event) {
-    let (index, arguments) = event.parts();
-    // SAFETY: the path is NUL-terminated, and the arguments are as many as the function takes at most. QEMU's
-    // functions for trace events may be called from any thread.
-    unsafe { (D::TRACE.event)(device.path_pointer(), index, arguments.as_ptr()) };
-}
-
 impl<D: Hooks> Outside<D> for QemuHost<'_, D> {
-    type Writable = MappedRam<false, true>;
-    type Shared = MappedRam<true, true>;
+    type Writable = <QemuWork<D> as Outside<D>>::Writable;
+    type Shared = <QemuWork<D> as Outside<D>>::Shared;
 
     fn random(&mut self, bytes: &mut [u8]) -> bool {
-        random::fill(D::NAME, self.device.path(), bytes)
+        self.outside().random(bytes)
     }
 
     fn trace(&mut self, event: D::Event) {
-        trace(self.device, event);
+        self.outside().trace(event);
     }
 
     fn map_write(&mut self, address: u64, length: usize) -> Option<Self::Writable> {
-        // SAFETY: by the type's invariant.
-        unsafe { MappedRam::new(self.pdev(), address, length) }
+        self.outside().map_write(address, length)
     }
 
     fn map_shared(&mut self, address: u64, length: usize) -> Option<Self::Shared> {
-        // SAFETY: by the type's invariant.
-        unsafe { MappedRam::new(self.pdev(), address, length) }
+        self.outside().map_shared(address, length)
     }
 }
 

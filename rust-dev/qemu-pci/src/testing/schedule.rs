@@ -15,8 +15,6 @@ pub(super) struct Schedule<D: PciDevice> {
     pub(super) alone: Option<AloneWork<D, World<D>>>,
     /// What runs beside the device.
     pub(super) beside: VecDeque<BesideWork<World<D>>>,
-    /// Whether the work of this call has given something to run beside the device.
-    pub(super) has_rest: bool,
 }
 
 impl<D: PciDevice> Default for Schedule<D> {
@@ -24,7 +22,6 @@ impl<D: PciDevice> Default for Schedule<D> {
         Self {
             alone: None,
             beside: VecDeque::new(),
-            has_rest: false,
         }
     }
 }
@@ -50,8 +47,10 @@ impl<D: PciDevice> Machine<D> {
     /// Does what the device's method has given to its host, except what is held.
     pub(super) fn work(&mut self) {
         if let Some(work) = self.world.work.alone.take() {
-            self.world.work.has_rest = false;
+            let before = self.world.work.beside.len();
             let result = work(&mut self.device, &mut self.world);
+            let rests = self.world.work.beside.len() - before;
+            assert!(rests <= 1, "work gives one rest");
             self.world
                 .errors
                 .extend(result.err().map(|error| error.to_string()));
@@ -64,8 +63,10 @@ impl<D: PciDevice> Machine<D> {
     /// Runs the held work of this index, in the order in which it was given.
     pub fn run_work(&mut self, index: usize) {
         let work = self.world.work.beside.remove(index);
-        self.world.work.has_rest = true;
+        let before = self.world.work.beside.len();
         work.expect("held work of this index")(&mut self.world);
+        let after = self.world.work.beside.len();
+        assert!(after == before, "a rest gives no other");
     }
 
     /// A reset, saving and loading wait for all work.

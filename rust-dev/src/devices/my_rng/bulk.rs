@@ -74,34 +74,24 @@ const HEAD: usize = abi::BULK_SEGMENTS + abi::BULK_SEGMENT_SIZE;
 
 /// A copy of the used part of a descriptor: the guest may change the memory at any time, so it is read once. The rest
 /// is not read, which would take as long as a small transfer.
-struct Descriptor {
-    head: [u8; HEAD],
-    /// The segments after the first.
-    rest: Vec<u8>,
-}
+struct Descriptor(Vec<u8>);
 
 impl Descriptor {
     fn read(page: &impl ReadMemory) -> Self {
-        let mut copy = Self {
-            head: [0; HEAD],
-            rest: Vec::new(),
-        };
-        page.read(0, &mut copy.head);
+        let mut copy = Self(vec![0; HEAD]);
+        page.read(0, &mut copy.0);
         let count = copy.u32(abi::BULK_COUNT) as usize;
         if (2..=abi::BULK_MAX_SEGMENTS).contains(&count) {
-            copy.rest = vec![0; (count - 1) * abi::BULK_SEGMENT_SIZE];
-            page.read(HEAD, &mut copy.rest);
+            copy.0
+                .resize(HEAD + (count - 1) * abi::BULK_SEGMENT_SIZE, 0);
+            page.read(HEAD, copy.0.get_mut(HEAD..).unwrap_or_default());
         }
         copy
     }
 
     fn number<const N: usize>(&self, at: usize) -> [u8; N] {
-        let bytes = match at.checked_sub(HEAD) {
-            None => self.head.get(at..),
-            Some(at) => self.rest.get(at..),
-        };
         // All offsets are in the used part.
-        let bytes = bytes.and_then(|bytes| bytes.first_chunk());
+        let bytes = self.0.get(at..).and_then(|bytes| bytes.first_chunk());
         bytes.copied().unwrap_or([0; N])
     }
 
