@@ -11,8 +11,11 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/apt.sh
 . "$ROOT/scripts/apt.sh"
+config=$ROOT/vm/cloud
+# shellcheck source=scripts/debian.sh
+. "$ROOT/scripts/debian.sh"
 
-image=$BUILD/disks/cloud.qcow2 setup=$ROOT/vm/cloud/setup.sh
+image=$BUILD/disks/cloud.qcow2
 limit=900 # seconds for each wait: far more than one takes, also without KVM on a busy machine
 
 # ---- the image ----
@@ -29,16 +32,8 @@ gpt=(
     "start=10240, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4" # the root
 )
 
-# shellcheck disable=SC2016  # $1 is the hook's
 bootstrap() { # bootstrap TARBALL
-    local mirror_options
-    find_mirror_options
-    ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} \
-        mmdebstrap --mode="$mode" --variant=minbase --architectures=amd64 --components=main --format=tar \
-        --include="${packages[*]}" --keyring="$debian_keyring" ${mirror_options[@]+"${mirror_options[@]}"} \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --customize-hook="upload $setup /setup.sh" \
-        --customize-hook='chroot "$1" sh -eux /setup.sh && rm -- "$1/setup.sh"' \
+    debian_tar --variant=minbase --include="${packages[*]}" "${without_documentation[@]}" "${set_up[@]}" \
         "$suite" - "deb $mirror $suite main" >"$1"
 }
 
@@ -83,14 +78,15 @@ die_with_console() { # die_with_console WORD...
     die "$@"
 }
 
+try() { # try WHAT COMMAND...
+    "${@:2}" || {
+        is_alive "$qemu" || die_with_console "QEMU ended while the check waited for this: $1"
+        false
+    }
+}
+
 await() { # await WHAT COMMAND...: tries COMMAND until it succeeds
-    local what=$1 deadline=$((SECONDS + limit))
-    shift
-    until "$@"; do
-        ((SECONDS < deadline)) || die_with_console "within $limit seconds, this did not happen: $what"
-        is_alive "$qemu" || die_with_console "QEMU ended while the check waited for this: $what"
-        pause 0.5
-    done
+    retry "$limit" try "$@" || die_with_console "within $limit seconds, this did not happen: $1"
 }
 
 start() { # start VARIABLE=VALUE...: for vm/run-ubuntu.sh
@@ -101,12 +97,10 @@ start() { # start VARIABLE=VALUE...: for vm/run-ubuntu.sh
     qemu=$!
 }
 
+has_ended() { ! is_alive "$qemu"; }
+
 end() { # the guest is powering off
-    local deadline=$((SECONDS + limit))
-    while is_alive "$qemu"; do
-        ((SECONDS < deadline)) || die_with_console "within $limit seconds, the guest did not power off"
-        pause 0.5
-    done
+    retry "$limit" has_ended || die_with_console "within $limit seconds, the guest did not power off"
     wait "$qemu" || die_with_console "QEMU ended with status $?"
     exec {keyboard}>&-
     rm -- "$folder/keyboard"
@@ -212,7 +206,7 @@ lock_build
 sub "$ROOT/scripts/build.sh" all
 mkdir -p -- "$BUILD/disks"
 new_tmp "$BUILD/disks"
-inputs="$suite $(declare -p packages gpt && declare -f bootstrap make_image sectors address && cat -- "$setup")"
+inputs="$suite $(declare -p packages gpt && declare -f bootstrap make_image sectors address && cat -- "$config/setup.sh")"
 update disks-image "$(sha256sum <<<"$inputs")" "$image" 5000 "Making a cloud image of Debian ($suite)" make_image
 rm -rf -- "$tmp"
 

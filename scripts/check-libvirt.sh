@@ -41,12 +41,7 @@ documented() { # documented COMMAND: runs a command of the page, as it stands th
 }
 
 await() { # await WHAT COMMAND...: tries COMMAND until it succeeds
-    local what=$1 deadline=$((SECONDS + limit))
-    shift
-    until "$@"; do
-        ((SECONDS < deadline)) || die "within $limit seconds, this did not happen: $what"
-        pause 0.1
-    done
+    retry "$limit" "${@:2}" || die "within $limit seconds, this did not happen: $1"
 }
 
 type_in() { printf '%s\r' "$1" >&"$keyboard"; } # type_in LINE: on the guest's console

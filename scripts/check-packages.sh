@@ -8,38 +8,19 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/apt.sh
 . "$ROOT/scripts/apt.sh"
+# shellcheck source=scripts/debian.sh
+. "$ROOT/scripts/debian.sh"
 
-packages=$BUILD/packages
+debs=$BUILD/packages
 suite=trixie
 base=$CACHE/debian/packages-$suite.tar
 # All that our packages depend on, so that installing them needs no network.
 needs=libfdt1,libglib2.0-0t64,libpixman-1-0,libpng16-16t64,libslirp0,systemd-standalone-sysusers
 
-in_folder() { # in_folder ARGUMENT...: mmdebstrap
-    # sudo does not pass TMPDIR on.
-    ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} mmdebstrap --mode="$mode" "$@"
-}
-
 bootstrap() { # bootstrap TARBALL
-    local mirror_options
-    find_mirror_options
-    in_folder --variant=apt --architectures=amd64 --include="$needs" --format=tar --keyring="$debian_keyring" \
-        ${mirror_options[@]+"${mirror_options[@]}"} "$suite" - "deb $mirror $suite main" |
+    debian_tar --variant=apt --include="$needs" "$suite" - "deb $mirror $suite main" |
         # A plain user cannot make devices.
         mmtarfilter --path-exclude='/dev/*' >"$1"
-}
-
-make_debian() { # the tarball in the cache, unless it is up to date
-    local tmp
-    lock_cache debian
-    if [[ -e $base && -e $base.inputs && $(<"$base.inputs") == "$needs" ]]; then return 0; fi
-    [[ -n $mirror ]] || die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
-    need_space "$CACHE" 500 "keeping a Debian for tests"
-    new_tmp "$cache_tmp"
-    step packages-debian "Installing Debian ($suite) into a folder" bootstrap "$tmp/tar"
-    rm -f -- "$base.inputs"
-    mv -f -- "$tmp/tar" "$base"
-    put "$base.inputs" <<<"$needs"
 }
 
 older() { # older PACKAGE FILE: the same package, with a lower version
@@ -53,11 +34,11 @@ use_packages() {
     local name
     mkdir -- "$tmp/old" "$tmp/new"
     for name in my-rng qemu-my-rng; do
-        cp -- "$packages/$name"_*.deb "$tmp/new/$name.deb"
+        cp -- "$debs/$name"_*.deb "$tmp/new/$name.deb"
         older "$tmp/new/$name.deb" "$tmp/old/$name.deb"
     done
     # shellcheck disable=SC2016  # $1 is the hook's
-    in_folder --variant=custom --skip=update,cleanup \
+    debian_tar --variant=custom --format=null --skip=update,cleanup \
         --setup-hook="tar-in $base /" \
         --customize-hook='mkdir "$1/packages"' \
         --customize-hook="copy-in $tmp/old $tmp/new $ROOT/tests/packages.sh /packages" \
@@ -72,15 +53,15 @@ for name; do
     case $name in
         lintian)
             sub "$ROOT/scripts/packages.sh" install lintian
-            step lintian "Checking the packages with lintian" lintian --fail-on error "$packages"/*.changes
+            step lintian "Checking the packages with lintian" lintian --fail-on error "$debs"/*.changes
             ;;
         debian)
-            sub "$ROOT/scripts/packages.sh" install mmdebstrap debian-archive-keyring
             mirror=${DEBIAN_MIRROR:-}
             find_debian
-            choose_mode
-            make_debian
+            ready_for_debian "$base" "$needs"
+            cache_debian "$base" "$needs" 500 packages-debian "Installing Debian ($suite) into a folder" bootstrap
             new_tmp "$BUILD"
+            [[ -n $mode ]] || choose_mode
             step use-packages "Installing, upgrading and removing the packages in Debian" use_packages
             ;;
         *) die "usage: scripts/check-packages.sh [lintian|debian]..." ;;

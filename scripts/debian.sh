@@ -5,7 +5,7 @@
 # user, and the cache keeps the result as a tarball. Sourced after lib.sh and apt.sh.
 # shellcheck disable=SC2034,SC2154  # for the scripts that source this file; set by lib.sh and apt.sh
 
-config=$ROOT/vm/debian
+config=${config:-$ROOT/vm/debian}
 
 # Options of mmdebstrap. Other packages' documentation, and translations, are a third of Debian.
 # shellcheck disable=SC2016  # $1 is the hook's

@@ -22,6 +22,14 @@ temporary=()  # files and folders to remove at the end
 
 pause() { read -r -t "$1" <> <(:) || true; } # pause SECONDS, without a process that could outlive this one
 
+retry() { # retry SECONDS COMMAND...: runs COMMAND until it succeeds; fails if it has not after so many seconds
+    local deadline=$((SECONDS + $1))
+    until "${@:2}"; do
+        ((SECONDS < deadline)) || return 1
+        pause 0.1
+    done
+}
+
 is_alive() { # is_alive PID: a zombie is not
     local stat
     # Not by $(<FILE): if the file is missing, that ends the script, even in a condition.

@@ -222,6 +222,11 @@ device_crash() { # QEMU's own: each device in every machine that this QEMU has
     ! grep -q -i 'failed:' device-crash-test.log
 }
 
+# of_debian NAME COMMAND...: runs COMMAND, or skips NAME if there are no packages of Debian (on Ubuntu, for example)
+of_debian() {
+    if scripts/debian-vm.sh mirror >/dev/null; then "${@:2}"; else skip "$1" "no mirror of Debian, see above"; fi
+}
+
 # ---- all of it ----
 
 case ${1:-} in
@@ -264,27 +269,10 @@ for name; do
             else
                 skip packages "Debian packages are made on Debian, Ubuntu and their derivatives"
             fi
-            if scripts/debian-vm.sh mirror >/dev/null; then
-                check packages-debian scripts/check-packages.sh debian
-            else
-                skip packages-debian "no mirror of Debian, see above"
-            fi
+            of_debian packages-debian check packages-debian scripts/check-packages.sh debian
             ;;
-        debian)
-            if scripts/debian-vm.sh mirror >/dev/null; then
-                part debian "Making a disk with Debian, and running the tests in it" debian
-            else
-                # On Ubuntu, for example.
-                skip debian "no mirror of Debian, see above"
-            fi
-            ;;
-        dkms)
-            if scripts/debian-vm.sh mirror >/dev/null; then
-                check dkms scripts/stock-disk.sh check long
-            else
-                skip dkms "no mirror of Debian, see above"
-            fi
-            ;;
+        debian) of_debian debian part debian "Making disks with Debian, and running the tests in them" debian ;;
+        dkms) of_debian dkms check dkms scripts/stock-disk.sh check long ;;
         docs) check docs scripts/docs.sh ;;
         debug) check debug scripts/debug.sh check ;;
         fuzz) check fuzz scripts/fuzz.sh 60 ;;
