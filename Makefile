@@ -4,7 +4,7 @@
 
 # These names are so general that only make's command line counts: an environment may have them for something else.
 # The scripts get them as MY_RNG_NAME, which the environment may also set.
-general := BASELINE BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS
+general := ARCH BASELINE BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS
 # Unexpanded: a $ in CMD is for the guest's shell.
 $(foreach name,$(general),$(if $(filter command,$(origin $(name))),\
 	$(eval export MY_RNG_$(name) := $$(value $(name)))))

@@ -76,7 +76,10 @@ choose_mode() {
 
 # It has its own sources and folders, nothing under /etc or /var is written, and no hooks of the machine's run.
 # `-c FILE` is read after the machine's configuration (APT_CONFIG would be read before), so proxy settings stay.
-set_up_apt() { # set_up_apt FOLDER: in $apt; the lines of its sources.list are standard input
+# set_up_apt FOLDER [ARCH]: in $apt, for Debian's ARCH or this machine's; the lines of its sources.list are standard
+# input
+set_up_apt() {
+    local debian=${2:-$(dpkg --print-architecture)}
     apt=$1
     mkdir -p -- "$1"/lists/partial "$1"/cache/archives/partial "$1"/state
     cat >"$1/sources.list"
@@ -94,8 +97,8 @@ Dir::State::status "/dev/null";
 Dir::State::Lists "$1/lists";
 Dir::Cache "$1/cache";
 APT::Sandbox::User "";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architecture "$debian";
+APT::Architectures { "$debian"; };
 APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";
 Acquire::Languages "none";

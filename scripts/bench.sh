@@ -106,8 +106,6 @@ done
 
 # ---- all else ----
 
-target=x86_64-unknown-linux-gnu
-
 # Prints a toolchain whose LLVM is that of an installed clang. This project's comes first.
 inline_toolchain() {
     local toolchain about llvm source
@@ -133,7 +131,7 @@ inline_toolchain() {
 build_bench() { # reuses what build.sh has compiled
     cd -- "$ROOT"
     env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' \
-        cargo build --release --locked --target "$target" --target-dir "$BUILD/guest" --jobs "$JOBS" -p my-rng-bench
+        cargo build --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" -p my-rng-bench
 }
 
 measure() {
@@ -141,8 +139,8 @@ measure() {
     if [[ ${MY_RNG_PUBLISH:-} == 1 ]]; then more+=(--publish "$ROOT/docs"); fi
     more+=("${inline[@]}")
     if [[ -n $baseline ]]; then more+=(--baseline "$baseline"); fi
-    exec "$BUILD/guest/$target/release/my-rng-bench" --qemu "$BUILD/bench/bin/qemu-system-x86_64" \
-        --modules "$BUILD/bench/module" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
+    exec "$BUILD/guest/$arch_rust/release/my-rng-bench" --qemu "$BUILD/bench/bin/${QEMU##*/}" \
+        --modules "$BUILD/bench/$arch" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
         "${more[@]}"
 }
 
@@ -154,7 +152,7 @@ if [[ -z $quick ]]; then
         RUSTUP_TOOLCHAIN=$toolchain sub "$ROOT/scripts/build-linux.sh" inline
         RUSTUP_TOOLCHAIN=$toolchain sub "$ROOT/scripts/build-linux.sh" inline module
         RUSTUP_TOOLCHAIN=$toolchain sub "$ROOT/scripts/build-extra.sh" inline
-        inline=(--inline "$BUILD/linux-inline")
+        inline=(--inline "$BUILD/linux-inline/$arch")
     else
         inline=(--no-inline "not measured (no clang and rustc with the same LLVM)")
     fi

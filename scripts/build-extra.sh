@@ -7,13 +7,12 @@
 #           C is not, but its malloc is the sanitizer's: every access of the Rust code to QEMU's memory is checked.
 #   tsan    the same, in build/tsan-qemu, with ThreadSanitizer. It sees all accesses of the Rust code, and the mutexes of
 #           QEMU, but no other access of QEMU's C.
-#   twins   with the device's twin in C, for make bench, in build/bench; also, in build/bench/module, the driver's
+#   twins   with the device's twin in C, for make bench, in build/bench; also, in build/bench/ARCH, the driver's
 #           twin in C, and virtio-rng, which the guest's kernel does not have
 #   inline  no QEMU: the same two modules, and the initramfs, for the kernel of build-linux.sh inline
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
-unset ARCH CROSS_COMPILE LLVM KBUILD_OUTPUT KBUILD_EXTMOD O M MO
 
 command_of() { # command_of OUTPUT: the command of QEMU's build that makes the file whose path ends so
     # -x expands response files, which do not exist any more.
@@ -26,18 +25,18 @@ for entry in json.load(sys.stdin):
 
 # Uses the commands of QEMU's build, for other outputs: nothing in QEMU's folders changes. If LIBRARY is not empty,
 # it replaces that of the devices.
-relink_qemu() { # relink_qemu FOLDER LIBRARY [LINK_FLAG...]: FOLDER/bin/qemu-system-x86_64, with $sources
-    local folder=$1 library=$2 compile link source objects=() own=hw/misc/qemu-pci/libqemu_pci_devices.a
+relink_qemu() { # relink_qemu FOLDER LIBRARY [LINK_FLAG...]: FOLDER/bin/qemu-system-..., with $sources
+    local folder=$1 library=$2 qemu=${QEMU##*/} compile link source objects=() own=hw/misc/qemu-pci/libqemu_pci_devices.a
     shift 2
     mkdir -p -- "$folder/bin"
     # QEMU looks for its firmware relative to itself.
     ln -sfn -- "$QEMU_PREFIX/share" "$folder/share"
     cd -- "$QEMU_TREE/build"
     compile=$(command_of /hw_misc_my-rng.c.o)
-    link=$(command_of qemu-system-x86_64)
+    link=$(command_of "$qemu")
     if [[ $compile != *" -MD "*" -c ../hw/misc/my-rng.c" || $link != *" $own "* ||
-        $link != *" -o qemu-system-x86_64 "* ]]; then
-        echo "ninja does not give the commands of hw/misc/my-rng.c and qemu-system-x86_64 as build-extra.sh knows them"
+        $link != *" -o $qemu "* ]]; then
+        echo "ninja does not give the commands of hw/misc/my-rng.c and $qemu as build-extra.sh knows them"
         return 1
     fi
     # The commands are quoted for a shell. They may be too long for an argument, so they are its input.
@@ -48,8 +47,8 @@ relink_qemu() { # relink_qemu FOLDER LIBRARY [LINK_FLAG...]: FOLDER/bin/qemu-sys
     done
     if [[ -n $library ]]; then link=${link/" $own "/" \"\$library\" "}; fi
     # The linker keeps an object, but not a member of an archive that nobody refers to.
-    library=$library sh -s "$folder/.qemu" "${objects[@]}" "$@" <<<"${link/" -o qemu-system-x86_64 "/" -o \"\$@\" "}"
-    mv -f -- "$folder/.qemu" "$folder/bin/qemu-system-x86_64"
+    library=$library sh -s "$folder/.qemu" "${objects[@]}" "$@" <<<"${link/" -o $qemu "/" -o \"\$@\" "}"
+    mv -f -- "$folder/.qemu" "$folder/bin/$qemu"
 }
 
 compile_devices() { # compile_devices FOLDER HOST RUSTFLAGS [CARGO_FLAG...]: the static library, in FOLDER/HOST/release
@@ -63,14 +62,15 @@ compile_devices() { # compile_devices FOLDER HOST RUSTFLAGS [CARGO_FLAG...]: the
 build_modules() { # build_modules FOLDER KERNEL_OUT [MAKE_ARGUMENT...]
     local folder=$1 out=$2
     shift 2
+    use_kbuild
     mkdir -p -- "$folder"
     cp -- "$ROOT"/bench/twin/{Kbuild,my_rng_twin.c} "$LINUX_TREE/drivers/char/hw_random/virtio-rng.c" "$folder/"
     make -C "$out" "$@" M="$folder" -j"$JOBS" modules
 }
 
 build_inline() { # build_inline FOLDER LLVM_VERSION
-    build_modules "$1/bench" "$1/out" LLVM="-$2"
-    "$BUILD/bin/vm-initramfs" --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" --module "$1/module/my_rng.ko" \
+    build_modules "$1/bench" "$1/linux" LLVM="-$2"
+    "$BUILD/bin/vm-initramfs" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" --module "$1/module/my_rng.ko" \
         --output "$1/initramfs.cpio"
 }
 
@@ -81,14 +81,14 @@ name='' library='' flags=() tests=("$ROOT"/tests/qemu/*.[ch]) sources=("$ROOT"/t
 for name in address_space_{map,unmap} my_rng_trace_event qemu_guest_getrandom qemu_in_vcpu_thread syscall; do
     flags+=("-Wl,--wrap=$name")
 done
-host=$(rustc -vV | sed -n 's/^host: //p')
+rust_host=$(rustc -vV | sed -n 's/^host: //p')
 case ${1:-} in
     tests) name=test-qemu ;;
     asan)
         name=asan-qemu
         # The sanitizer's library is gcc's, because gcc links QEMU. CFLAGS are for the kit's few C functions.
         CFLAGS=-fsanitize=address step asan-devices "Compiling the devices with AddressSanitizer" \
-            compile_devices "$BUILD/asan-qemu/cargo" "$host" -Zsanitizer=address
+            compile_devices "$BUILD/asan-qemu/cargo" "$rust_host" -Zsanitizer=address
         # Before all libraries, so that it replaces malloc.
         flags+=(-fsanitize=address)
         ;;
@@ -96,9 +96,9 @@ case ${1:-} in
         name=tsan-qemu
         # With its standard library: the sanitizer must see what Mutex and Condvar do.
         step tsan-devices "Compiling the devices and Rust's library with ThreadSanitizer" \
-            compile_devices "$BUILD/tsan-qemu/cargo" "$host" -Zsanitizer=thread -Zbuild-std=std,panic_abort
-        runtime=("$(rustc --print sysroot)/lib/rustlib/$host/lib/"librustc*_rt.tsan.a)
-        [[ -e ${runtime[0]} ]] || die "this Rust has no ThreadSanitizer for $host: use the pinned one."
+            compile_devices "$BUILD/tsan-qemu/cargo" "$rust_host" -Zsanitizer=thread -Zbuild-std=std,panic_abort
+        runtime=("$(rustc --print sysroot)/lib/rustlib/$rust_host/lib/"librustc*_rt.tsan.a)
+        [[ -e ${runtime[0]} ]] || die "this Rust has no ThreadSanitizer for $rust_host: use the pinned one."
         # QEMU's coroutines jump between stacks, of which the sanitizer knows nothing: it must not see the jumps.
         flags+=('-Wl,--wrap=__sigsetjmp' '-Wl,--wrap=siglongjmp')
         # The whole of it replaces functions of libc, also for QEMU's C.
@@ -106,15 +106,15 @@ case ${1:-} in
         ;;
     twins)
         name=bench flags=() sources=("$ROOT/bench/twin/my-rng-twin.c") tests=()
-        inputs="$(digest "$STAMPS/linux" "$ROOT/bench/twin") $BUILD"
-        update bench-modules "$inputs" "$BUILD/bench/module/my_rng_twin.ko" 100 \
-            "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/module" "$LINUX_OUT"
+        inputs="$(digest "$STAMPS/linux-$arch" "$ROOT/bench/twin") $BUILD"
+        update "bench-modules-$arch" "$inputs" "$BUILD/bench/$arch/my_rng_twin.ko" 100 \
+            "Building the driver's twin in C, and virtio-rng" build_modules "$BUILD/bench/$arch" "$LINUX_OUT"
         ;;
     inline)
-        folder=$BUILD/linux-inline
+        folder=$BUILD/linux-inline/$arch
         version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-        inputs=$(digest "$STAMPS"/{linux,module}-inline "$ROOT/bench/twin" "$BUILD"/bin/{my-rng,vm-init,vm-initramfs})
-        update inline-guest "$inputs $BUILD" "$folder/initramfs.cpio" 100 \
+        inputs=$(digest "$STAMPS"/{linux,module}-inline-"$arch" "$ROOT/bench/twin" "$GUEST/bin" "$BUILD/bin/vm-initramfs")
+        update "inline-guest-$arch" "$inputs $BUILD" "$folder/initramfs.cpio" 100 \
             "Building the driver's twin and the initramfs for the kernel with inlined helpers" \
             build_inline "$folder" "$version"
         exit
@@ -122,9 +122,9 @@ case ${1:-} in
     *) die "usage: scripts/build-extra.sh tests|asan|tsan|twins|inline" ;;
 esac
 folder=$BUILD/$name
-if [[ $name == ?san-qemu ]]; then library=$folder/cargo/$host/release/libmy_rng_dev.a; fi
-inputs="$(digest "$QEMU_PREFIX/bin/qemu-system-x86_64" "${sources[@]}" ${tests[@]+"${tests[@]}"} \
+if [[ $name == ?san-qemu ]]; then library=$folder/cargo/$rust_host/release/libmy_rng_dev.a; fi
+inputs="$(digest "$QEMU" "${sources[@]}" ${tests[@]+"${tests[@]}"} \
     "$ROOT/scripts/build-extra.sh" ${library:+"$library"}) $folder"
-update "$name" "$inputs" "$folder/bin/qemu-system-x86_64" 200 "Linking QEMU with the devices for ${1/twins/make bench}" \
+update "$name-$arch" "$inputs" "$folder/bin/${QEMU##*/}" 200 "Linking QEMU with the devices for ${1/twins/make bench}" \
     relink_qemu "$folder" "$library" ${flags[@]+"${flags[@]}"}
-printf '%s\n' "$folder/bin/qemu-system-x86_64"
+printf '%s\n' "$folder/bin/${QEMU##*/}"

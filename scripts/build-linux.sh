@@ -1,26 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/build-linux.sh          the guest's kernel: linux-patches/ on build/linux/src, configured by
-#                                 vm/linux.config, built in build/linux/out
-# scripts/build-linux.sh module   the driver, guest-module/, for that kernel: build/module/my_rng.ko
-# scripts/build-linux.sh debug [module]   the same in build/linux-debug/: the debug kernel, which
-#                                 vm/linux-debug.config over vm/linux.config configures and LLVM builds
-# scripts/build-linux.sh inline [module]  the same in build/linux-inline/: a kernel that inlines C helpers into Rust
-#                                 code, for make bench. It needs clang and rustc with the same LLVM.
+# scripts/build-linux.sh          the guest's kernel: linux-patches/ on build/linux/src, configured by vm/linux.config
+#                                 and vm/linux-ARCH.config, built in build/ARCH/linux
+# scripts/build-linux.sh module   the driver, guest-module/, for that kernel: build/ARCH/module/my_rng.ko
+# scripts/build-linux.sh debug [module]   the same in build/linux-debug/ARCH/: the debug kernel, which
+#                                 vm/linux-debug.config over the others configures and LLVM builds
+# scripts/build-linux.sh inline [module]  the same in build/linux-inline/ARCH/: a kernel that inlines C helpers into
+#                                 Rust code, for make bench. It needs clang and rustc with the same LLVM.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/lists.sh
 . "$ROOT/scripts/lists.sh"
 use_rust
-unset ARCH CROSS_COMPILE LLVM KBUILD_OUTPUT KBUILD_EXTMOD O M MO
 
 applied=$LINUX_TREE/.my_rng-patches # copies of the applied patches, to reverse them
-fragments=("$ROOT/vm/linux.config")
-out=$LINUX_OUT module=$BUILD/module/my_rng.ko llvm=() variant='' room=1500
+fragments=("$ROOT/vm/linux.config" "$ROOT/vm/linux-$arch.config")
+out=$LINUX_OUT module=$MODULE variant='' room=1500
 
 kbuild() { # kbuild TARGET...
-    KBUILD_BUILD_USER=my_rng KBUILD_BUILD_HOST=my_rng make -C "$LINUX_TREE" O="$out" "${llvm[@]}" -j"$JOBS" "$@"
+    KBUILD_BUILD_USER=my_rng KBUILD_BUILD_HOST=my_rng make -C "$LINUX_TREE" O="$out" -j"$JOBS" "$@"
 }
 
 patch_tree() { # reverses patches that have changed, and those after them; applies what is missing
@@ -85,50 +84,49 @@ configure() {
 build() {
     configure
     kbuild rustavailable
-    kbuild bzImage modules
+    # All that the architecture's boot loaders take, among them $arch_image.
+    kbuild all
 }
 
 build_module() {
     mkdir -p -- "${module%/*}"
-    make -C "$out" "${llvm[@]}" M="$ROOT/guest-module" MO="${module%/*}" -j"$JOBS" modules
+    make -C "$out" M="$ROOT/guest-module" MO="${module%/*}" -j"$JOBS" modules
 }
 
 if [[ ${1:-} == debug || ${1:-} == inline ]]; then
     variant=-$1 room=4000
     if [[ $1 == debug ]]; then fragments+=("$ROOT/vm/linux-debug.config"); fi
-    out=$BUILD/linux$variant/out module=$BUILD/linux$variant/module/my_rng.ko
+    out=$BUILD/linux$variant/$arch/linux module=$BUILD/linux$variant/$arch/module/my_rng.ko arch_cc=clang
     shift
 fi
 case ${1:-} in '' | module) ;; *) die "usage: scripts/build-linux.sh [debug|inline] [module]" ;; esac
 
 sub "$ROOT/scripts/toolchain.sh" bindgen >/dev/null
 use_bindgen
-compiler=gcc
-if [[ -n $variant ]]; then
-    if [[ $variant == -inline ]]; then
-        [[ $(rustc --version --verbose) =~ LLVM\ version:\ ([0-9]+) ]] || die "rustc does not say which LLVM it has."
-    else
-        # The same LLVM as the libclang with which bindgen reads the headers.
-        [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] ||
-            die "the LLVM version of $LIBCLANG_PATH is unknown: set LIBCLANG_PATH= to one such as /usr/lib/llvm-19/lib."
-    fi
-    version=${BASH_REMATCH[1]} compiler=clang-${BASH_REMATCH[1]} llvm=("LLVM=-${BASH_REMATCH[1]}")
-    for program in "clang-$version" "ld.lld-$version" "llvm-ar-$version"; do
-        command -v "$program" >/dev/null ||
-            sub "$ROOT/scripts/packages.sh" install "clang-$version" "lld-$version" "llvm-$version"
+use_kbuild
+compiler=${cross}gcc
+if [[ $variant == -inline ]]; then
+    [[ $(rustc --version --verbose) =~ LLVM\ version:\ ([0-9]+) ]] || die "rustc does not say which LLVM it has."
+    LLVM=-${BASH_REMATCH[1]}
+fi
+if [[ -n ${LLVM:-} ]]; then
+    compiler=clang$LLVM
+    for program in "clang$LLVM" "ld.lld$LLVM" "llvm-ar$LLVM"; do
+        command -v "$program" >/dev/null || sub "$ROOT/scripts/packages.sh" install "clang$LLVM" "lld$LLVM" "llvm$LLVM"
     done
 fi
 # In separate commands: bash 5.2 mishandles a signal during the first of several $(...) of one command.
 tools=$(rustc --version --verbose)
 tools+=" $("$compiler" --version | head -n 1)"
 tools+=" $("$bindgen" --version) $LIBCLANG_PATH"
+name=linux$variant-$arch
 kernel_inputs() { printf '%s\n' "$out $tools $(digest "${fragments[@]}" "$ROOT/linux-patches" "$LINUX_TREE.source")"; }
 
 if [[ ${1:-} == module ]]; then
     inputs=$(kernel_inputs)
     inputs+=" $(digest "$ROOT/guest-module" "$ROOT/abi")"
-    is_made "linux$variant" "$(kernel_inputs)" || die "the kernel is not up to date: run make linux first."
-    update "module$variant" "$inputs" "$module" 100 "Building the driver" build_module
+    is_made "$name" "$(kernel_inputs)" || die "the kernel is not up to date: run make linux first."
+    update "module$variant-$arch" "$inputs" "$module" 100 "Building the driver for $arch" build_module
     exit 0
 fi
 
@@ -143,10 +141,10 @@ if ! is_patched; then
 fi
 # make compares times, and files of another source can be older than what was built from the first: start again.
 origin="$out $(digest "$LINUX_TREE.source")"
-if ! is_made "linux$variant-origin" "$origin"; then
-    unmade "linux$variant-origin"
+if ! is_made "$name-origin" "$origin"; then
+    unmade "$name-origin"
     for old in "$out" "${module%/*}"; do remove_tree "Removing what was built from another source" "$old"; done
     mkdir -p -- "$out"
-    made "linux$variant-origin" "$origin"
+    made "$name-origin" "$origin"
 fi
-update "linux$variant" "$(kernel_inputs)" "$out/arch/x86/boot/bzImage" "$room" "Building Linux" build
+update "$name" "$(kernel_inputs)" "$out/$arch_image" "$room" "Building Linux for $arch" build

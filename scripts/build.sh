@@ -4,31 +4,39 @@
 # scripts/build.sh [STEP...]: builds what is not up to date; without a STEP, everything
 #   build-deps  the distribution's packages that building needs
 #   toolchain   the Rust toolchain
-#   programs    build/bin: the app and init for the guest; vm-run and others, and qemu-overlay, for the host.
-#               build/share: the app's manual page and completions
+#   programs    build/bin: vm-run and others, qemu-overlay and the app, for this machine. build/ARCH/bin: the app and
+#               init, for the guest. build/share: the app's manual page and completions
 #   qemu        QEMU with the devices
 #   linux       the guest's kernel
 #   module      the driver
 #   initramfs   the guest's files, packed
-#   where       build/where: what is built, where it is, and where its source came from
+#   where       build/ARCH/where: what is built, where it is, and where its source came from
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 # ---- programs ----
 
-compile_programs() {
-    local target=x86_64-unknown-linux-gnu program
+compile() { # compile FOLDER PROGRAM...: linked statically, for $arch
+    local folder=$1 program linker=CARGO_TARGET_${arch_rust^^}_LINKER std=()
+    shift
     cd -- "$ROOT"
-    # In one build, for the same target: so shared crates are compiled once.
-    env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' \
-        cargo build --release --locked --target "$target" --target-dir "$BUILD/guest" --jobs "$JOBS" \
-        -p my-rng -p my-rng-vm -p qemu-overlay --bins
-    mkdir -p -- "$BUILD/bin"
-    for program in my-rng vm-init vm-run vm-initramfs vm-demo qemu-overlay; do
-        cmp -s -- "$BUILD/guest/$target/release/$program" "$BUILD/bin/$program" && continue
-        cp -- "$BUILD/guest/$target/release/$program" "$BUILD/bin/.$program"
-        mv -f -- "$BUILD/bin/.$program" "$BUILD/bin/$program"
+    # Other compilers than nightly take the option only with this variable.
+    if ! has_std; then std=(-Zbuild-std) && export RUSTC_BOOTSTRAP=1; fi
+    env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' "${linker//-/_}=${cross}gcc" \
+        cargo build "${std[@]}" --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" \
+        -p my-rng -p my-rng-vm -p qemu-overlay "${@/#/--bin=}"
+    mkdir -p -- "$folder"
+    for program; do
+        cmp -s -- "$BUILD/guest/$arch_rust/release/$program" "$folder/$program" && continue
+        cp -- "$BUILD/guest/$arch_rust/release/$program" "$folder/.$program"
+        mv -f -- "$folder/.$program" "$folder/$program"
     done
+}
+
+compile_host() {
+    find_arch "$host"
+    # In one build, for the same target: so shared crates are compiled once.
+    compile "$BUILD/bin" my-rng vm-init vm-run vm-initramfs vm-demo qemu-overlay
     share man/man1/my-rng.1 man
     share bash-completion/completions/my-rng completions bash
     share zsh/site-functions/_my-rng completions zsh
@@ -47,29 +55,32 @@ build_programs() {
     inputs=$(digest "$ROOT"/{guest-app,vm,qemu-8.2.9-overlay,rust-dev/qemu-pci/examples,abi,Cargo.toml,Cargo.lock,rust-toolchain.toml})
     inputs+=" $(rustc --version) $ROOT"
     update programs "$inputs" "$BUILD/bin/vm-run" 500 "Building the app, and the programs around the virtual machine" \
-        compile_programs
+        compile_host
+    update "programs-$arch" "$inputs" "$GUEST/bin/vm-init" 500 "Building the guest's programs for $arch" \
+        compile "$GUEST/bin" my-rng vm-init
 }
 
 # ---- the guest's files ----
 
 build_initramfs() {
-    local inputs
-    inputs="$(digest "$BUILD"/bin/{my-rng,vm-init,vm-initramfs} "$BUILD/module/my_rng.ko")"
+    local inputs root=/
+    [[ $arch == "$host" ]] || root=$("$ROOT/scripts/guest-root.sh")
+    inputs="$(digest "$GUEST"/bin/{my-rng,vm-init} "$BUILD/bin/vm-initramfs" "$MODULE") $root"
     inputs+=" $(stat -c %Y:%s "$(command -v busybox)" "$(command -v lspci)" 2>&1)"
-    update initramfs "$inputs" "$BUILD/initramfs.cpio" 100 "Packing the guest's initramfs" "$BUILD/bin/vm-initramfs" \
-        --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" --module "$BUILD/module/my_rng.ko" \
-        --output "$BUILD/initramfs.cpio"
+    update "initramfs-$arch" "$inputs" "$GUEST/initramfs.cpio" 100 "Packing the guest's initramfs for $arch" \
+        "$BUILD/bin/vm-initramfs" --root "$root" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" \
+        --module "$MODULE" --output "$GUEST/initramfs.cpio"
 }
 
 recorded() { sed -n "s/^$2=//p" -- "$1.source"; } # recorded TREE KEY: by scripts/fetch.sh
 
 write_where() {
-    put "$BUILD/where" <<END
-qemu=$QEMU_PREFIX/bin/qemu-system-x86_64
-kernel=$LINUX_OUT/arch/x86/boot/bzImage
-module=$BUILD/module/my_rng.ko
-initramfs=$BUILD/initramfs.cpio
-app=$BUILD/bin/my-rng
+    put "$GUEST/where" <<END
+qemu=$QEMU
+kernel=$KERNEL
+module=$MODULE
+initramfs=$GUEST/initramfs.cpio
+app=$GUEST/bin/my-rng
 qemu_source=$(recorded "$QEMU_TREE" source)
 qemu_version=$(recorded "$QEMU_TREE" version)
 linux_source=$(recorded "$LINUX_TREE" source)

@@ -19,13 +19,11 @@ seconds=${1:-180} seed=${2:-1}
 debug=$BUILD/linux-debug
 
 lay_out() { # what vm/run needs of a build folder
-    mkdir -p -- "$debug"
     ln -sfn -- "$BUILD/bin" "$debug/bin"
-    "$BUILD/bin/vm-initramfs" --init "$BUILD/bin/vm-init" --app "$BUILD/bin/my-rng" \
-        --module "$debug/module/my_rng.ko" --output "$debug/initramfs.cpio"
-    put "$debug/where" sed -e "s|^kernel=.*|kernel=$debug/out/arch/x86/boot/bzImage|" \
-        -e "s|^module=.*|module=$debug/module/my_rng.ko|" \
-        -e "s|^initramfs=.*|initramfs=$debug/initramfs.cpio|" "$BUILD/where"
+    ln -sfn -- "$GUEST/bin" "$debug/$arch/bin"
+    "$BUILD/bin/vm-initramfs" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" \
+        --module "$debug/$arch/module/my_rng.ko" --output "$debug/$arch/initramfs.cpio"
+    put "$debug/$arch/where" sed "s|=$GUEST/|=$debug/$arch/|" "$GUEST/where"
 }
 
 e2e() { # e2e FILTER...: with that kernel

@@ -175,7 +175,7 @@ bios_ide() {
 own_kernel() {
     qemu-img convert -O raw "$disk" "$folder/raw"
     disk=$folder/raw
-    start MY_RNG_KERNEL="$LINUX_OUT/arch/x86/boot/bzImage" MY_RNG_ROOT=/dev/vda3
+    start MY_RNG_KERNEL="$KERNEL" MY_RNG_ROOT=/dev/vda3
     # Its messages come between those of others.
     await "the end of cloud-init" on_console 'Cloud-init v\..* finished'
     await "the prompt for a login" on_console 'cloud login: '

@@ -30,7 +30,7 @@ documented() { # documented COMMAND: runs a command of the page, as it stands th
     printf '$ %s\n' "$1" >&2
     if ! eval "${1/#virsh /"${in_time[*]} virsh "}"; then
         if grep -qs 'cannot execute binary.*Permission denied' "$XDG_CACHE_HOME"/libvirt/*.log; then
-            die "libvirt may not start $QEMU_PREFIX/bin/qemu-system-x86_64: see the section on AppArmor in" \
+            die "libvirt may not start $QEMU: see the section on AppArmor in" \
                 "docs/libvirt.md (and its disk must not be mounted noexec)."
         fi
         if grep -qs 'no connection driver available' "$XDG_CACHE_HOME"/libvirt/*.log; then

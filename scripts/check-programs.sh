@@ -10,7 +10,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-qemu=$QEMU_PREFIX/bin/qemu-system-x86_64
+qemu=$QEMU
 
 has() { # has FILE LINE...: FILE has all these lines, which are regular expressions
     local file=$1 line
@@ -40,6 +40,7 @@ kvm_unit_tests() {
 }
 
 modules() { # modules FOLDER: builds the kernel modules there
+    use_kbuild
     make -C "$LINUX_OUT" M="$1" -j"$JOBS" modules
 }
 

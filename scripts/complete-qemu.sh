@@ -8,18 +8,21 @@
 # ---- firmware ----
 
 # Puts the firmware of the distribution's packages where the release has it, so that plain `./configure && make install`
-# works. For firmware that no x86 machine uses, an empty file is enough.
+# works. For firmware that no machine of our architectures uses, an empty file is enough.
 add_firmware() { # add_firmware UNPACKED TREE
     local name found path
     while read -r name; do
         [[ -e $2/pc-bios/$name ]] && continue
         found=
-        for path in usr/share/qemu usr/share/seabios usr/lib/ipxe/qemu; do
-            if [[ -e $1/$path/$name ]]; then found=$1/$path/$name; fi
+        for path in usr/share/qemu/ usr/share/seabios/ usr/lib/ipxe/qemu/; do
+            if [[ -e $1/$path$name ]]; then found=$1/$path$name; fi
         done
+        if [[ $name == opensbi-riscv64-generic-fw_dynamic.bin ]]; then
+            found=$1/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
+        fi
         case ${found:+found}$name in
             found*) cp -L -- "$found" "$2/pc-bios/$name" ;;
-            bios*.bin | vgabios*.bin | linuxboot*.bin | multiboot*.bin | kvmvapic.bin | pvh.bin | efi-e1000*.rom)
+            opensbi-riscv64-* | bios*.bin | vgabios*.bin | linuxboot*.bin | multiboot*.bin | kvmvapic.bin | pvh.bin | efi-e1000*.rom)
                 echo "the firmware packages lack $name"
                 return 1
                 ;;

@@ -42,13 +42,13 @@ lay_out() { # lay_out FOLDER: the project's files, in the places where the disk 
     local version
     umask 022
     cp -R -- "$config/root/." "$1/"
-    install -D -- "$BUILD/bin/my-rng" "$1/usr/bin/my-rng"
+    install -D -- "$GUEST/bin/my-rng" "$1/usr/bin/my-rng"
     # The man page and the shells' completions.
     cp -R -- "$BUILD/share" "$1/usr/"
     install -D -m 644 -- "$ROOT/guest-module/60-my_rng.rules" "$1/usr/lib/udev/rules.d/60-my_rng.rules"
     # As make modules_install does.
     version=$(<"$LINUX_OUT/include/config/kernel.release")
-    install -D -m 644 -- "$BUILD/module/my_rng.ko" "$1/usr/lib/modules/$version/updates/my_rng.ko"
+    install -D -m 644 -- "$MODULE" "$1/usr/lib/modules/$version/updates/my_rng.ko"
     cp -- "$LINUX_OUT"/modules.{order,builtin,builtin.modinfo} "$1/usr/lib/modules/$version/"
     ln -s usr/lib "$1/lib"
     depmod --basedir "$1" "$version"
@@ -97,7 +97,7 @@ lock_build
 sub "$ROOT/scripts/build.sh" all
 mkdir -p -- "$BUILD/debian" || die "$BUILD cannot be written: is the disk full?"
 cache_debian "$base" "$base_inputs" 800 debian "Installing Debian ($suite) into a folder" bootstrap
-inputs="$base_inputs $(digest "$config" "$BUILD/share" "$BUILD/bin/my-rng" "$BUILD/module/my_rng.ko" \
+inputs="$base_inputs $(digest "$config" "$BUILD/share" "$GUEST/bin/my-rng" "$MODULE" \
     "$ROOT/guest-module/60-my_rng.rules" "$LINUX_OUT/include/config/kernel.release")"
 new_tmp "$BUILD/debian"
 update debian-disk "$inputs" "$disk" 1500 "Making a disk of Debian and the project's files" make_disk

@@ -9,7 +9,7 @@
 use_rust
 [[ ${1:-check} == check ]] || die "usage: scripts/debug.sh [check]"
 
-value() { sed -n "s/^$1=//p" -- "$BUILD/where"; }
+value() { sed -n "s/^$1=//p" -- "$GUEST/where"; }
 
 command -v gdb >/dev/null || sub "$ROOT/scripts/packages.sh" install gdb
 sub "$ROOT/scripts/build.sh" all

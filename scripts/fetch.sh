@@ -418,6 +418,7 @@ download_package() { # download_package FOLDER: the source, and what Debian take
     if ! get_deb qemu-system-data '*' "$(<version)"; then get_deb qemu-system-data; fi
     get_deb seabios
     get_deb ipxe-qemu
+    get_deb opensbi
 }
 
 unpack_distribution() { # unpack_distribution FOLDER

@@ -76,13 +76,13 @@ add() { # add SOURCE PATH
     [[ -f $1 ]] || die "$1 is not built yet: run make first, not as root but as yourself."
     source_of[$2]=$1
 }
-add "$QEMU_PREFIX/bin/qemu-system-x86_64" bin/qemu-system-x86_64
+add "$QEMU" "bin/${QEMU##*/}"
 add "$BUILD/bin/my-rng" bin/my-rng
 add "$BUILD/share/man/man1/my-rng.1" share/man/man1/my-rng.1
 add "$ROOT/guest-app/include/my_rng.h" include/my_rng.h
 add "$ROOT/guest-module/60-my_rng.rules" lib/udev/rules.d/60-my_rng.rules
 add "$ROOT/guest-module/my_rng.sysusers.conf" lib/sysusers.d/my_rng.conf
-for file in "$LINUX_OUT/arch/x86/boot/bzImage" "$BUILD/module/my_rng.ko" "$BUILD/initramfs.cpio"; do
+for file in "$KERNEL" "$MODULE" "$GUEST/initramfs.cpio"; do
     add "$file" "lib/my_rng/${file##*/}"
 done
 while IFS= read -r file; do
@@ -138,5 +138,5 @@ for path in "${!source_of[@]}"; do
     { install -m "$mode" -- "${source_of[$path]}" "$tmp/file" && mv -fT -- "$tmp/file" "$target/$path"; } ||
         die "$target/$path could not be made: is the disk full?"
 done
-say "Installed: $prefix/bin/qemu-system-x86_64 -device my_rng, $prefix/bin/my-rng (man my-rng)," \
+say "Installed: $prefix/bin/${QEMU##*/} -device my_rng, $prefix/bin/my-rng (man my-rng)," \
     "$prefix/include/my_rng.h, and $prefix/lib/my_rng/"

@@ -4,6 +4,7 @@
 # Every script sources this file: paths, messages, compilers. steps.sh runs long steps; files.sh has files and locks.
 # It reads these variables (make BUILD=DIR sets MY_RNG_BUILD, and so on):
 #   MY_RNG_BUILD    where everything is built          (default: build/ in this checkout)
+#   MY_RNG_ARCH     the guest's architecture           (default: this machine's)
 #   XDG_CACHE_HOME  downloads are kept in its my_rng/   (default: ~/.cache)
 #   MY_RNG_JOBS     how many jobs at once              (default: one for each processor)
 #   MY_RNG_LIMIT    a step that takes longer is ended  (default: 10800 seconds)
@@ -27,15 +28,12 @@ JOBS=${MY_RNG_JOBS:-$(nproc)}
 MARKER=$BUILD/.my_rng-build
 LOG=$BUILD/log
 STAMPS=$BUILD/stamp
-# shellcheck disable=SC2034  # for the scripts that source this file
-QEMU_TREE=$BUILD/qemu/src QEMU_PREFIX=$BUILD/qemu/prefix \
-    LINUX_TREE=$BUILD/linux/src LINUX_OUT=$BUILD/linux/out
 export MY_RNG_BUILD=$BUILD MY_RNG_JOBS=$JOBS
 # All that the scripts make in the build folder and in the cache. Anything else there is the user's.
 # shellcheck disable=SC2034  # for the scripts that source this file
-built=(asan-qemu bare-debian bench bin debian disks docs fuzz guest initramfs.cpio linux linux-debug linux-inline log
-    matrix module module-clippy new-device packages qemu share stamp test-qemu tsan-qemu where) \
-    cached=(accel debian distribution pypi tmp tools upstream)
+built=(arm64 asan-qemu bare-debian bench bin debian disks docs fuzz guest linux linux-debug linux-inline log matrix
+    module-clippy new-device packages qemu riscv64 share stamp test-qemu tsan-qemu x86_64) \
+    cached=(accel debian distribution guest pypi tmp tools upstream)
 
 # rustup's installer changes PATH only for new shells.
 if [[ -x ${CARGO_HOME:-${HOME:-}/.cargo}/bin/rustup ]] && ! command -v rustup >/dev/null; then
@@ -70,6 +68,16 @@ die() { # die WORD...: one sentence: what is wrong, and how to fix it
     exit 1
 }
 
+# ---- the architecture ----
+
+# shellcheck source=scripts/arch.sh
+. "$ROOT/scripts/arch.sh"
+# The sources and QEMU are for all architectures, and what is in $GUEST for one.
+GUEST=$BUILD/$arch
+# shellcheck disable=SC2034  # for the scripts that source this file
+QEMU_TREE=$BUILD/qemu/src QEMU_PREFIX=$BUILD/qemu/prefix QEMU=$BUILD/qemu/prefix/bin/qemu-system-$arch_qemu \
+    LINUX_TREE=$BUILD/linux/src LINUX_OUT=$GUEST/linux KERNEL=$GUEST/linux/$arch_image MODULE=$GUEST/module/my_rng.ko
+
 # QEMU's and Linux's builds split such paths, and hand them to a shell.
 case $ROOT$BUILD in
     *[][[:space:]:\;\&\|\<\>\(\)\$\`\\\"\'*?#]*)
@@ -97,6 +105,10 @@ use_rust() { # makes rustc and cargo those that this project pins
     fi
 }
 
+has_std() { # whether rustc has its library, compiled, for $arch
+    [[ -d $(rustc --print target-libdir --target "$arch_rust") ]]
+}
+
 use_libclang() { # for bindgen
     LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
     export LIBCLANG_PATH
@@ -106,6 +118,17 @@ use_bindgen() { # makes bindgen the one with which Linux is built; its path goes
     bindgen=$("$ROOT/scripts/toolchain.sh" bindgen)
     PATH=${bindgen%/*}:$PATH
     use_libclang
+}
+
+use_kbuild() { # has make build Linux and modules for $arch, with $arch_cc
+    unset KBUILD_OUTPUT KBUILD_EXTMOD O M MO LLVM
+    export ARCH=$arch_linux CROSS_COMPILE=$cross
+    [[ $arch_cc == clang ]] || return 0
+    # The same LLVM as the libclang with which bindgen reads the headers.
+    use_libclang
+    [[ $LIBCLANG_PATH =~ /llvm-([0-9]+)/ ]] ||
+        die "the LLVM version of $LIBCLANG_PATH is unknown: set LIBCLANG_PATH= to one such as /usr/lib/llvm-19/lib."
+    export LLVM=-${BASH_REMATCH[1]}
 }
 
 # shellcheck source=scripts/files.sh

@@ -19,7 +19,8 @@ use_rust
 make_folder() { # make_folder FOLDER: a build folder that shares all but QEMU with this one
     local name
     claim "$1"
-    for name in bin linux module initramfs.cpio; do ln -sfn -- "$BUILD/$name" "$1/$name"; done
+    mkdir -p -- "$1/$arch"
+    for name in bin "$arch"/{bin,linux,module,initramfs.cpio} linux; do ln -sfn -- "$BUILD/$name" "$1/$name"; done
 }
 
 in_build() { # in_build FOLDER COMMAND...: with FOLDER as the build folder

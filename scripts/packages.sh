@@ -27,11 +27,13 @@ declare -A of_release=(
     [trixie]="libclang1-19 libclang-common-19-dev bindgen"
     [noble]="libclang1-18 libclang-common-18-dev"
 )
+# For a guest of another architecture: what compiles and links for it.
+[[ -z $cross ]] || packages+=("gcc-${arch_gnu//_/-}" "libc6-dev-$arch_debian-cross")
 for_tests=(shellcheck gpg gpg-agent mtools)
 
 # What an unknown distribution must have.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl gpgv xz patch busybox lspci depmod
-    ld objcopy find sha256sum flock)
+    "${cross}gcc" "${cross}ld" "${cross}objcopy" find sha256sum flock)
 modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libpng libelf openssl)
 
 codename() { # the Debian or Ubuntu release of this machine, or its parent's; nothing if it is another

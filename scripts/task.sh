@@ -28,6 +28,8 @@ Sources (by default: the cache, the releases, the distribution's source packages
   QEMU_SRC=DIR    QEMU_TARBALL=FILE    QEMU $(qemu_wanted) (another: FORCE=1)
   LINUX_SRC=DIR   LINUX_TARBALL=FILE   Linux 7.3.x
   DEBIAN_MIRROR=URL  DEBIAN_SUITE=NAME  for debian-vm (default: this machine's mirror and release)
+Architecture of the guest:
+  ARCH=x86_64|arm64|riscv64  each is built beside the others (default: this machine's, here $(uname -m))
 Places:
   BUILD=DIR             where to build (default: build/ here)
   XDG_CACHE_HOME=DIR    downloads are kept in its my_rng/ (default: ~/.cache)
@@ -64,7 +66,7 @@ esac
 
 demo() {
     local from_nothing=1 stamp
-    for stamp in qemu linux; do [[ -e $STAMPS/$stamp ]] && from_nothing=; done
+    for stamp in qemu "linux-$arch"; do [[ -e $STAMPS/$stamp ]] && from_nothing=; done
     sub "$ROOT/scripts/build.sh" all
     say "Booting the guest"
     child "$BUILD/bin/vm-demo" "$@"
@@ -151,8 +153,8 @@ case ${1:-} in
         vm_run --shell
         ;;
     where)
-        [[ -e $BUILD/where ]] || die "nothing is built in $BUILD yet: run make first."
-        cat -- "$BUILD/where"
+        [[ -e $GUEST/where ]] || die "nothing is built in $GUEST yet: run make first."
+        cat -- "$GUEST/where"
         ;;
     screenshots | clean | distclean) "$1" ;;
     *) die "there is no task ${1:-}: see the top of scripts/task.sh." ;;

@@ -46,6 +46,7 @@ clippy_module() { # the driver, by the kernel's clippy, in a folder of its own
     # clippy does not look at what is compiled already.
     rm -rf -- "$out"
     mkdir -p -- "$out"
+    use_kbuild
     make -C "$LINUX_OUT" M="$ROOT/guest-module" MO="$out" CLIPPY=1 W=e -j"$JOBS" modules
 }
 
@@ -117,7 +118,7 @@ overlay_on_and_off() { # overlay_on_and_off FOLDER, which holds a pristine tree
     use_libclang
     (
         cd -- "$tree/hw/misc/qemu-pci-devices/rust-dev"
-        cargo fetch --offline --locked --target x86_64-unknown-linux-gnu
+        cargo fetch --offline --locked --target "$arch_rust"
         QEMU_BUILD_DIR=$QEMU_TREE/build cargo check --offline --locked --features qemu --target-dir "$1/target"
     )
     CARGO_HOME=$1/no-crates CARGO_NET_OFFLINE=true "$overlay" apply "$tree" 2>&1 | grep 'not all crates'
@@ -216,7 +217,7 @@ device_crash() { # QEMU's own: each device in every machine that this QEMU has
     cd -- "$QEMU_TREE/build"
     for device in $(devices); do
         PYTHONPATH=$QEMU_TREE/python pyvenv/bin/python3 -B "$QEMU_TREE/scripts/device-crash-test" --tcg-only \
-            -t "device=$device" -- ./qemu-system-x86_64
+            -t "device=$device" -- "./${QEMU##*/}"
     done | tee device-crash-test.log
     # It skips machines without a PCI bus. If another machine fails, it prints so, but exits with 0.
     ! grep -q -i 'failed:' device-crash-test.log

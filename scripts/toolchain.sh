@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/toolchain.sh            installs what is missing of the Rust toolchain: with rustup, the one that
-#                                 rust-toolchain.toml pins; otherwise the distribution's
+#                                 rust-toolchain.toml pins, and its library for the guest's architecture; otherwise the
+#                                 distribution's
 # scripts/toolchain.sh bindgen    prints the path of bindgen, which Linux's build needs; builds it if necessary
 # scripts/toolchain.sh cargo-fuzz the same for cargo-fuzz
 # scripts/toolchain.sh libclang   prints the folder of the libclang for bindgen
@@ -23,7 +24,7 @@ cd -- "$ROOT"
 libclang() { # the newest; LIBCLANG_PATH comes first
     local folder file major found=''
     for folder in ${LIBCLANG_PATH:+"$LIBCLANG_PATH"} /usr/lib/llvm-*/lib /usr/lib64 /usr/lib \
-        /usr/lib/x86_64-linux-gnu /usr/local/lib; do
+        /usr/lib/*-linux-gnu /usr/local/lib; do
         for file in "$folder"/libclang.so* "$folder"/libclang-*.so*; do
             # .../llvm-17/lib/libclang.so.1, libclang-17.so.1, libclang.so.17.0.6
             if [[ $(readlink -e -- "$file") =~ /(libclang-|libclang\.so\.|llvm-)([0-9][0-9]+) ]]; then
@@ -74,7 +75,10 @@ from_distribution() { # from_distribution WANTED PACKAGE...
 
 toolchain() {
     local status version channel
-    complete && return 0
+    if complete; then
+        add_std
+        return 0
+    fi
     channel=$(pinned channel)
     if command -v rustup >/dev/null; then
         if [[ -n ${RUSTUP_TOOLCHAIN:-} && $RUSTUP_TOOLCHAIN != "$channel"* ]]; then
@@ -92,6 +96,7 @@ toolchain() {
             die "Rust $channel could not be installed: once its server can be reached, run: rustup toolchain" \
                 "install $channel --component $(pinned components | tr ' ' ',')"
         fi
+        add_std
         return 0
     fi
     # Without rustup: the distribution's Rust (Debian 12 has a newer one for web browsers), or its rustup.
@@ -105,6 +110,19 @@ toolchain() {
     version=$(rust_version) || version=
     die "${version:+rustc $version is too old or not complete, }Rust $rust_wanted or newer with rust-src, rustfmt" \
         "and clippy is needed: run: $rustup_command"
+}
+
+# Without rustup, scripts/build.sh compiles the library.
+add_std() {
+    if has_std || ! command -v rustup >/dev/null; then return 0; fi
+    [[ ${MY_RNG_PACKAGES:-} != tell ]] ||
+        die "Rust has no library for $arch, and PACKAGES=tell installs nothing: run: rustup target add $arch_rust"
+    step_may_fail toolchain-std "Installing Rust's library for $arch" rustup target add "$arch_rust"
+    if ((status)); then
+        show_log toolchain-std 8
+        die "Rust's library for $arch could not be installed: once its server can be reached, run: rustup target add" \
+            "$arch_rust"
+    fi
 }
 
 bindgen() {

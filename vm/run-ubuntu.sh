@@ -43,7 +43,7 @@ may_not_write() { die "cannot write $1: set MY_RNG_BESIDE=/path/to/name to have 
 
 # The disk of `make debian-vm` has no kernel and no partitions.
 if [ "$IMAGE" -ef "$BUILD/debian/debian.img" ]; then
-    KERNEL=${KERNEL:-$BUILD/linux/out/arch/x86/boot/bzImage} ROOT=/dev/vda SNAPSHOT=1
+    KERNEL=${KERNEL:-$BUILD/x86_64/linux/arch/x86/boot/bzImage} ROOT=/dev/vda SNAPSHOT=1
     # No hot-plug, so that lspci does not show a slot for each device.
     set -- -global PIIX4_PM.acpi-root-pci-hotplug=off "$@"
 fi

@@ -54,7 +54,7 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
     let mut vm = Vm::from_build()?;
     vm.qemu = setup.qemu.to_owned();
     if let Some(other) = setup.other {
-        vm.kernel = other.join("out/arch/x86/boot/bzImage");
+        vm.kernel = other.join("linux/arch/x86/boot/bzImage");
         vm.initramfs = other.join("initramfs.cpio");
     }
     vm.smp = 4;

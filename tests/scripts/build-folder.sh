@@ -28,7 +28,7 @@ test_paths_that_a_shell_would_split_are_refused() {
 }
 
 test_clean_keeps_files_of_the_user() {
-    lib 'mkdir -p "$BUILD"/bin "$BUILD"/.tmp.4194305.gone; : >"$BUILD/where"; echo mine >"$BUILD/notes"; echo mine >"$BUILD/.tmp.notes"'
+    lib 'mkdir -p "$BUILD"/bin "$BUILD"/.tmp.4194305.gone; mkdir "$BUILD/arm64"; echo mine >"$BUILD/notes"; echo mine >"$BUILD/.tmp.notes"'
     clean_env make -s clean BUILD="$tmp/build" 2>/dev/null
     [[ $(cd -- "$tmp/build" && find . -mindepth 1 | sort | paste -sd ' ') == "./.my_rng-build ./.tmp.notes ./notes" ]]
     # It is still a build folder.

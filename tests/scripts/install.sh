@@ -7,7 +7,7 @@
 built() { # built VERSION: stands in for a complete build
     local file
     for file in qemu/prefix/bin/qemu-system-x86_64 qemu/prefix/share/qemu/bios-256k.bin bin/my-rng share/man/man1/my-rng.1 \
-        linux/out/arch/x86/boot/bzImage module/my_rng.ko initramfs.cpio; do
+        x86_64/{linux/arch/x86/boot/bzImage,module/my_rng.ko,initramfs.cpio}; do
         mkdir -p -- "$(dirname -- "$tmp/build/$file")"
         echo "$1" >"$tmp/build/$file"
     done

@@ -56,7 +56,7 @@ fn all_built() -> Built {
     Built::here().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A file that `make` has built, by its key in `build/where`.
+/// A file that `make` has built, by its key in `build/ARCH/where`.
 pub fn built(key: &str) -> PathBuf {
     all_built()
         .file(key)

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What building for an architecture needs; vm/src/arch.rs says what a machine of it needs. lib.sh sources this file.
+# shellcheck disable=SC2034  # for the scripts that source lib.sh
+
+arches=(x86_64 arm64 riscv64)
+
+# find_arch ARCH: sets what others call it. $arch_gnu: GNU's name, of which the first part, $arch_qemu, is QEMU's;
+# $arch_linux: Linux's; $arch_image: its kernel; $arch_cc: what compiles a kernel with Rust; $arch_rust: rustc's target;
+# $arch_debian: Debian's name. $cross: what precedes the names of the compiler and its tools here.
+find_arch() {
+    case $1 in
+        x86_64)
+            arch_gnu=x86_64-linux-gnu arch_rust=x86_64-unknown-linux-gnu arch_debian=amd64
+            arch_linux=x86_64 arch_image=arch/x86/boot/bzImage arch_cc=gcc
+            ;;
+        arm64)
+            arch_gnu=aarch64-linux-gnu arch_rust=aarch64-unknown-linux-gnu arch_debian=arm64
+            arch_linux=arm64 arch_image=arch/arm64/boot/Image arch_cc=gcc
+            ;;
+        riscv64)
+            arch_gnu=riscv64-linux-gnu arch_rust=riscv64gc-unknown-linux-gnu arch_debian=riscv64
+            # arch/riscv/Kconfig has Rust with clang only.
+            arch_linux=riscv arch_image=arch/riscv/boot/Image arch_cc=clang
+            ;;
+        *) die "ARCH=$1 is not one of ${arches[*]}: set ARCH=${arches[0]}, for example." ;;
+    esac
+    arch_qemu=${arch_gnu%%-*} cross=$arch_gnu-
+    [[ $1 != "$host" ]] || cross=
+}
+
+# The architectures of this machine, and of the guest.
+host=$(uname -m)
+host=${host/aarch64/arm64}
+arch=${MY_RNG_ARCH:-$host}
+find_arch "$arch"
+export MY_RNG_ARCH=$arch
