@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use my_rng_vm::accel::Chosen;
 use my_rng_vm::qemu::{self, BASICS, Foreground, option_value};
-use my_rng_vm::{GuestFile, initramfs, kernel};
+use my_rng_vm::{GuestFile, initramfs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::qtest::{Qtest, SLOT};
-use crate::{Console, Qmp, build_folder, built, guest_program, log_text};
+use crate::{Console, Qmp, all_built, build_folder, built, guest_program, log_text};
 
 /// How long QEMU or a guest may be silent. Much more than needed: only one that hangs takes so long.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -109,12 +109,13 @@ impl Machine {
 
     /// A machine with a kernel, under TCG.
     fn linux(machine: &str, kernel: &Path, append: &str) -> Self {
+        let arch = all_built().arch();
         Self::new(machine)
-            .args(Chosen::Tcg.args())
+            .args(Chosen::Tcg.args(arch))
             .arg("-kernel")
             .arg(kernel)
             .arg("-append")
-            .arg(format!("{} loglevel=0 {append}", kernel::ARGUMENTS))
+            .arg(format!("{} loglevel=0 {append}", arch.kernel_arguments()))
     }
 
     fn new(machine: &str) -> Self {

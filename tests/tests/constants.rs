@@ -189,7 +189,7 @@ fn kernel_arguments_are_those_of_the_launcher() {
     for file in ["scripts/debug.sh", "docs/my_rng-domain.xml"] {
         let text = read(file);
         // libvirt has a setting of its own for what a panic does.
-        let arguments = my_rng_vm::kernel::ARGUMENTS.split(' ');
+        let arguments = my_rng_vm::Arch::X86_64.kernel_arguments().split(' ');
         for argument in arguments.filter(|it| file.ends_with(".sh") || *it != "panic=-1") {
             assert!(text.contains(argument), "{file} lacks {argument}");
         }

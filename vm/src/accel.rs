@@ -5,7 +5,9 @@
 //! On some hosts `/dev/kvm` can be opened but no guest runs on it. So a guest has to prove that KVM
 //! works: the built kernel, told to start an init that does not exist, panics and reboots within a
 //! second or two, which ends QEMU. Without a kernel, only the firmware has to start and reboot. That
-//! proves less: firmware never enters 64-bit mode.
+//! proves less: firmware never enters 64-bit mode. Where there is no firmware, nothing is proven.
+//!
+//! KVM runs only guests of the host's architecture.
 //!
 //! The verdict of a probe with a kernel is kept until the host reboots. It holds for any kernel, but
 //! only for this QEMU.
@@ -22,6 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::arch::Arch;
 use crate::kernel::shows_panic;
 use crate::qemu::{BASICS, Foreground, Process, option_value};
 use crate::signals::Interrupt;
@@ -75,12 +78,10 @@ pub enum Chosen {
 
 impl Chosen {
     /// QEMU's arguments for it.
-    pub fn args(self) -> [&'static str; 4] {
+    pub fn args(self, arch: Arch) -> [&'static str; 4] {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            // These flags tell the guest that "rep movsb" and the like are fast. TCG does them byte
-            // by byte; without the flags, the kernel copies several times faster.
-            Self::Tcg => ["-accel", "tcg", "-cpu", "max,erms=off,fsrm=off,fsrs=off"],
+            Self::Tcg => ["-accel", "tcg", "-cpu", arch.needs().cpu],
         }
     }
 }
@@ -88,6 +89,7 @@ impl Chosen {
 /// The choice between KVM and TCG for a QEMU.
 #[derive(Debug)]
 pub(crate) struct Prober<'a> {
+    arch: Arch,
     qemu: &'a Path,
     kernel: Option<&'a Path>,
     /// The device that KVM is used through.
@@ -107,13 +109,14 @@ struct Verdict {
 }
 
 impl<'a> Prober<'a> {
-    pub fn new(qemu: &'a Path, kernel: Option<&'a Path>) -> Self {
+    pub fn new(arch: Arch, qemu: &'a Path, kernel: Option<&'a Path>) -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         let cache = set("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))
             .filter(|path| path.is_absolute());
         Self {
+            arch,
             qemu,
             kernel,
             // The variable is for tests.
@@ -125,7 +128,15 @@ impl<'a> Prober<'a> {
 
     /// Chooses. An interrupt stops the probe.
     pub fn choose(&self, accel: Accel, interrupt: &Interrupt) -> Result<Chosen, Error> {
+        let is_the_hosts = self.arch.is_the_hosts();
         let works = match accel {
+            Accel::Kvm if !is_the_hosts => {
+                return Err(Error::Host(format!(
+                    "KVM runs no {} guest on this host: use tcg, or auto",
+                    self.arch
+                )));
+            }
+            Accel::Auto if !is_the_hosts => false,
             Accel::Kvm => true,
             Accel::Tcg => false,
             Accel::Auto => self.kvm_works(interrupt)?,
@@ -166,18 +177,21 @@ impl<'a> Prober<'a> {
         let log = File::create_new(folder.path().join("messages")).map_err(host)?;
 
         let mut args: Vec<OsString> = BASICS.map(OsString::from).into();
-        args.extend(Chosen::Kvm.args().map(OsString::from));
-        match self.kernel {
-            Some(kernel) => {
+        let needs = self.arch.needs();
+        args.extend(["-machine", needs.machine].map(OsString::from));
+        args.extend(Chosen::Kvm.args(self.arch).map(OsString::from));
+        match (self.kernel, needs.firmware_reboots) {
+            (Some(kernel), _) => {
                 args.extend(["-m", "128M", "-append"].map(OsString::from));
-                args.push("console=ttyS0 panic=-1 quiet rdinit=/nonexistent".into());
+                args.push(format!("{} quiet rdinit=/nonexistent", needs.kernel).into());
                 args.extend(["-kernel".into(), kernel.into()]);
                 let mut file = OsString::from("file,id=console,path=");
                 file.push(option_value(console.as_os_str()));
                 args.extend(["-chardev".into(), file]);
                 args.extend(["-serial", "chardev:console"].map(OsString::from));
             }
-            None => args.extend(["-boot", "reboot-timeout=0"].map(OsString::from)),
+            (None, Some(option)) => args.extend(option.map(OsString::from)),
+            (None, None) => return Ok(false),
         }
 
         let mut process = Process::start(self.qemu, &args, &log, Foreground::Launcher)?;
@@ -221,6 +235,7 @@ impl<'a> Prober<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::other_arch;
 
     /// A stand-in for QEMU, which does what the script says, and one for `/dev/kvm`.
     struct Place(tempfile::TempDir);
@@ -255,6 +270,7 @@ mod tests {
         ) -> Result<Chosen, Error> {
             let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
             let mut prober = Prober {
+                arch: Arch::host().unwrap(),
                 qemu: &qemu,
                 kernel: Some(&self.path("kernel")),
                 kvm: self.path("kvm"),
@@ -315,6 +331,10 @@ mod tests {
 
     #[test]
     fn without_a_kernel_the_firmware_is_tried_and_not_remembered() {
+        let firmware_proves = match Arch::host().unwrap().needs().firmware_reboots {
+            Some(_) => Chosen::Kvm,
+            None => Chosen::Tcg,
+        };
         let place = Place::new("");
         let firmware = |change| {
             let chosen = place.choose_with(Accel::Auto, &Interrupt::default(), change);
@@ -326,8 +346,23 @@ mod tests {
         let fails = firmware(|prober| {
             (prober.qemu, prober.kernel) = (Path::new("/bin/false"), None);
         });
-        assert_eq!((works, fails), (Chosen::Kvm, Chosen::Tcg));
+        assert_eq!((works, fails), (firmware_proves, Chosen::Tcg));
         assert!(!place.path("cache").exists());
+    }
+
+    #[test]
+    fn kvm_runs_no_guest_of_another_architecture() {
+        let place = Place::new(PANICS);
+        let choose = |accel| {
+            place.choose_with(accel, &Interrupt::default(), |prober| {
+                prober.arch = other_arch();
+            })
+        };
+        assert_eq!(choose(Accel::Auto).unwrap(), Chosen::Tcg);
+        assert_eq!(choose(Accel::Tcg).unwrap(), Chosen::Tcg);
+        let refused = choose(Accel::Kvm).unwrap_err().to_string();
+        assert!(refused.ends_with("use tcg, or auto"), "{refused}");
+        assert_eq!(place.runs(), 0);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::accel::Chosen;
+use crate::arch::MachineType;
 use crate::job::JOB_ARGUMENT;
-use crate::kernel;
 use crate::machine::Vm;
 use crate::protocol::{CONTROL_PORT, Stream};
 use crate::qemu::{BASICS, option_value};
@@ -52,14 +52,20 @@ impl Files {
 }
 
 /// The arguments for a machine and a run of it.
-pub(crate) fn arguments(vm: &Vm, chosen: Chosen, serial: Serial, files: &Files) -> Vec<OsString> {
+pub(crate) fn arguments(
+    vm: &Vm,
+    machine: &MachineType,
+    chosen: Chosen,
+    serial: Serial,
+    files: &Files,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = BASICS.map(OsString::from).into();
-    args.extend(chosen.args().map(OsString::from));
+    args.extend(chosen.args(vm.arch).map(OsString::from));
     let mut add = |option: &str, value: &dyn AsRef<OsStr>| {
         args.push(option.into());
         args.push(value.as_ref().to_owned());
     };
-    add("-machine", &vm.machine);
+    add("-machine", &vm.machine());
     add("-smp", &vm.smp.to_string());
     add("-m", &vm.mem);
     add("-kernel", &vm.kernel);
@@ -93,12 +99,14 @@ pub(crate) fn arguments(vm: &Vm, chosen: Chosen, serial: Serial, files: &Files) 
         add("-mon", &"chardev=console");
     }
 
-    if !vm.hotplug && machine_name(&vm.machine) == "pc" {
-        add("-global", &"PIIX4_PM.acpi-root-pci-hotplug=off");
+    for (option, value) in machine.options(vm.hotplug) {
+        add(option, value);
     }
-    let slot = quiet_slot(&vm.machine, vm.devices.len());
-    let slot = slot.map_or(String::new(), |slot| format!(",addr={slot}"));
-    add("-device", &format!("virtio-serial-pci,id=my-rng-vm{slot}"));
+    let slot = (machine.slot)(vm.devices.len());
+    add(
+        "-device",
+        &format!("virtio-serial-pci,id=my-rng-vm,addr={slot}"),
+    );
     for (name, port) in ports() {
         let socket = format!("socket,id={name},path=");
         add("-chardev", &with_path(&socket, &files.socket(name)));
@@ -130,7 +138,7 @@ fn with_path(start: &str, path: &Path) -> OsString {
 }
 
 fn kernel_command_line(vm: &Vm, serial: Serial) -> String {
-    let mut words = vec![kernel::ARGUMENTS];
+    let mut words = vec![vm.arch.needs().kernel];
     if !vm.selftest {
         words.push("my_rng_selftest=0");
     }
@@ -147,23 +155,4 @@ fn kernel_command_line(vm: &Vm, serial: Serial) -> String {
     // Words behind the dashes are for init.
     words.extend(["--", JOB_ARGUMENT]);
     words.join(" ")
-}
-
-/// The slot of the ports' own device, which leaves the first slots to the devices asked for. A function
-/// of the south bridge takes none of them; but on pc, Linux complains about that one's interrupt
-/// (unused), so there it is only for those who need every slot. Not slot 31: QEMU 10.0 gives no device
-/// a slot while function 0 of that one is taken.
-fn quiet_slot(machine: &str, devices: usize) -> Option<&'static str> {
-    const PC_FREE_SLOTS: usize = 30;
-    match machine_name(machine) {
-        "pc" if devices < PC_FREE_SLOTS => Some("1e"),
-        "pc" => Some("01.7"),
-        "q35" => Some("1f.7"),
-        _ => None,
-    }
-}
-
-/// A machine type without its options.
-fn machine_name(machine: &str) -> &str {
-    machine.split(',').next().unwrap_or_default()
 }

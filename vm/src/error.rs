@@ -8,9 +8,9 @@ use crate::protocol::{Refusal, Stream, signal_status};
 /// Why a run has no exit status of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something that `make` builds is not there.
-    #[error("{0}: run `make` first")]
-    NotBuilt(String),
+    /// Something that `make` builds is not there, and the command that builds it.
+    #[error("{0}: run `{1}` first")]
+    NotBuilt(String, String),
     /// Something on the host is missing or wrong.
     #[error("{0}")]
     Host(String),
@@ -78,7 +78,7 @@ impl Error {
             },
             Self::Interrupted(signal) => signal_status(*signal),
             Self::ReaderGone(_) => signal_status(signal_hook::consts::SIGPIPE),
-            Self::NotBuilt(_)
+            Self::NotBuilt(..)
             | Self::Host(_)
             | Self::Qemu { .. }
             | Self::GuestPanicked(_)

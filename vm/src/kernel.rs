@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The guest's kernel: the arguments it needs, and what it logs to the serial console.
+//! What the guest's kernel logs to the serial console.
 
 use std::fmt;
-
-/// The arguments that the kernel always gets. A panic reboots at once, which ends QEMU. The other two
-/// keep it from checking its clocks: on a busy host, counting the timer's ticks fails now and then
-/// (and panics), and Linux 7.3's watch over the TSC can wait forever for a second processor that waits
-/// for the first.
-pub const ARGUMENTS: &str = "console=ttyS0 panic=-1 no_timer_check tsc=reliable";
 
 /// How many lines of the console an error shows.
 const TAIL_LINES: usize = 20;

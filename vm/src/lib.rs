@@ -6,6 +6,7 @@
 //! Start with [`Vm::from_build`] and [`Vm::start`]. `vm/README.md` tells how guest and launcher talk.
 
 pub mod accel;
+pub mod arch;
 mod arguments;
 pub mod built;
 pub mod capture;
@@ -35,6 +36,7 @@ pub mod abi;
 pub mod known_answers;
 
 pub use accel::Accel;
+pub use arch::Arch;
 pub use error::Error;
 pub use initramfs::GuestFile;
 pub use machine::{Console, Vm};

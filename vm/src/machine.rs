@@ -13,6 +13,7 @@ use clap::{ArgAction, Args, Parser};
 
 use crate::Error;
 use crate::accel::Accel;
+use crate::arch::{Arch, MachineType};
 use crate::built::Built;
 use crate::initramfs::GuestFile;
 use crate::signals::Interrupt;
@@ -22,6 +23,9 @@ use crate::signals::Interrupt;
 /// Most of them are options of `vm/run`, whose defaults are the defaults here.
 #[derive(Args, Clone, Debug)]
 pub struct Vm {
+    /// The guest's architecture.
+    #[arg(skip)]
+    pub arch: Arch,
     /// The QEMU binary.
     #[arg(skip)]
     pub qemu: PathBuf,
@@ -51,13 +55,15 @@ pub struct Vm {
     /// How much memory, as QEMU's -m takes it
     #[arg(long, value_name = "SIZE", default_value = "256M")]
     pub mem: String,
-    /// The machine type: pc, q35, or a version of one, such as pc-q35-8.2; options may follow
-    #[arg(long, value_name = "TYPE", default_value = "pc", value_parser = machine_type)]
-    pub machine: String,
+    /// The machine type, as QEMU's -machine takes it: pc, q35 or, for arm64 and riscv64, virt; or a
+    /// version of one, such as pc-q35-8.2 [default: pc or virt]
+    #[arg(long, value_name = "TYPE")]
+    pub machine: Option<String>,
     /// A device, as QEMU's -device takes it; repeatable, replaces the default
     #[arg(long = "device", value_name = "SPEC", default_value = "my_rng")]
     pub devices: Vec<String>,
-    /// Allow hot-plug on pc's root bus. This slows the boot, and gives each device a "Physical Slot"
+    /// Allow hot-plug: on pc's root bus, which slows the boot, and gives each device a "Physical Slot";
+    /// on virt behind the ports hotplug1 to hotplug4, each for one device, as in --device my_rng,bus=hotplug1
     #[arg(long)]
     pub hotplug: bool,
     /// Put a host file, with its mode, at an absolute path of the guest; repeatable
@@ -91,11 +97,12 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// The usual machine from what `make` has built. The environment variable `ACCEL` chooses the
-    /// accelerator, `MY_RNG_BUILD` the build directory.
+    /// The usual machine from what `make` has built. The environment variable `MY_RNG_ARCH` chooses the
+    /// architecture, `ACCEL` the accelerator, `MY_RNG_BUILD` the build directory.
     pub fn from_build() -> Result<Self, Error> {
         let built = Built::here()?;
         let vm = Self::new(
+            built.arch(),
             built.file("qemu")?,
             built.file("kernel")?,
             built.file("initramfs")?,
@@ -106,9 +113,10 @@ impl Vm {
         })
     }
 
-    /// The usual machine from these three.
-    pub fn new(qemu: PathBuf, kernel: PathBuf, initramfs: PathBuf) -> Self {
+    /// The usual machine of an architecture, from these three.
+    pub fn new(arch: Arch, qemu: PathBuf, kernel: PathBuf, initramfs: PathBuf) -> Self {
         Self {
+            arch,
             qemu,
             kernel,
             initramfs,
@@ -125,19 +133,17 @@ impl Vm {
         }
         Only::parse_from([&["vm"], options].concat()).vm
     }
-}
 
-/// Parses a machine type. On others than these, the guest's kernel misses a PC's timers or firmware
-/// tables and stops early.
-fn machine_type(value: &str) -> Result<String, String> {
-    let name = value.split(',').next().unwrap_or_default();
-    if name == "pc" || name == "q35" || name.starts_with("pc-") {
-        return Ok(value.to_owned());
+    /// The machine as QEMU's `-machine` takes it.
+    pub(crate) fn machine(&self) -> &str {
+        let usual = self.arch.needs().machine;
+        self.machine.as_deref().unwrap_or(usual)
     }
-    Err(
-        "the guest boots on pc and q35 only; use one of them, or a version of one, as in pc-q35-8.2"
-            .to_owned(),
-    )
+
+    /// Its type, if the guest boots on it.
+    pub(crate) fn machine_type(&self) -> Result<&'static MachineType, Error> {
+        self.arch.machine_type(self.machine())
+    }
 }
 
 /// Where a run's output goes.

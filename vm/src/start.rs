@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::Error;
 use crate::accel::{Accel, Prober};
+use crate::arch::MachineType;
 use crate::arguments::{Files, Serial, arguments, ports};
 use crate::capture::Captured;
 use crate::files::{RunFolder, create, fit_for_log, free_for_socket, readable};
@@ -32,7 +33,7 @@ impl Vm {
         self.interrupt
             .subscribe(move |signal| interrupted.send(Event::Interrupt(signal)).is_ok());
 
-        let qemu = self.check()?;
+        let (qemu, machine) = self.check()?;
         let folder = RunFolder::new()?;
         let files = self.files_of_run(folder.path());
         let job = Job {
@@ -77,7 +78,7 @@ impl Vm {
         } else {
             (Foreground::Launcher, None)
         };
-        let args = arguments(self, chosen, serial, &files);
+        let args = arguments(self, machine, chosen, serial, &files);
         let process = Process::start(&qemu, &args, &log, foreground)?;
         let ended = sender.clone();
         process.when_ended(move || {
@@ -114,7 +115,7 @@ impl Vm {
     /// The command that [`Vm::start`] would execute, quoted for a shell. A run has a directory of
     /// its own, whose name ends in `XXXXXX` here.
     pub fn command_line(&self, terminal: bool) -> Result<OsString, Error> {
-        let qemu = self.check()?;
+        let (qemu, machine) = self.check()?;
         let chosen = self.prober(&qemu).choose(self.accel, &self.interrupt)?;
         let serial = if terminal {
             Serial::Terminal
@@ -123,15 +124,15 @@ impl Vm {
         };
         let files = self.files_of_run(&RunFolder::example());
         let mut line = shell_quoted(qemu.as_os_str());
-        for argument in arguments(self, chosen, serial, &files) {
+        for argument in arguments(self, machine, chosen, serial, &files) {
             line.push(" ");
             line.push(shell_quoted(&argument));
         }
         Ok(line)
     }
 
-    /// Finds QEMU, and refuses what would make it hang, fail without a clear message, or remain.
-    fn check(&self) -> Result<PathBuf, Error> {
+    /// Finds QEMU and the type of machine, and refuses what would make it hang, fail without a clear message, or remain.
+    fn check(&self) -> Result<(PathBuf, &'static MachineType), Error> {
         let qemu = find(&self.qemu)?;
         readable(&self.kernel)?;
         readable(&self.initramfs)?;
@@ -146,11 +147,11 @@ impl Vm {
                 "-daemonize would leave QEMU running: leave it out".to_owned(),
             ));
         }
-        Ok(qemu)
+        Ok((qemu, self.machine_type()?))
     }
 
     fn prober<'a>(&'a self, qemu: &'a Path) -> Prober<'a> {
-        Prober::new(qemu, Some(&self.kernel))
+        Prober::new(self.arch, qemu, Some(&self.kernel))
     }
 
     fn files_of_run(&self, folder: &Path) -> Files {
@@ -165,11 +166,11 @@ impl Vm {
 
     /// The command that attaches gdb to the guest's kernel.
     fn gdb_command(&self, files: &Files) -> String {
-        // arch/x86/boot/bzImage has it at the root of the build tree.
+        // arch/ARCH/boot/IMAGE has it at the root of the build tree.
         let root = fs::canonicalize(&self.kernel).unwrap_or_default();
         let vmlinux = root.ancestors().nth(4).map(|root| root.join("vmlinux"));
         let target = format!("target remote {}", files.socket("gdb").display());
-        let mut command = OsString::from("gdb -ex ");
+        let mut command = OsString::from(format!("{} -ex ", self.arch.gdb()));
         command.push(shell_quoted(target.as_ref()));
         if let Some(vmlinux) = vmlinux.filter(|path| path.is_file()) {
             command.push(" ");
@@ -182,6 +183,7 @@ impl Vm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::{Arch, other_arch};
     use crate::initramfs::GuestFile;
 
     /// QEMU's arguments as `--dry-run` prints them.
@@ -228,6 +230,50 @@ mod tests {
     }
 
     #[test]
+    fn architectures_differ_in_this() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |arch, options| {
+            let mut vm = vm(folder.path(), options);
+            vm.arch = arch;
+            dry_run(&vm, false)
+        };
+        for (arch, machine, kernel) in [
+            (
+                Arch::Arm64,
+                "-accel tcg -cpu max,pauth-impdef=on -machine virt -smp 2 ",
+                "-append 'console=ttyAMA0 panic=-1 my_rng_selftest=0 -- job' ",
+            ),
+            (
+                Arch::Riscv64,
+                "-accel tcg -cpu max -machine virt -smp 2 ",
+                "-append 'console=ttyS0 panic=-1 my_rng_selftest=0 -- job' ",
+            ),
+        ] {
+            let usual = line(arch, "");
+            for part in [
+                machine,
+                kernel,
+                "-device virtio-serial-pci,id=my-rng-vm,addr=1f ",
+            ] {
+                assert!(usual.contains(part), "no {part} in {usual}");
+            }
+            assert!(
+                !usual.contains("PIIX4") && !usual.contains("root-port"),
+                "{usual}"
+            );
+            let hotplug = line(arch, "--hotplug --machine=virt,its=off");
+            assert!(hotplug.contains("-machine virt,its=off "), "{hotplug}");
+            assert!(
+                hotplug.contains(
+                    "-device pcie-root-port,id=hotplug1,chassis=1,addr=1e.0,multifunction=on \
+                 -device pcie-root-port,id=hotplug2,chassis=2,addr=1e.1 "
+                ),
+                "{hotplug}"
+            );
+        }
+    }
+
+    #[test]
     fn each_option_changes_the_command_line() {
         const HOTPLUG: &str = "acpi-root-pci-hotplug";
         let folder = tempfile::tempdir().unwrap();
@@ -240,7 +286,8 @@ mod tests {
             ),
             ("--machine=q35,smm=off", "-machine q35,smm=off ", HOTPLUG),
             ("--machine=q35", "id=my-rng-vm,addr=1f.7 ", HOTPLUG),
-            ("--machine=pc-q35-8.2", "id=my-rng-vm ", HOTPLUG),
+            ("--machine=pc-q35-8.2", "id=my-rng-vm,addr=1f.7 ", HOTPLUG),
+            ("--machine=pc-i440fx-8.2", HOTPLUG, "addr=1f.7"),
             (&every_slot, "id=my-rng-vm,addr=01.7 ", "addr=1e"),
             ("--hotplug", "addr=1e ", HOTPLUG),
             ("--selftest", "tsc=reliable -- job'", "selftest"),
@@ -320,6 +367,12 @@ mod tests {
             "-daemonize",
             true,
         );
+        check(
+            |vm, path| vm.machine = Some(path.display().to_string()),
+            "virt",
+            "an x86_64 guest boots on pc and q35 only",
+            true,
+        );
         check(|vm, path| vm.keep_log = Some(path), NOWHERE, NOWHERE, false);
         let put = |vm: &mut Vm, host| {
             let guest = "/tool".into();
@@ -337,11 +390,15 @@ mod tests {
         vm.kernel = boot.join("bzImage");
         fs::write(&vm.kernel, "").unwrap();
         let files = vm.files_of_run(Path::new("/r"));
+        vm.arch = Arch::host().unwrap();
         let target = "gdb -ex 'target remote /r/gdb.socket'";
         assert_eq!(vm.gdb_command(&files), target);
         let vmlinux = fs::canonicalize(folder.path()).unwrap().join("out/vmlinux");
         fs::write(&vmlinux, "").unwrap();
         let expected = format!("{target} {}", vmlinux.display());
         assert_eq!(vm.gdb_command(&files), expected);
+        vm.arch = other_arch();
+        let foreign = vm.gdb_command(&files);
+        assert_eq!(foreign, expected.replacen("gdb", "gdb-multiarch", 1));
     }
 }

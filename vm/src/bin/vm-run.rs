@@ -44,7 +44,7 @@ fn run(options: Options) -> Result<u8, Error> {
     let interrupt = Interrupt::default();
     interrupt.on_signals()?;
     if options.print_accel {
-        return print(options.common.chosen(&interrupt)?.args().join(" "));
+        return print(options.common.accel_args(&interrupt)?.join(" "));
     }
     let dry_run = options.dry_run;
     let (mut vm, work) = options.vm()?;

@@ -100,6 +100,23 @@ fn reap_until(pid: Pid) -> Result<Status, String> {
     }
 }
 
+/// Makes a link to busybox for each of its applets, except where there is a file.
+pub(super) fn install_applets() -> Result<(), String> {
+    let argv = ["/bin/busybox", "--install", "-s"].map(OsString::from);
+    let status = match start(&argv, |_| {}) {
+        Ok(pid) => reap_until(pid)?,
+        Err(_) => return Err("cannot execute /bin/busybox".to_owned()),
+    };
+    if status == Status::Exited(0) {
+        Ok(())
+    } else {
+        Err(
+            "busybox does not install its applets: build the guest with the package busybox-static"
+                .to_owned(),
+        )
+    }
+}
+
 /// Runs a command with its output going to the ports.
 pub(super) fn run(argv: &[OsString], launcher: &Launcher) -> Result<FromGuest, String> {
     let failed = |error: io::Error| format!("cannot pass the command's output on: {error}");
@@ -237,7 +254,7 @@ pub(super) fn shell(terminal: &Terminal) -> Result<FromGuest, String> {
     let failed = |error: io::Error| format!("cannot give a shell: {error}");
     // /dev/console itself can control no session.
     let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-    let name = active.split_whitespace().last().unwrap_or("ttyS0");
+    let name = active.split_whitespace().last().unwrap_or("console");
     let tty = File::options()
         .read(true)
         .write(true)

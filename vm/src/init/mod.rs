@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The guest's init (PID 1): mounts what programs expect, does the job that the launcher has put into
+//! The guest's init (PID 1): mounts and installs what programs expect, does the job that the launcher has put into
 //! the initramfs, reports the result, and powers off.
 //!
 //! The process must not end, or the kernel panics. Errors go to the launcher or, before it is
@@ -22,7 +22,7 @@ use rustix::system::{finit_module, uname};
 
 use crate::job::{JOB_ARGUMENT, JOB_PATH, Job, MODULE_PATH, MODULES, Work};
 use crate::protocol::FromGuest;
-use command::{HOME, run, run_on_console, shell};
+use command::{HOME, install_applets, run, run_on_console, shell};
 use launcher::{Launcher, power_off};
 
 /// The program.
@@ -39,6 +39,7 @@ pub fn main() -> ! {
 /// All of init's work. It ends by powering off, or in an error.
 fn work() -> Result<Infallible, String> {
     mount_all()?;
+    install_applets()?;
     set_current_dir(HOME).map_err(|error| format!("cannot change to {HOME}: {error}"))?;
     if !has_job() {
         do_job(&Job::default(), None)?;

@@ -2,15 +2,14 @@
 
 //! The base archive, which `make` builds: init, the app, the module, busybox and lspci.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::Args;
 
+use super::libraries::shared_libraries;
 use super::tree::{Node, Tree};
 use crate::Error;
 use crate::job::{MODULE_PATH, MODULES};
@@ -20,16 +19,22 @@ use crate::job::{MODULE_PATH, MODULES};
 const KMOD_INDEXES: [&str; 5] = ["alias", "builtin.alias", "builtin", "dep", "symbols"];
 const EMPTY_KMOD_INDEX: [u8; 12] = [0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0, 0, 0, 0];
 
-/// Where distributions keep the names of PCI devices.
+/// Where distributions have busybox, lspci, and the names of PCI devices.
+const BUSYBOX: [&str; 2] = ["bin/busybox", "usr/bin/busybox"];
+const LSPCI: [&str; 3] = ["usr/bin/lspci", "usr/sbin/lspci", "sbin/lspci"];
 const PCI_IDS: [&str; 3] = [
-    "/usr/share/misc/pci.ids",
-    "/usr/share/hwdata/pci.ids",
-    "/usr/share/pci.ids",
+    "usr/share/misc/pci.ids",
+    "usr/share/hwdata/pci.ids",
+    "usr/share/pci.ids",
 ];
 
 /// What the base archive is made of.
 #[derive(Args, Clone, Debug)]
 pub struct Inputs {
+    /// Where busybox, lspci, the names of PCI devices, and shared libraries are installed; for a guest of
+    /// another architecture, a directory with its packages
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
     /// The guest's init (vm-init, linked statically)
     #[arg(long, value_name = "FILE")]
     pub init: PathBuf,
@@ -52,154 +57,62 @@ pub struct Inputs {
 
 impl Inputs {
     fn tree(&self) -> Result<Tree, Error> {
-        let busybox = found(
-            self.busybox.as_deref(),
-            &["/bin/busybox", "/usr/bin/busybox"],
-            "busybox-static",
-        )?;
-        let lspci = found(
-            self.lspci.as_deref(),
-            &["/usr/bin/lspci", "/usr/sbin/lspci", "/sbin/lspci"],
-            "pciutils",
-        )?;
-        let pci_ids = found(self.pci_ids.as_deref(), &PCI_IDS, "pci.ids")?;
+        let busybox = self.found(&self.busybox, &BUSYBOX, "busybox-static")?;
+        let lspci = self.found(&self.lspci, &LSPCI, "pciutils")?;
+        let pci_ids = self.found(&self.pci_ids, &PCI_IDS, "pci.ids")?;
 
         let mut tree = Tree::default();
-        for directory in ["dev", "proc", "root", "run", "sys", "tmp", "vm"] {
+        for directory in [
+            "bin", "dev", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "vm",
+        ] {
             tree.directory(directory);
         }
         tree.insert("dev/console", Node::Console);
         tree.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
         tree.text("etc/group", "root:x:0:\n");
-        add_program(&mut tree, "init", &self.init)?;
-        add_program(&mut tree, "usr/bin/my-rng", &self.app)?;
-        add_program(&mut tree, "usr/bin/lspci", &lspci)?;
-        add_program(&mut tree, "bin/busybox", &busybox)?;
+        for (path, program) in [
+            ("init", &self.init),
+            ("usr/bin/my-rng", &self.app),
+            ("usr/bin/lspci", &lspci),
+            ("bin/busybox", &busybox),
+        ] {
+            let (from, mode) = (program.clone(), 0o755);
+            tree.insert(path, Node::Copy { from, mode });
+            for (path, from) in shared_libraries(program, &self.root)? {
+                tree.insert(&path, Node::Copy { from, mode });
+            }
+        }
         tree.copy(MODULE_PATH, &self.module)?;
         for index in KMOD_INDEXES {
             tree.text(&format!("{MODULES}/modules.{index}.bin"), EMPTY_KMOD_INDEX);
         }
         tree.insert("usr/lib/modules", Node::Symlink(MODULES.to_owned()));
-        // lspci looks for them where the host has them.
-        let is_usual = |place: &&&str| Path::new(place) == pci_ids;
-        let place = PCI_IDS.iter().find(is_usual).unwrap_or(&PCI_IDS[0]);
+        // lspci looks for them where its distribution has them.
+        let [place, others @ ..] = PCI_IDS;
         tree.copy(place, &pci_ids)?;
-        for applet in applets(&busybox)? {
-            let name = applet.rsplit('/').next().unwrap_or_default();
-            let ours = ["init", "linuxrc", "busybox", "lspci", "my-rng"].contains(&name);
-            if !ours && tree.get(&applet).is_none() {
-                tree.insert(&applet, Node::Symlink("/bin/busybox".to_owned()));
-            }
+        for other in others {
+            tree.insert(other, Node::Symlink(format!("/{place}")));
         }
         Ok(tree)
     }
-}
 
-/// Adds a program of the host's, executable by all, and the shared libraries that it needs.
-fn add_program(tree: &mut Tree, path: &str, from: &Path) -> Result<(), Error> {
-    for library in shared_libraries(from)? {
-        let place = library.to_string_lossy().into_owned();
-        let (from, mode) = (library, 0o755);
-        tree.insert(&place, Node::Copy { from, mode });
-    }
-    let (from, mode) = (from.to_owned(), 0o755);
-    tree.insert(path, Node::Copy { from, mode });
-    Ok(())
-}
-
-/// The given file, or the first of the usual places that exists.
-fn found(given: Option<&Path>, places: &[&str], package: &str) -> Result<PathBuf, Error> {
-    let usual = places.iter().map(PathBuf::from);
-    let paths: Vec<_> = given.map_or_else(|| usual.collect(), |path| vec![path.to_owned()]);
-    if let Some(path) = paths.iter().find(|path| path.is_file()) {
-        return Ok(path.clone());
-    }
-    let first = paths.first().cloned().unwrap_or_default();
-    Err(Error::Host(format!(
-        "{} is not there: install the package {package}, or name another file",
-        first.display()
-    )))
-}
-
-/// The paths, without the leading slash, at which busybox wants to be installed.
-fn applets(busybox: &Path) -> Result<Vec<String>, Error> {
-    let output = Command::new(busybox)
-        .arg("--list-full")
-        .output()
-        .map_err(|error| Error::file("execute", busybox, &error))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() || text.trim().is_empty() {
-        return Err(Error::Host(format!(
-            "{} does not list its applets: install the package busybox-static",
-            busybox.display()
-        )));
-    }
-    Ok(text.lines().map(str::to_owned).collect())
-}
-
-/// The shared libraries that a program needs, with its dynamic loader; none for a static one.
-fn shared_libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
-    if !program.is_file() {
-        let text = format!("{} is not there", program.display());
-        return Err(Error::NotBuilt(text));
-    }
-    let output = Command::new("ldd")
-        .arg(program)
-        .env("LC_ALL", "C")
-        .output()
-        .map_err(|error| {
-            Error::Host(format!(
-                "cannot execute ldd (install the package libc-bin): {error}"
-            ))
-        })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && !complaint.contains("not a dynamic executable") {
-        return Err(Error::Host(format!(
-            "ldd cannot tell which libraries {} needs: {}",
-            program.display(),
-            complaint.trim()
-        )));
-    }
-    parse_ldd(&text).map_err(|library| {
-        Error::Host(format!(
-            "{} needs {library}, which is not installed",
-            program.display()
-        ))
-    })
-}
-
-/// The files that `ldd` lists, or the name of a library that it did not find.
-fn parse_ldd(text: &str) -> Result<Vec<PathBuf>, String> {
-    let mut files = Vec::new();
-    for line in text.lines().map(str::trim) {
-        let (name, target) = line.split_once(" => ").unwrap_or((line, line));
-        if target == "not found" {
-            return Err(name.to_owned());
+    /// The given file, or the first of the usual places below the root that exists.
+    fn found(
+        &self,
+        given: &Option<PathBuf>,
+        places: &[&str],
+        package: &str,
+    ) -> Result<PathBuf, Error> {
+        let usual = || places.iter().map(|place| self.root.join(place)).collect();
+        let paths: Vec<_> = given.clone().map_or_else(usual, |path| vec![path]);
+        if let Some(path) = paths.iter().find(|path| path.is_file()) {
+            return Ok(path.clone());
         }
-        let path = target.split(" (").next().unwrap_or_default();
-        if path.starts_with('/') {
-            files.push(for_any_cpu(Path::new(path)));
-        }
-    }
-    Ok(files)
-}
-
-/// Takes the general library instead of one that is only for CPUs like the host's.
-fn for_any_cpu(path: &Path) -> PathBuf {
-    let mut components = path.components();
-    let mut general = PathBuf::new();
-    while let Some(component) = components.next() {
-        if component.as_os_str() == OsStr::new("glibc-hwcaps") {
-            components.next();
-        } else {
-            general.push(component);
-        }
-    }
-    if general.is_file() {
-        general
-    } else {
-        path.to_owned()
+        let first = paths.first().cloned().unwrap_or_default();
+        Err(Error::Host(format!(
+            "{} is not there: install the package {package}, or name another file",
+            first.display()
+        )))
     }
 }
 
@@ -229,40 +142,47 @@ mod tests {
     use super::*;
     use crate::initramfs::tests::read_back;
 
+    /// An archive of files that every host has.
+    fn inputs(folder: &Path) -> Inputs {
+        let path = |name: &str| folder.join(name);
+        fs::write(path("my_rng.ko"), b"module").unwrap();
+        fs::write(path("pci.ids"), b"1234  QEMU\n").unwrap();
+        Inputs {
+            root: "/".into(),
+            init: "/bin/true".into(),
+            app: "/bin/true".into(),
+            module: path("my_rng.ko"),
+            busybox: Some("/bin/false".into()),
+            lspci: Some("/bin/true".into()),
+            pci_ids: Some(path("pci.ids")),
+        }
+    }
+
     #[test]
     fn base_archive_holds_the_programs_and_is_the_same_every_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        fs::write(path("my_rng.ko"), b"module").unwrap();
-        fs::write(path("pci.ids"), b"1234  QEMU\n").unwrap();
-        let busybox = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/busybox");
-        let inputs = Inputs {
-            init: busybox.clone(),
-            app: busybox.clone(),
-            module: path("my_rng.ko"),
-            busybox: Some(busybox),
-            lspci: Some("/bin/true".into()),
-            pci_ids: Some(path("pci.ids")),
-        };
+        let inputs = inputs(folder.path());
         build(&inputs, &path("one")).unwrap();
         build(&inputs, &path("two")).unwrap();
         let one = fs::read(path("one")).unwrap();
         assert_eq!(one, fs::read(path("two")).unwrap());
         let found = read_back(&one);
         let program = fs::read("/bin/true").unwrap();
+        let busybox = fs::read("/bin/false").unwrap();
         for (name, mode, bytes) in [
             ("lib/modules/my_rng.ko", 0o100644, &b"module"[..]),
             ("usr/share/misc/pci.ids", 0o100644, b"1234  QEMU\n"),
-            ("bin/sh", 0o120777, b"/bin/busybox"),
-            ("usr/bin/env", 0o120777, b"/bin/busybox"),
+            ("usr/share/pci.ids", 0o120777, b"/usr/share/misc/pci.ids"),
+            ("init", 0o100755, &program),
             ("usr/bin/lspci", 0o100755, &program),
+            ("bin/busybox", 0o100755, &busybox),
             ("dev/console", 0o020600, b""),
+            ("sbin", 0o040755, b""),
             ("tmp", 0o041777, b""),
         ] {
             assert_eq!(found[name], (mode, bytes.to_vec()), "{name}");
         }
-        assert_eq!(found["init"].0, 0o100755);
-        assert!(!found.contains_key("sbin/init"));
         assert!(found.keys().any(|name| name.ends_with("/libc.so.6")));
         // Only the two archives and their inputs are there.
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
@@ -270,38 +190,16 @@ mod tests {
 
     #[test]
     fn missing_files_name_their_package() {
-        let missing = Path::new("/nowhere/busybox");
-        let error = found(Some(missing), &[], "busybox-static").unwrap_err();
-        assert!(error.to_string().contains("package busybox-static"));
-        let error = found(None, &["/nowhere/lspci"], "pciutils").unwrap_err();
-        assert!(error.to_string().contains("package pciutils"));
-        let error = shared_libraries(Path::new("/nowhere/app")).unwrap_err();
-        assert!(error.to_string().ends_with("run `make` first"));
-        let error = applets(Path::new("/bin/false")).unwrap_err();
-        assert!(error.to_string().contains("package busybox-static"));
-    }
-
-    #[test]
-    fn ldd_is_understood() {
-        let text = "\tlinux-vdso.so.1 (0x00007ffe)\n\
-                    \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
-        let files = [
-            "/lib/x86_64-linux-gnu/libc.so.6",
-            "/lib64/ld-linux-x86-64.so.2",
-        ];
-        assert_eq!(parse_ldd(text).unwrap(), files.map(PathBuf::from));
-        assert!(parse_ldd("\tstatically linked\n").unwrap().is_empty());
-        let missing = parse_ldd("\tlibx.so.1 => not found\n").unwrap_err();
-        assert_eq!(missing, "libx.so.1");
-    }
-
-    #[test]
-    fn library_for_any_cpu_is_preferred() {
         let folder = tempfile::tempdir().unwrap();
-        let library = folder.path().join("glibc-hwcaps/x86-64-v3/libx.so");
-        assert_eq!(for_any_cpu(&library), library);
-        fs::write(folder.path().join("libx.so"), "").unwrap();
-        assert_eq!(for_any_cpu(&library), folder.path().join("libx.so"));
+        let mut inputs = inputs(folder.path());
+        inputs.busybox = Some("/nowhere/busybox".into());
+        let error = inputs.tree().unwrap_err().to_string();
+        let told = "/nowhere/busybox is not there: install the package busybox-static";
+        assert!(error.starts_with(told), "{error}");
+        inputs.busybox = None;
+        inputs.root = folder.path().to_owned();
+        let error = inputs.tree().unwrap_err().to_string();
+        let told = format!("{}/bin/busybox is not there", folder.path().display());
+        assert!(error.starts_with(&told), "{error}");
     }
 }

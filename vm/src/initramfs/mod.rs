@@ -4,6 +4,7 @@
 //! second archive behind it, which Linux unpacks over the first.
 
 mod base;
+mod libraries;
 mod tree;
 
 use std::ffi::{OsStr, OsString};
@@ -240,7 +241,7 @@ mod tests {
         fs::write(&base, b"07070").unwrap();
         for files in [&[][..], &[file(&base, "/x")]] {
             let error = with_files(&base, files, None, &folder.path().join("run")).unwrap_err();
-            assert!(matches!(error, Error::NotBuilt(_)));
+            assert!(matches!(error, Error::NotBuilt(..)));
         }
     }
 

@@ -169,8 +169,6 @@ pub(super) fn list(path: &Path) -> Result<Listing, Error> {
 }
 
 pub(super) fn damaged(path: &Path) -> Error {
-    Error::NotBuilt(format!(
-        "{} is cut off, or not an initramfs",
-        path.display()
-    ))
+    let what = format!("{} is cut off, or not an initramfs", path.display());
+    Error::NotBuilt(what, "make".to_owned())
 }

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::job::Work;
-use crate::{Accel, Console, Vm};
+use crate::{Accel, Arch, Console, Vm};
 use std::io::{BufReader, Write};
 use std::path::Path;
 use std::thread;
@@ -23,7 +23,12 @@ impl Fake {
         fs::write(path("kernel"), script).unwrap();
         fs::write(path("initramfs"), "").unwrap();
         let qemu = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/qemu");
-        let mut vm = Vm::new(qemu, path("kernel"), path("initramfs"));
+        let mut vm = Vm::new(
+            Arch::host().unwrap(),
+            qemu,
+            path("kernel"),
+            path("initramfs"),
+        );
         vm.accel = Accel::Tcg;
         Self { folder, vm }
     }
