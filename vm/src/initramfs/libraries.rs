@@ -84,12 +84,12 @@ pub(super) fn shared_libraries(
     let folders = folders(root);
     let mut found = BTreeMap::new();
     if let Some(loader) = loader {
-        // In packages of a distribution whose /lib is a link to /usr/lib, it is in the latter.
         let path = loader.trim_start_matches('/');
-        let file = [root.join(path), root.join("usr").join(path)]
-            .into_iter()
-            .find(|file| file.is_file());
-        found.insert(path.to_owned(), file.ok_or_else(|| missing(&loader))?);
+        let file = root.join(path);
+        if !file.is_file() {
+            return Err(missing(&loader));
+        }
+        found.insert(path.to_owned(), file);
     }
     let mut wanted = needed;
     while let Some(name) = wanted.pop() {
@@ -135,15 +135,11 @@ fn folders(root: &Path) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A root with the files of another, each below `/usr`, as in the packages of a distribution whose
-    /// `/lib` is a link.
-    fn packages(files: &BTreeMap<String, PathBuf>) -> tempfile::TempDir {
+    /// A root with these files.
+    fn root_with(files: &BTreeMap<String, PathBuf>) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, file) in files {
-            let place = root
-                .path()
-                .join("usr")
-                .join(path.trim_start_matches("usr/"));
+            let place = root.path().join(path);
             fs::create_dir_all(place.parent().unwrap()).unwrap();
             fs::copy(file, place).unwrap();
         }
@@ -164,13 +160,9 @@ mod tests {
             "{here:?}"
         );
 
-        let root = packages(&here);
+        let root = root_with(&here);
         let there = shared_libraries(program, root.path()).unwrap();
-        assert_eq!(there.len(), here.len());
-        assert!(
-            there.contains_key(loader.trim_start_matches('/')),
-            "{there:?}"
-        );
+        assert!(there.keys().eq(here.keys()), "{there:?}");
         assert!(there.values().all(|file| file.starts_with(root.path())));
     }
 
@@ -178,7 +170,7 @@ mod tests {
     fn missing_library_or_one_for_another_machine_is_named() {
         let program = Path::new("/bin/true");
         let here = shared_libraries(program, Path::new("/")).unwrap();
-        let root = packages(&here);
+        let root = root_with(&here);
         let there = shared_libraries(program, root.path()).unwrap();
         let libc = there.iter().find(|(path, _)| path.ends_with("/libc.so.6"));
         let libc = libc.unwrap().1;
