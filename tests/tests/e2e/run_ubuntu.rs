@@ -140,7 +140,8 @@ fn kernel_that_make_has_built_proves_that_kvm_works() {
     for (probed, accel) in [(PANICS, "kvm"), (WORKS, "tcg")] {
         let place = Place::new(probed);
         place.write("bzImage", b"");
-        place.write("where", b"kernel=bzImage\n");
+        fs::create_dir(place.path("x86_64")).expect("a folder");
+        place.write("x86_64/where", b"kernel=bzImage\n");
         assert_eq!(value(&place.options(&[]), "-accel"), accel);
         assert!(Path::new(&place.path("my_rng/accel")).exists());
     }
