@@ -132,7 +132,7 @@ impl<'a> Prober<'a> {
         let works = match accel {
             Accel::Kvm if !is_the_hosts => {
                 return Err(Error::Host(format!(
-                    "KVM runs no {} guest on this host: use tcg, or auto",
+                    "KVM runs no {} guest on this host: choose tcg or auto",
                     self.arch
                 )));
             }
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(choose(Accel::Auto).unwrap(), Chosen::Tcg);
         assert_eq!(choose(Accel::Tcg).unwrap(), Chosen::Tcg);
         let refused = choose(Accel::Kvm).unwrap_err().to_string();
-        assert!(refused.ends_with("use tcg, or auto"), "{refused}");
+        assert!(refused.ends_with("choose tcg or auto"), "{refused}");
         assert_eq!(place.runs(), 0);
     }
 

@@ -40,7 +40,8 @@ pub fn work() -> Work {
         kernel_log,
     };
     Work::Console(vec![
-        // Before the driver is loaded, the output is as documented.
+        // Before the driver is loaded, the output is as documented. On a machine without firmware, the
+        // self-test has enabled the memory, which is [disabled] before.
         step(&lspci(), false),
         step(&insmod(), true),
         step(&app(), false),

@@ -55,15 +55,14 @@ pub struct Vm {
     /// How much memory, as QEMU's -m takes it
     #[arg(long, value_name = "SIZE", default_value = "256M")]
     pub mem: String,
-    /// The machine type, as QEMU's -machine takes it: pc, q35 or, for arm64 and riscv64, virt; or a
-    /// version of one, such as pc-q35-8.2 [default: pc or virt]
+    /// The machine type: pc or q35, for arm64 and riscv64 virt, or a version, such as pc-q35-8.2; options may
+    /// follow [default: pc or virt]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<String>,
     /// A device, as QEMU's -device takes it; repeatable, replaces the default
     #[arg(long = "device", value_name = "SPEC", default_value = "my_rng")]
     pub devices: Vec<String>,
-    /// Allow hot-plug: on pc's root bus, which slows the boot, and gives each device a "Physical Slot";
-    /// on virt behind the ports hotplug1 to hotplug4, each for one device, as in --device my_rng,bus=hotplug1
+    /// Allow hot-plug: on pc's root bus, or on virt behind the root ports hotplug1 to hotplug4
     #[arg(long)]
     pub hotplug: bool,
     /// Put a host file, with its mode, at an absolute path of the guest; repeatable

@@ -240,7 +240,7 @@ mod tests {
         for (arch, machine, kernel) in [
             (
                 Arch::Arm64,
-                "-accel tcg -cpu max,pauth-impdef=on -machine virt -smp 2 ",
+                "-accel tcg -cpu max -machine virt -smp 2 ",
                 "-append 'console=ttyAMA0 panic=-1 my_rng_selftest=0 -- job' ",
             ),
             (
@@ -265,8 +265,8 @@ mod tests {
             assert!(hotplug.contains("-machine virt,its=off "), "{hotplug}");
             assert!(
                 hotplug.contains(
-                    "-device pcie-root-port,id=hotplug1,chassis=1,addr=1e.0,multifunction=on \
-                 -device pcie-root-port,id=hotplug2,chassis=2,addr=1e.1 "
+                    "-device pcie-root-port,id=hotplug1,slot=1,addr=1e.0,multifunction=on \
+                 -device pcie-root-port,id=hotplug2,slot=2,addr=1e.1 "
                 ),
                 "{hotplug}"
             );
