@@ -24,7 +24,7 @@ find_arch() {
             # arch/riscv/Kconfig has Rust with clang only.
             arch_linux=riscv arch_image=arch/riscv/boot/Image arch_cc=clang
             ;;
-        *) die "ARCH=$1 is not one of ${arches[*]}: set ARCH=${arches[0]}, for example." ;;
+        *) die "nothing can be built for or on $1, only ${arches[*]}: set ARCH= to one of these, on a machine of one." ;;
     esac
     arch_qemu=${arch_gnu%%-*} cross=$arch_gnu-
     [[ $1 != "$host" ]] || cross=

@@ -47,8 +47,8 @@ Other:
   JOBS=N                how many jobs at once (default: one for each processor)
   LIMIT=N               ends a step that takes longer than N seconds (default: 10800)
   PACKAGES=tell         prints which packages are missing, and installs none
-In the environment, put MY_RNG_ in front of BASELINE, BUILD, CMD, DESTDIR, FORCE, FRESH, JOBS, LIMIT, PACKAGES, PREFIX,
-PUBLISH, QUICK, ROUNDS and SECONDS: MY_RNG_BUILD=DIR.
+In the environment, put MY_RNG_ in front of ARCH, BASELINE, BUILD, CMD, DESTDIR, FORCE, FRESH, JOBS, LIMIT, PACKAGES,
+PREFIX, PUBLISH, QUICK, ROUNDS and SECONDS: MY_RNG_BUILD=DIR.
 END
 }
 

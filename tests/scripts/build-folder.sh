@@ -27,6 +27,18 @@ test_paths_that_a_shell_would_split_are_refused() {
     clean_env make -s clean BUILD="$tmp/a,b+c@d"
 }
 
+test_unknown_architectures_are_refused() {
+    local machine
+    fails_with 'set ARCH= to one of these' clean_env make -s where BUILD="$tmp/build" ARCH=m68k
+    mkdir -- "$tmp/bin"
+    for machine in aarch64:arm64 x86_64:x86_64 riscv64:riscv64; do
+        printf '#!/bin/sh\necho %s\n' "${machine%:*}" >"$tmp/bin/uname"
+        chmod +x -- "$tmp/bin/uname"
+        fails_with "nothing is built in $tmp/build/${machine#*:} yet" \
+            clean_env PATH="$tmp/bin:$PATH" make -s where BUILD="$tmp/build"
+    done
+}
+
 test_clean_keeps_files_of_the_user() {
     lib 'mkdir -p "$BUILD"/bin "$BUILD"/.tmp.4194305.gone; mkdir "$BUILD/arm64"; echo mine >"$BUILD/notes"; echo mine >"$BUILD/.tmp.notes"'
     clean_env make -s clean BUILD="$tmp/build" 2>/dev/null
@@ -67,7 +79,7 @@ test_distclean_keeps_files_of_the_user() {
 test_general_names_count_on_the_command_line_only() {
     local name said
     printf 'probe:\n\t@env | grep ^MY_RNG_; true\n' >"$tmp/probe.mk"
-    for name in BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS; do
+    for name in ARCH BUILD CMD DESTDIR FORCE FRESH JOBS LIMIT PACKAGES PREFIX PUBLISH QUICK ROUNDS SECONDS; do
         said=$(clean_env "$name=7" make -s -f Makefile -f "$tmp/probe.mk" probe)
         [[ -z $said ]] || { echo "$name of the environment counts: $said" && return 1; }
         for said in "$(clean_env make -s -f Makefile -f "$tmp/probe.mk" probe "$name=7")" \
@@ -77,5 +89,5 @@ test_general_names_count_on_the_command_line_only() {
     done
     said=$(clean_env make -s -f Makefile -f "$tmp/probe.mk" probe CMD='echo "$HOME" $(id) #1')
     [[ $said == 'MY_RNG_CMD=echo "$HOME" $(id) #1' ]]
-    not grep -nE '\$\{?(CMD|DESTDIR|FORCE|FRESH|PACKAGES|PREFIX|PUBLISH|QUICK|ROUNDS)\b' scripts/*.sh
+    not grep -nE '\$\{?(ARCH|CMD|DESTDIR|FORCE|FRESH|PACKAGES|PREFIX|PUBLISH|QUICK|ROUNDS)\b' scripts/*.sh
 }
