@@ -54,8 +54,9 @@ pub(crate) struct MachineType {
     /// The slot of the ports' own device, by the number of the other devices. It leaves the first slots
     /// to them.
     pub slot: fn(usize) -> &'static str,
-    /// QEMU's options without hot-plug, and with it.
+    /// QEMU's options without `--hotplug`.
     without_hotplug: Options,
+    /// QEMU's options with it.
     with_hotplug: Options,
 }
 
@@ -88,13 +89,14 @@ const ARM64: Needs = Needs {
     firmware_reboots: None,
 };
 
+/// Linux boots on `rv64` in half the time that it takes on `max`, with all its extensions.
 const RISCV64: Needs = Needs {
     name: "riscv64",
     rust: "riscv64",
     machine: "virt",
     machines: &[VIRT],
     refusal: "a riscv64 guest boots on virt only; use it",
-    cpu: "max",
+    cpu: "rv64",
     kernel: "console=ttyS0 panic=-1",
     firmware_reboots: None,
 };

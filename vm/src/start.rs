@@ -245,7 +245,7 @@ mod tests {
             ),
             (
                 Arch::Riscv64,
-                "-accel tcg -cpu max -machine virt -smp 2 ",
+                "-accel tcg -cpu rv64 -machine virt -smp 2 ",
                 "-append 'console=ttyS0 panic=-1 my_rng_selftest=0 -- job' ",
             ),
         ] {
