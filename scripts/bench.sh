@@ -128,10 +128,12 @@ inline_toolchain() {
     done
 }
 
+rust_host=$(find_arch "$host" && printf %s "$arch_rust")
+
 build_bench() { # reuses what build.sh has compiled
     cd -- "$ROOT"
     env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' \
-        cargo build --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" -p my-rng-bench
+        cargo build --release --locked --target "$rust_host" --target-dir "$BUILD/guest" --jobs "$JOBS" -p my-rng-bench
 }
 
 measure() {
@@ -139,7 +141,7 @@ measure() {
     if [[ ${MY_RNG_PUBLISH:-} == 1 ]]; then more+=(--publish "$ROOT/docs"); fi
     more+=("${inline[@]}")
     if [[ -n $baseline ]]; then more+=(--baseline "$baseline"); fi
-    exec "$BUILD/guest/$arch_rust/release/my-rng-bench" --qemu "$BUILD/bench/bin/${QEMU##*/}" \
+    exec "$BUILD/guest/$rust_host/release/my-rng-bench" --qemu "$BUILD/bench/bin/${QEMU##*/}" \
         --modules "$BUILD/bench/$arch" --out "$BUILD/bench" --times "$BUILD/bench/times" --rounds "$rounds" \
         "${more[@]}"
 }

@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     }
     uname(&system);
     read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", clock, sizeof(clock));
-    printf("{\"kind\":\"guest\",\"kernel\":\"%s\",\"clock\":\"%s\",\"accelerator\":\"%s\"}\n", system.release, clock,
-           accelerator());
+    printf("{\"kind\":\"guest\",\"kernel\":\"%s\",\"machine\":\"%s\",\"clock\":\"%s\"}\n", system.release, system.machine,
+           clock);
     return 0;
 }

@@ -78,8 +78,6 @@ int open_tmpfs(void);
 void map_buffer(int fd, const char *name);
 void read_whole(int fd, unsigned char *to, size_t size, const char *name);
 void fill_part(int fd, uint32_t offset, uint32_t length, const char *name);
-/* The accelerator of this machine, as the machine itself says. */
-const char *accelerator(void);
 /* Binds this thread to a processor. */
 void pin(int cpu);
 

@@ -2,7 +2,6 @@
 /* What is in the machine: devices, nodes, modules. */
 #include "bench.h"
 
-#include <cpuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -176,16 +175,6 @@ void map_buffer(int fd, const char *name)
     for (int at = 0; at < MAPPED; at += sizeof(zeros)) {
         CHECK(memcmp(mapped + at, zeros, sizeof(zeros)) != 0, "%s: FILL left bytes unchanged", name);
     }
-}
-
-const char *accelerator(void)
-{
-    unsigned int leaf, name[3];
-
-    __cpuid(0x40000000, leaf, name[0], name[1], name[2]);
-    return memcmp(name, "TCGTCGTCGTCG", sizeof(name)) == 0   ? "TCG"
-           : memcmp(name, "KVMKVMKVM\0\0\0", sizeof(name)) == 0 ? "KVM"
-                                                               : "unknown";
 }
 
 void read_whole(int fd, unsigned char *to, size_t size, const char *name)

@@ -44,7 +44,7 @@ pub struct Setup<'a> {
 }
 
 /// Runs the guest, and adds what it measures.
-pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
+pub fn run(setup: &Setup<'_>, mut results: Results) -> Result<Results, Error> {
     let folder = tempfile::Builder::new()
         .prefix("my-rng-bench-")
         .tempdir()
@@ -75,6 +75,9 @@ pub fn run(setup: &Setup<'_>, results: Results) -> Result<Results, Error> {
         format!("virtserialport,bus=my-rng-vm.0,chardev=go,nr={PORT},name=my-rng-bench").into(),
     ];
     vm.interrupt.on_signals()?;
+    results
+        .machine
+        .insert("accelerator".to_owned(), vm.accelerator()?.to_string());
 
     let (stdout, lines) = UnixStream::pair()?;
     let errors = Captured::default();

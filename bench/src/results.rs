@@ -65,8 +65,8 @@ enum Line {
     },
     Guest {
         kernel: String,
+        machine: String,
         clock: String,
-        accelerator: String,
     },
     Idle,
 }
@@ -122,13 +122,12 @@ impl Results {
             }
             Line::Guest {
                 kernel,
+                machine,
                 clock,
-                accelerator,
             } => self.machine.extend(
                 [
-                    ("guest", format!("Linux {kernel}")),
+                    ("guest", format!("Linux {kernel}, {machine}")),
                     ("guest clock", clock),
-                    ("accelerator", accelerator),
                 ]
                 .map(|(key, value)| (key.to_owned(), value)),
             ),
@@ -236,7 +235,7 @@ mod tests {
             r#"{"kind":"sample","name":"read.zero.64","count":100,"bytes":64,"ns":3200}"#,
             r#"{"kind":"singles","name":"mmio.rng","p50":240,"p99":900}"#,
             r#"{"kind":"readers","name":"readers.read.65536.own.2","each":[[300,100],[100,100]]}"#,
-            r#"{"kind":"guest","kernel":"7.3.4","clock":"tsc","accelerator":"TCG"}"#,
+            r#"{"kind":"guest","kernel":"7.3.4","machine":"x86_64","clock":"tsc"}"#,
         ] {
             assert_eq!(results.guest_says(line).unwrap(), Next::Listen, "{line}");
         }
@@ -254,7 +253,7 @@ mod tests {
         assert_eq!(median(&format!("{readers}.first")), 3000.0);
         assert_eq!(median(&format!("{readers}.even")), 1.0 / 3.0);
         assert_eq!(results.why_absent("fill.host.4096"), "not measured");
-        assert_eq!(results.machine["guest"], "Linux 7.3.4");
+        assert_eq!(results.machine["guest"], "Linux 7.3.4, x86_64");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use crate::Error;
-use crate::accel::{Accel, Prober};
+use crate::accel::{Accel, Chosen, Prober};
 use crate::arch::MachineType;
 use crate::arguments::{Files, Serial, arguments, ports};
 use crate::capture::Captured;
@@ -129,6 +129,12 @@ impl Vm {
             line.push(shell_quoted(&argument));
         }
         Ok(line)
+    }
+
+    /// The accelerator that the machine runs on.
+    pub fn accelerator(&self) -> Result<Chosen, Error> {
+        let (qemu, _) = self.check()?;
+        self.prober(&qemu).choose(self.accel, &self.interrupt)
     }
 
     /// Finds QEMU and the type of machine, and refuses what would make it hang, fail without a clear message, or remain.
