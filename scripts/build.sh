@@ -21,7 +21,7 @@ compile() { # compile FOLDER PROGRAM...: linked statically, for $arch
     shift
     cd -- "$ROOT"
     # Other compilers than nightly take the option only with this variable.
-    if ! has_std; then std=(-Zbuild-std) && export RUSTC_BOOTSTRAP=1; fi
+    if ! has_std; then std=(-Zbuild-std=std,panic_abort) && export RUSTC_BOOTSTRAP=1; fi
     env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' "${linker//-/_}=${cross}gcc" \
         cargo build "${std[@]}" --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" \
         -p my-rng -p my-rng-vm -p qemu-overlay "${@/#/--bin=}"
