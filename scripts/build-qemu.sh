@@ -54,12 +54,13 @@ if ! apply_overlay; then
 fi
 
 # The targets are those for which there are devices' lists of ours: QEMU's default devices, and those in Rust that are off
-# by default, which the tests need.
+# by default, which the tests need. With --target-list among the options, those of that list.
 list=all-in-rust.mak
 switches=$(echo 'include default.mak' && sed -n 's/^config \(.*\)/CONFIG_\1=y/p' "$ROOT/rust-dev/Kconfig")
 mapfile -t targets < <({
     echo "$arch_qemu-softmmu"
     find "$QEMU_TREE/configs/devices" -name "$list" -printf '%P\n' | sed 's,/.*,,'
+    printf '%s\n' "${@:2}" | sed -n 's/^--target-list=//p' | tr , '\n' | grep -e '-softmmu$' || true
 } | sort -u)
 target_options=("--target-list=$(IFS=, && printf %s "${targets[*]}")")
 for target in "${targets[@]}"; do

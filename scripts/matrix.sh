@@ -34,15 +34,16 @@ options_of() { # options_of CONFIGURATION: what QEMU's configure is given for it
         dtrace) echo --enable-trace-backends=log,dtrace ;;
         debug) echo --enable-debug ;;
         modules) echo --enable-modules ;;
-        # One without system devices, and one that has no machine for qtests of PCI devices, among them.
-        targets) printf '%s\n' --enable-linux-user \
-            --target-list=x86_64-softmmu,i386-softmmu,s390x-softmmu,x86_64-linux-user ;;
+        # Little-endian and big-endian, of 32 and 64 bits, and one without system devices.
+        targets) printf '%s\n' --enable-fdt=system --enable-linux-user \
+            --target-list="$(printf '%s-softmmu,' "${targets[@]}")x86_64-linux-user" ;;
         rust) echo --enable-rust ;;
         # This machine's own compiler, by its full name.
         cross) echo "--cross-prefix=$(gcc -dumpmachine)-" ;;
         *) die "QEMU_CONFIGURATIONS=$1 is unknown: use some of $all_configurations." ;;
     esac
 }
+targets=(x86_64 i386 arm aarch64 riscv64 loongarch64 mips mips64el ppc64 s390x)
 all_configurations="plain lto dtrace debug modules targets rust cross"
 newer="11.1 11.0" # series that are not in the list yet
 
@@ -114,7 +115,7 @@ try() { # try SERIES CONFIGURATION: whether its source was found goes to $found
             build "$folder" "$series" "${options[@]}"
         if ((status == 0)); then
             row_part "matrix-$name" qtest "QEMU $name: the qtests" \
-                in_build "$folder" scripts/qtest.sh "$folder/qemu/src/build"
+                in_build "$folder" scripts/qtest.sh "$folder/qemu/src/build" device-introspect-test
             case $configuration in
                 plain) row_part "matrix-$name" end_to_end "QEMU $name: the end-to-end tests" end_to_end "$folder" ;;
                 dtrace) row_part "matrix-$name" probes "QEMU $name: the probes" probes "$folder" ;;

@@ -259,7 +259,7 @@ for name; do
         checkpatch) part checkpatch "Checking C code and driver with QEMU's and Linux's checkpatch.pl" checkpatch ;;
         clippy-module) lint clippy-module "Checking the driver with the kernel's clippy" clippy_module ;;
         qtest) part qtest "Running the devices' qtests, and two of QEMU's" \
-            scripts/qtest.sh "$QEMU_TREE/build" device-introspect-test qom-test ;;
+            scripts/qtest.sh "$QEMU_TREE/build" device-introspect-test "$arch_qemu/qom-test" ;;
         vmstate) part vmstate "Comparing the format of the device's saved state with the published one" \
             "$QEMU_TREE/build/pyvenv/bin/python3" -B scripts/check-vmstate.py "$QEMU_TREE/build" ;;
         programs) programs ;;

@@ -64,12 +64,12 @@ endforeach
         ),
         insertion(
             "tests/qtest/meson.build",
-            // There `qtests_x86_64` copies this list.
+            // Below the list of the tests that run for each target.
             Anchor::Before("qtests_x86_64 = qtests_i386"),
             "\
 foreach device : qemu_pci_enabled
   if fs.exists(device + '-test.c')
-    qtests_i386 += device + '-test'
+    qtests_generic += device + '-test'
   endif
 endforeach
 "

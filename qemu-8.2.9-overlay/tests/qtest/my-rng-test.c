@@ -7,11 +7,7 @@
 
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
-#include "qemu/bswap.h"
-#include "qemu/units.h"
-#include "libqtest.h"
-#include "libqos/pci.h"
-#include "libqos/pci-pc.h"
+#include "hw/misc/qemu-pci/qtest-machine.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_regs.h"
 
@@ -166,21 +162,6 @@ static void my_rng_forget(MyRng *rng)
     rng->dev = NULL;
 }
 
-static QPCIBus *machine_start(const char *args)
-{
-    QTestState *qts = qtest_initf("-machine pc -nodefaults %s", args);
-
-    return qpci_new_pc(qts, NULL);
-}
-
-static void machine_stop(QPCIBus *bus)
-{
-    QTestState *qts = bus->qts;
-
-    qpci_free_pc(bus);
-    qtest_quit(qts);
-}
-
 /* A machine with one device; @props begins with a comma if not empty. */
 static QPCIBus *machine_start_with(const char *props, const char *more)
 {
@@ -188,7 +169,7 @@ static QPCIBus *machine_start_with(const char *props, const char *more)
                                             ",addr=%02x.0%s %s",
                                             SLOT, props, more);
 
-    return machine_start(args);
+    return qemu_pci_machine_start(args);
 }
 
 static void my_rng_start(MyRng *rng, const char *props, const char *more)
@@ -201,7 +182,7 @@ static void my_rng_start(MyRng *rng, const char *props, const char *more)
 static void my_rng_stop(MyRng *rng)
 {
     my_rng_forget(rng);
-    machine_stop(rng->bus);
+    qemu_pci_machine_stop(rng->bus);
 }
 
 static uint32_t number(MyRng *rng)
@@ -387,7 +368,7 @@ static void test_config_space(void)
     g_assert_cmpuint(size, ==, MY_RNG_BAR_SIZE);
 
     g_free(dev);
-    machine_stop(bus);
+    qemu_pci_machine_stop(bus);
 }
 
 /* While memory decoding is off, reads take no number. */
@@ -439,9 +420,10 @@ static void test_two_devices(void)
 {
     const Answer *one_answer = answer_of(&libc, 0x42);
     const Answer *other_answer = answer_of(&chacha20, 0x42);
-    QPCIBus *bus = machine_start("-device my_rng,id=one,addr=04.0 "
-                                 "-device my_rng,id=other,addr=05.0,"
-                                 "generator=chacha20,seed=0x42");
+    QPCIBus *bus =
+        qemu_pci_machine_start("-device my_rng,id=one,addr=04.0 "
+                               "-device my_rng,id=other,addr=05.0,"
+                               "generator=chacha20,seed=0x42");
     MyRng one, other;
 
     my_rng_find(&one, bus, QPCI_DEVFN(4, 0), "one");
@@ -460,7 +442,7 @@ static void test_two_devices(void)
     assert_counters(&other, 5, 1, 0);
     my_rng_forget(&one);
     my_rng_forget(&other);
-    machine_stop(bus);
+    qemu_pci_machine_stop(bus);
 }
 
 /* ---- INFO ---- */
@@ -546,7 +528,7 @@ static void test_properties_shown(void)
     for (int i = 0; i < ARRAY_SIZE(lines); i++) {
         g_assert_nonnull(strstr(qtree, lines[i]));
     }
-    machine_stop(bus);
+    qemu_pci_machine_stop(bus);
 }
 
 static QDict *device_add_refused(QTestState *qts, const char *generator,
@@ -566,6 +548,10 @@ static void test_properties_refused(void)
     const Answer *more_answer = answer_of(&chacha20, 0xffffffff);
     MyRng rng, more;
 
+    if (!qemu_pci_machine()->has_hotplug) {
+        g_test_skip("this machine has no hot-plug on its root bus");
+        return;
+    }
     my_rng_start(&rng, "", "");
     assert_first(&rng, answer, 0, 0);
     assert_error(device_add_refused(rng.qts, "rand", 7),
@@ -820,10 +806,11 @@ static void test_trace(void)
 
 /* ---- the bulk engine ---- */
 
-/* In the machine's 128 MiB. */
-#define DESCRIPTOR 0x100000
-#define BUFFER 0x200000
-#define RAM_SIZE (128 * MiB)
+/* In the machine's memory. */
+#define MEMORY (qemu_pci_machine()->memory)
+#define MEMORY_END (MEMORY + qemu_pci_machine()->memory_size)
+#define DESCRIPTOR (MEMORY + 0x100000)
+#define BUFFER (MEMORY + 0x200000)
 
 typedef struct Segment {
     uint64_t address;
@@ -839,6 +826,11 @@ static void set_bus_master(MyRng *rng, bool on)
     qpci_config_writew(rng->dev, PCI_COMMAND, command);
 }
 
+static uint32_t memory(MyRng *rng, uint64_t address)
+{
+    return qemu_pci_readl(rng->qts, address);
+}
+
 static void ring(MyRng *rng, uint32_t page)
 {
     qpci_io_writel(rng->dev, rng->bar, MY_RNG_REG_DOORBELL, page);
@@ -848,13 +840,13 @@ static void describe(MyRng *rng, uint64_t descriptor, const Segment *segments,
                      int n)
 {
     qtest_memset(rng->qts, descriptor, 0, MY_RNG_BULK_PAGE);
-    qtest_writel(rng->qts, descriptor + MY_RNG_BULK_COUNT, n);
+    qemu_pci_writel(rng->qts, descriptor + MY_RNG_BULK_COUNT, n);
     for (int i = 0; i < n; i++) {
         uint64_t at = descriptor + MY_RNG_BULK_SEGMENTS +
                       i * MY_RNG_BULK_SEGMENT_SIZE;
 
-        qtest_writeq(rng->qts, at, segments[i].address);
-        qtest_writel(rng->qts, at + 8, segments[i].length);
+        qemu_pci_writeq(rng->qts, at, segments[i].address);
+        qemu_pci_writel(rng->qts, at + 8, segments[i].length);
     }
 }
 
@@ -864,20 +856,17 @@ static void transfer(MyRng *rng, const Segment *segments, int n,
 {
     describe(rng, DESCRIPTOR, segments, n);
     ring(rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
-    g_assert_cmphex(qtest_readl(rng->qts, DESCRIPTOR + MY_RNG_BULK_STATUS), ==,
-                    status);
-    g_assert_cmpuint(qtest_readl(rng->qts, DESCRIPTOR + MY_RNG_BULK_DONE), ==,
-                     done);
+    g_assert_cmphex(memory(rng, DESCRIPTOR + MY_RNG_BULK_STATUS), ==, status);
+    g_assert_cmpuint(memory(rng, DESCRIPTOR + MY_RNG_BULK_DONE), ==, done);
 }
 
 static void test_bulk(gconstpointer data)
 {
     const Generator *generator = data;
     const Answer *answer = answer_of(generator, 0x42);
-    static const Segment segments[] = {
+    const Segment segments[] = {
         { BUFFER + 4, 8 }, { BUFFER + 0x10000, 3976 },
-        /* The end of memory. */
-        { RAM_SIZE - 16, 16 },
+        { MEMORY_END - 16, 16 },
     };
     g_autofree char *props = g_strdup_printf(",generator=%s", generator->name);
     MyRng rng;
@@ -887,32 +876,32 @@ static void test_bulk(gconstpointer data)
     seed(&rng, 0x42);
     transfer(&rng, segments, 3, MY_RNG_BULK_FILLED, 4000);
     for (int i = 0; i < 2; i++) {
-        g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 4 + 4 * i), ==,
+        g_assert_cmphex(memory(&rng, BUFFER + 4 + 4 * i), ==,
                         answer->first[i]);
     }
     for (int i = 0; i < 3; i++) {
-        g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 0x10000 + 4 * i), ==,
+        g_assert_cmphex(memory(&rng, BUFFER + 0x10000 + 4 * i), ==,
                         answer->first[2 + i]);
     }
-    g_assert_cmphex(qtest_readl(rng.qts, RAM_SIZE - 4), ==,
+    g_assert_cmphex(memory(&rng, MEMORY_END - 4), ==,
                     answer->thousandth);
     assert_counters(&rng, 1000, 1, 0);
     /* Nothing was written outside the segments. */
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 12), ==, 0);
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 0x10000 + 3976), ==, 0);
+    g_assert_cmphex(memory(&rng, BUFFER), ==, 0);
+    g_assert_cmphex(memory(&rng, BUFFER + 12), ==, 0);
+    g_assert_cmphex(memory(&rng, BUFFER + 0x10000 + 3976), ==, 0);
 
     /* Register and engine share the stream; a reset restarts it. */
     seed(&rng, 0x42);
     assert_first(&rng, answer, 0, 0);
     transfer(&rng, segments, 1, MY_RNG_BULK_FILLED, 8);
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 8), ==, answer->first[2]);
+    g_assert_cmphex(memory(&rng, BUFFER + 8), ==, answer->first[2]);
     assert_first(&rng, answer, 3, 4);
     reset(&rng);
     set_bus_master(&rng, true);
     answer = answer_of(generator, MY_RNG_DEFAULT_SEED);
     transfer(&rng, segments, 1, MY_RNG_BULK_FILLED, 8);
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 4), ==, answer->first[0]);
+    g_assert_cmphex(memory(&rng, BUFFER + 4), ==, answer->first[0]);
     assert_first(&rng, answer, 2, 4);
     my_rng_stop(&rng);
 }
@@ -930,7 +919,7 @@ static void test_bulk_longest(void)
     set_bus_master(&rng, true);
     transfer(&rng, &longest, 1, MY_RNG_BULK_FILLED, 256 * KiB);
     for (int i = 0; i < 64 * KiB; i += i < 2048 ? 1 : 4093) {
-        g_assert_cmphex(qtest_readl(rng.qts, BUFFER + 4 * i), ==,
+        g_assert_cmphex(memory(&rng, BUFFER + 4 * i), ==,
                         number(&twin));
         for (int skipped = 1; i >= 2048 && skipped < 4093; skipped++) {
             number(&twin);
@@ -954,15 +943,15 @@ static void test_bulk_nowhere(void)
     uint64_t bar;
     MyRng rng;
 
-    my_rng_start(&rng, "", "-device edu,addr=06.0");
+    my_rng_start(&rng, "", "");
     bar = qpci_config_readl(rng.dev, PCI_BASE_ADDRESS_0) & ~0xfULL;
 
     /* Bus mastering is off: there is no status either. */
     set_bus_master(&rng, false);
     describe(&rng, DESCRIPTOR, &one, 1);
     ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
-    g_assert_cmphex(qtest_readl(rng.qts, DESCRIPTOR), ==, 0);
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
+    g_assert_cmphex(memory(&rng, DESCRIPTOR), ==, 0);
+    g_assert_cmphex(memory(&rng, BUFFER), ==, 0);
     assert_counters(&rng, 0, 0, ++errors);
     set_bus_master(&rng, true);
 
@@ -970,7 +959,7 @@ static void test_bulk_nowhere(void)
         const uint64_t addresses[] = {
             bar, bar + MY_RNG_REG_SEED, bar + MY_RNG_REG_DOORBELL,
             /* Behind memory, the firmware, the end of the address space. */
-            RAM_SIZE, 4 * GiB - 4096, 1ULL << 47, UINT64_MAX - 3,
+            MEMORY_END, 4 * GiB - 4096, 1ULL << 47, UINT64_MAX - 3,
         };
 
         for (int i = 0; i < ARRAY_SIZE(addresses); i++) {
@@ -985,7 +974,7 @@ static void test_bulk_nowhere(void)
     {
         const Segment bad[] = {
             /* Across the end of memory, and of the address space. */
-            { RAM_SIZE - 4096, 8192 }, { 0xfffffffffffff000, 8192 },
+            { MEMORY_END - 4096, 8192 }, { 0xfffffffffffff000, 8192 },
             { BUFFER + 1, 4 }, { BUFFER, 3 }, { BUFFER, 0 },
             { BUFFER, UINT32_MAX - 3 },
         };
@@ -997,21 +986,21 @@ static void test_bulk_nowhere(void)
             assert_counters(&rng, 0, 0, ++errors);
         }
     }
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, 0);
-    g_assert_cmphex(qtest_readl(rng.qts, RAM_SIZE - 4096), ==, 0);
+    g_assert_cmphex(memory(&rng, BUFFER), ==, 0);
+    g_assert_cmphex(memory(&rng, MEMORY_END - 4096), ==, 0);
     for (int n = 0; n < 3; n++) {
         static const uint32_t counts[] = { 0, 256, UINT32_MAX };
 
         describe(&rng, DESCRIPTOR, &one, 1);
-        qtest_writel(rng.qts, DESCRIPTOR + MY_RNG_BULK_COUNT, counts[n]);
+        qemu_pci_writel(rng.qts, DESCRIPTOR + MY_RNG_BULK_COUNT, counts[n]);
         ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
-        g_assert_cmphex(qtest_readl(rng.qts, DESCRIPTOR), ==,
+        g_assert_cmphex(memory(&rng, DESCRIPTOR), ==,
                         MY_RNG_BULK_BAD_DESCRIPTOR);
         assert_counters(&rng, 0, 0, ++errors);
     }
     /* All of these were guest errors, without lasting effect. */
     transfer(&rng, &one, 1, MY_RNG_BULK_FILLED, 4);
-    g_assert_cmphex(qtest_readl(rng.qts, BUFFER), ==, answer->first[0]);
+    g_assert_cmphex(memory(&rng, BUFFER), ==, answer->first[0]);
     assert_first(&rng, answer, 1, 4);
     my_rng_stop(&rng);
 }
@@ -1090,8 +1079,8 @@ static void test_bulk_iommu(void)
     transfer(&rng, &one, 1, MY_RNG_BULK_BAD_MEMORY, 0);
     vtd_map(&rng, BUFFER, far, VTD_WRITE);
     transfer(&rng, &one, 1, MY_RNG_BULK_FILLED, 4);
-    g_assert_cmphex(qtest_readl(qts, far), ==, answer->first[0]);
-    g_assert_cmphex(qtest_readl(qts, BUFFER), ==, 0);
+    g_assert_cmphex(memory(&rng, far), ==, answer->first[0]);
+    g_assert_cmphex(memory(&rng, BUFFER), ==, 0);
     /* Its own registers are not memory, even behind the IOMMU. */
     bar = qpci_config_readl(rng.dev, PCI_BASE_ADDRESS_0) & ~0xfULL;
     vtd_map(&rng, BUFFER, bar, VTD_READ | VTD_WRITE);
@@ -1101,9 +1090,9 @@ static void test_bulk_iommu(void)
     vtd_map(&rng, BUFFER, far + 0x3000, VTD_WRITE);
     vtd_map(&rng, BUFFER + 0x1000, far + 0x1000, VTD_WRITE);
     transfer(&rng, &two, 1, MY_RNG_BULK_FILLED, 8);
-    g_assert_cmphex(qtest_readl(qts, far + 0x3ffc), ==, answer->first[1]);
-    g_assert_cmphex(qtest_readl(qts, far + 0x1000), ==, answer->first[2]);
-    g_assert_cmphex(qtest_readl(qts, far + 0x4000), ==, 0);
+    g_assert_cmphex(memory(&rng, far + 0x3ffc), ==, answer->first[1]);
+    g_assert_cmphex(memory(&rng, far + 0x1000), ==, answer->first[2]);
+    g_assert_cmphex(memory(&rng, far + 0x4000), ==, 0);
     /* Tables in its own registers: a walk would re-enter the device. */
     qtest_writeq(qts, VTD + 0x20, bar);
     qtest_writel(qts, VTD + 0x18, 3U << 30);
@@ -1115,6 +1104,22 @@ static void test_bulk_iommu(void)
     ring(&rng, DESCRIPTOR / MY_RNG_BULK_PAGE);
     /* The walk reads 16 bytes, in four pieces; then there is no descriptor. */
     assert_counters(&rng, reads, 0, errors + 4 + 1);
+    my_rng_stop(&rng);
+}
+
+/* An IOMMU that no guest has set up yet. */
+static void test_bulk_unmapped(void)
+{
+    const Answer *answer = answer_of(&libc, MY_RNG_DEFAULT_SEED);
+    const Segment one = { BUFFER, 4 };
+    MyRng rng;
+
+    my_rng_start(&rng, "", "");
+    set_bus_master(&rng, true);
+    transfer(&rng, &one, 1, 0, 0);
+    g_assert_cmphex(memory(&rng, BUFFER), ==, 0);
+    assert_counters(&rng, 0, 0, 1);
+    assert_first(&rng, answer, 0, 4);
     my_rng_stop(&rng);
 }
 
@@ -1225,9 +1230,9 @@ static void test_bus_reset(void)
         g_test_skip("this QEMU is configured without the device pci-bridge");
         return;
     }
-    bus = machine_start("-device pci-bridge,id=bridge,chassis_nr=1,addr=05.0 "
-                        "-device my_rng,id=" ID ",bus=bridge,addr=01.0,"
-                        "seed=0x42");
+    bus = qemu_pci_machine_start("-device pci-bridge,id=bridge,chassis_nr=1,"
+                                 "addr=05.0 -device my_rng,id=" ID
+                                 ",bus=bridge,addr=01.0,seed=0x42");
     bridge = bridge_find(bus);
     my_rng_find(&rng, bus, behind_bridge(1), ID);
     seed(&rng, 7);
@@ -1241,7 +1246,7 @@ static void test_bus_reset(void)
     assert_counters(&rng, 8, 1, 0);
     my_rng_forget(&rng);
     g_free(bridge);
-    machine_stop(bus);
+    qemu_pci_machine_stop(bus);
 }
 
 /* ---- hot-plug ---- */
@@ -1332,7 +1337,7 @@ static void test_hotplug_q35(void)
     plug(&rng, bus, &chacha20, answer, "root", "00.0", behind_bridge(0));
     my_rng_forget(&rng);
     g_free(bridge);
-    machine_stop(bus);
+    qemu_pci_machine_stop(bus);
 }
 
 /* ---- snapshots ---- */
@@ -1584,6 +1589,7 @@ static void test_migration_host(void)
 
 /* A QEMU that must refuse the migration, and the expected error. */
 typedef struct Refusal {
+    QPCIBus *bus;
     QTestState *qts;
     char *said;
 } Refusal;
@@ -1594,9 +1600,9 @@ static void refusal_start(Refusal *refusal, const char *props,
     g_autofree char *more = NULL;
 
     refusal->said = g_build_filename(folder, "said", NULL);
-    more = g_strdup_printf("-device my_rng,id=" ID ",addr=%02x.0%s "
-                           "-incoming defer 2>%s", SLOT, props, refusal->said);
-    refusal->qts = qtest_initf("-machine pc -nodefaults %s", more);
+    more = g_strdup_printf("-incoming defer 2>%s", refusal->said);
+    refusal->bus = machine_start_with(props, more);
+    refusal->qts = refusal->bus->qts;
     qtest_set_expected_status(refusal->qts, EXIT_FAILURE);
 }
 
@@ -1607,7 +1613,7 @@ static void refusal_check(Refusal *refusal, const char *why)
     g_autofree char *said = NULL;
 
     qtest_wait_qemu(refusal->qts);
-    qtest_quit(refusal->qts);
+    qemu_pci_machine_stop(refusal->bus);
     said = file_read(refusal->said, NULL);
     if (!strstr(said, expected)) {
         g_test_message("not said: %s", expected);
@@ -1866,12 +1872,34 @@ static void test_migration_file(void)
     folder_remove(folder);
 }
 
+/* ---- a machine that refuses the device ---- */
+
+/* On s390x a device needs MSI-X, which my_rng does not have. */
+static void test_s390x(void)
+{
+    QTestState *qts = qtest_init("-machine s390-ccw-virtio -nodefaults");
+
+    for (int i = 0; i < 2; i++) {
+        assert_error(qtest_qmp_assert_failure_ref(
+            qts, "{'execute': 'device_add', 'arguments': {"
+            " 'driver': 'my_rng', 'id': 'rng'}}"),
+            "MSI-X support is mandatory in the S390 architecture");
+    }
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
+    const QemuPciMachine *machine;
+
     g_test_init(&argc, &argv, NULL);
 
-    if (!qtest_has_device("my_rng") || !qtest_has_machine("pc")) {
-        g_test_skip("this QEMU is configured without my_rng or pc");
+    if (qtest_has_device("my_rng") && qtest_has_machine("s390-ccw-virtio")) {
+        qtest_add_func("/my-rng/s390x", test_s390x);
+        return g_test_run();
+    }
+    machine = qemu_pci_machine_for("my_rng");
+    if (!machine) {
         return g_test_run();
     }
 
@@ -1901,20 +1929,27 @@ int main(int argc, char **argv)
     qtest_add_func("/my-rng/accesses/of-8-bytes", test_accesses_of_8_bytes);
     qtest_add_func("/my-rng/accesses/log", test_accesses_log);
     qtest_add_func("/my-rng/trace", test_trace);
-    qtest_add_data_func("/my-rng/bulk/libc", &libc, test_bulk);
-    qtest_add_data_func("/my-rng/bulk/chacha20", &chacha20, test_bulk);
-    qtest_add_data_func("/my-rng/bulk/chacha8", &chacha8, test_bulk);
-    qtest_add_data_func("/my-rng/bulk/xoshiro256pp", &xoshiro256pp, test_bulk);
-    qtest_add_func("/my-rng/bulk/longest", test_bulk_longest);
-    qtest_add_func("/my-rng/bulk/nowhere", test_bulk_nowhere);
-    qtest_add_func("/my-rng/bulk/iommu", test_bulk_iommu);
+    if (machine->has_dma) {
+        qtest_add_data_func("/my-rng/bulk/libc", &libc, test_bulk);
+        qtest_add_data_func("/my-rng/bulk/chacha20", &chacha20, test_bulk);
+        qtest_add_data_func("/my-rng/bulk/chacha8", &chacha8, test_bulk);
+        qtest_add_data_func("/my-rng/bulk/xoshiro256pp", &xoshiro256pp,
+                            test_bulk);
+        qtest_add_func("/my-rng/bulk/longest", test_bulk_longest);
+        qtest_add_func("/my-rng/bulk/nowhere", test_bulk_nowhere);
+    } else {
+        qtest_add_func("/my-rng/bulk/unmapped", test_bulk_unmapped);
+    }
     qtest_add_func("/my-rng/bulk/off", test_bulk_off);
     qtest_add_func("/my-rng/host/reads", test_host);
     qtest_add_func("/my-rng/host/seed-option", test_host_seed_option);
     qtest_add_func("/my-rng/reset/system", test_system_reset);
     qtest_add_func("/my-rng/reset/bus", test_bus_reset);
-    qtest_add_func("/my-rng/hotplug/pc", test_hotplug_pc);
-    qtest_add_func("/my-rng/hotplug/q35", test_hotplug_q35);
+    if (machine == &qemu_pci_pc) {
+        qtest_add_func("/my-rng/bulk/iommu", test_bulk_iommu);
+        qtest_add_func("/my-rng/hotplug/pc", test_hotplug_pc);
+        qtest_add_func("/my-rng/hotplug/q35", test_hotplug_q35);
+    }
     qtest_add_data_func("/my-rng/snapshot/libc", &libc, test_snapshot);
     qtest_add_data_func("/my-rng/snapshot/chacha20", &chacha20, test_snapshot);
     qtest_add_data_func("/my-rng/snapshot/chacha8", &chacha8,

@@ -7,11 +7,8 @@
 
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
-#include "qemu/bswap.h"
 #include "qemu/host-utils.h"
-#include "libqtest.h"
-#include "libqos/pci.h"
-#include "libqos/pci-pc.h"
+#include "hw/misc/qemu-pci/qtest-machine.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_regs.h"
 
@@ -103,11 +100,11 @@ static void sampler_find(Sampler *s, QPCIBus *bus, int devfn)
 /* @props begins with a comma if not empty. */
 static QPCIBus *machine_start(const char *props, const char *more)
 {
-    QTestState *qts = qtest_initf("-machine pc -nodefaults -device "
-                                  "rust_sampler,id=" ID ",addr=%02x.0%s %s",
-                                  SLOT, props, more);
+    g_autofree char *args =
+        g_strdup_printf("-device rust_sampler,id=" ID ",addr=%02x.0%s %s",
+                        SLOT, props, more);
 
-    return qpci_new_pc(qts, NULL);
+    return qemu_pci_machine_start(args);
 }
 
 static void sampler_start(Sampler *s, const char *props)
@@ -117,11 +114,8 @@ static void sampler_start(Sampler *s, const char *props)
 
 static void sampler_stop(Sampler *s)
 {
-    QTestState *qts = s->qts;
-
     g_free(s->dev);
-    qpci_free_pc(s->bus);
-    qtest_quit(qts);
+    qemu_pci_machine_stop(s->bus);
 }
 
 static uint32_t get(Sampler *s, int reg)
@@ -1053,8 +1047,7 @@ static void assert_refused(const Saved *saved, const char *why)
     qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
                              " 'arguments': {'uri': %s}}", saved->uri);
     qtest_wait_qemu(qts);
-    qpci_free_pc(bus);
-    qtest_quit(qts);
+    qemu_pci_machine_stop(bus);
     g_assert(g_file_get_contents(path, &said, NULL, NULL));
     if (!strstr(said, why)) {
         g_test_message("not said: %s", why);
@@ -1680,23 +1673,35 @@ static void test_unplug_by_message(gconstpointer data)
 
 int main(int argc, char **argv)
 {
+    const QemuPciMachine *machine;
+
     g_test_init(&argc, &argv, NULL);
 
-    if (!qtest_has_device("rust_sampler") || !qtest_has_machine("pc")) {
-        g_test_skip("this QEMU is configured without rust_sampler or pc");
+    machine = qemu_pci_machine_for("rust_sampler");
+    if (!machine) {
         return g_test_run();
     }
 
+    qtest_add_func("/rust-sampler/accesses/registers", test_accesses_registers);
+    qtest_add_func("/rust-sampler/accesses/whole", test_accesses_whole);
+    qtest_add_func("/rust-sampler/accesses/memory", test_accesses_memory);
+    qtest_add_func("/rust-sampler/accesses/ports", test_accesses_ports);
+    qtest_add_func("/rust-sampler/timer/delays", test_timer);
+    qtest_add_func("/rust-sampler/timer/repeats", test_timer_repeats);
+    qtest_add_func("/rust-sampler/timer/stop", test_timer_stop);
+    qtest_add_func("/rust-sampler/timer/reset", test_timer_reset);
+    qtest_add_func("/rust-sampler/properties/shown", test_properties);
+    if (machine != &qemu_pci_pc) {
+        return g_test_run();
+    }
+
+    /* With memory, interrupts and hot-plug as a PC has them. */
     qtest_add_func("/rust-sampler/identity/conventional-bus",
                    test_identity_conventional);
     qtest_add_func("/rust-sampler/identity/root-bus", test_identity_root_bus);
     qtest_add_func("/rust-sampler/identity/root-port", test_identity_root_port);
     qtest_add_func("/rust-sampler/identity/interrupts",
                    test_identity_interrupts);
-    qtest_add_func("/rust-sampler/accesses/registers", test_accesses_registers);
-    qtest_add_func("/rust-sampler/accesses/whole", test_accesses_whole);
-    qtest_add_func("/rust-sampler/accesses/memory", test_accesses_memory);
-    qtest_add_func("/rust-sampler/accesses/ports", test_accesses_ports);
     qtest_add_func("/rust-sampler/pin/levels", test_pin);
     qtest_add_func("/rust-sampler/pin/reset", test_pin_reset);
     qtest_add_func("/rust-sampler/messages/msi", test_msi);
@@ -1704,10 +1709,6 @@ int main(int argc, char **argv)
     qtest_add_func("/rust-sampler/messages/msix", test_msix);
     qtest_add_func("/rust-sampler/messages/msix-only", test_msix_only);
     qtest_add_func("/rust-sampler/messages/none", test_no_msi);
-    qtest_add_func("/rust-sampler/timer/delays", test_timer);
-    qtest_add_func("/rust-sampler/timer/repeats", test_timer_repeats);
-    qtest_add_func("/rust-sampler/timer/stop", test_timer_stop);
-    qtest_add_func("/rust-sampler/timer/reset", test_timer_reset);
     qtest_add_func("/rust-sampler/dma", test_dma);
     qtest_add_data_func("/rust-sampler/state/plain", GINT_TO_POINTER(false),
                         test_state);
@@ -1720,7 +1721,6 @@ int main(int argc, char **argv)
     qtest_add_func("/rust-sampler/state/pin", test_state_pin);
     qtest_add_func("/rust-sampler/state/other-pin", test_state_other_pin);
     qtest_add_func("/rust-sampler/state/msix", test_state_msix);
-    qtest_add_func("/rust-sampler/properties/shown", test_properties);
     qtest_add_func("/rust-sampler/properties/refused",
                    test_properties_refused);
     qtest_add_func("/rust-sampler/unplug/plain", test_unplug);

@@ -6,9 +6,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "libqtest.h"
-#include "libqos/pci.h"
-#include "libqos/pci-pc.h"
+#include "hw/misc/qemu-pci/qtest-machine.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_regs.h"
 
@@ -61,10 +59,11 @@ static void testdev_map(Testdev *testdev)
 
 static void testdev_start(Testdev *testdev)
 {
-    testdev->qts = qtest_initf("-machine pc -nodefaults "
-                               "-device rust_testdev,id=testdev,addr=%02x.0",
-                               SLOT);
-    testdev->bus = qpci_new_pc(testdev->qts, NULL);
+    g_autofree char *args =
+        g_strdup_printf("-device rust_testdev,id=testdev,addr=%02x.0", SLOT);
+
+    testdev->bus = qemu_pci_machine_start(args);
+    testdev->qts = testdev->bus->qts;
     testdev->dev = qpci_device_find(testdev->bus, QPCI_DEVFN(SLOT, 0));
     g_assert_nonnull(testdev->dev);
     testdev_map(testdev);
@@ -73,8 +72,7 @@ static void testdev_start(Testdev *testdev)
 static void testdev_stop(Testdev *testdev)
 {
     g_free(testdev->dev);
-    qpci_free_pc(testdev->bus);
-    qtest_quit(testdev->qts);
+    qemu_pci_machine_stop(testdev->bus);
 }
 
 static uint32_t get(Testdev *testdev, int bar, int at)
@@ -174,8 +172,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
-    if (!qtest_has_device("rust_testdev") || !qtest_has_machine("pc")) {
-        g_test_skip("this QEMU is configured without rust_testdev or pc");
+    if (!qemu_pci_machine_for("rust_testdev")) {
         return g_test_run();
     }
 
