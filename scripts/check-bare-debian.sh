@@ -40,7 +40,7 @@ make_root() {
     local mirror_options sources=("deb $mirror $suite main" "deb $mirror $suite-updates main") file
     [[ -z ${mirror_of[$suite-security]:-} ]] || sources+=("deb ${mirror_of[$suite-security]} $suite-security main")
     find_mirror_options
-    ${admin[@]+"${admin[@]}"} mmdebstrap --mode=root --variant=minbase --architectures=amd64 \
+    ${admin[@]+"${admin[@]}"} mmdebstrap --mode=root --variant=minbase \
         --include=git,make,sudo --keyring="$debian_keyring" ${mirror_options[@]+"${mirror_options[@]}"} \
         --customize-hook='chroot "$1" useradd --create-home --shell /bin/bash user' \
         --customize-hook='echo "user ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/user"' \

@@ -13,6 +13,7 @@
 # shellcheck source=scripts/lists.sh
 . "$ROOT/scripts/lists.sh"
 use_rust
+use_kbuild
 # The patches for the series being checked, and the Rust files that they add.
 patches=() rust=()
 
@@ -39,7 +40,7 @@ checkpatch() { # checkpatch TREE
 }
 
 kbuild() { # kbuild TREE OUT TARGET...
-    make -C "$1" "O=$2" ARCH=x86_64 "-j$JOBS" "${@:3}"
+    make -C "$1" "O=$2" "-j$JOBS" "${@:3}"
 }
 
 configure() { # configure TREE OUT [CONFIG=VALUE...]: the smallest kernel that has a PCI bus, and these
@@ -93,7 +94,7 @@ compile_module() { # compile_module TREE OUT: the driver, against what compile_r
         rm -rf -- "$out/module"
         mkdir -- "$out/module"
         # No kernel was built, so modpost finds none of its symbols.
-        make -C "$out" M="$ROOT/guest-module" MO="$out/module" ARCH=x86_64 "-j$JOBS" CLIPPY=1 \
+        make -C "$out" M="$ROOT/guest-module" MO="$out/module" "-j$JOBS" CLIPPY=1 \
             KBUILD_MODPOST_WARN=1 modules 2>&1 | tee "$out/said"
         # All that is compiled here is ours, so every warning counts.
         if grep -E '^warning|: warning:' "$out/said"; then return 1; fi

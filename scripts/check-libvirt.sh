@@ -3,10 +3,11 @@
 #
 # scripts/check-libvirt.sh: runs the guest of docs/libvirt.md under libvirt, by the commands of that page. Saves and
 # restores it in the middle of a stream (to a file, by managedsave, by a snapshot): every number that it reads has to
-# be the stream's next. First with libc on pc, then with chacha20 on q35.
+# be the stream's next. First with libc on pc, then with chacha20 on q35: the page's guest is a PC, on any machine.
 #
 # The daemon is a session daemon (qemu:///session) in namespaces of the check's own; software emulation is enough.
 # scripts/check-libvirt.sh --session FOLDER GENERATOR MACHINE: the part that runs in the namespaces.
+export MY_RNG_ARCH=x86_64
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -146,7 +147,7 @@ lay_out() { # a checkout with the files that the page's commands use
     chmod 700 "$XDG_RUNTIME_DIR"
     cd -- "$folder/checkout"
     ln -s "$ROOT/docs" docs
-    for name in qemu linux initramfs.cpio; do ln -s "$BUILD/$name" "build/$name"; done
+    for name in qemu "$arch"; do ln -s "$BUILD/$name" "build/$name"; done
     mkfifo "$folder/keyboard"
 }
 

@@ -10,7 +10,7 @@
 use_rust
 cd -- "$ROOT"
 
-# As on the page, whatever QEMU's version is.
+# As on the page, whatever QEMU's version is. Its QEMU emulates a PC, on any machine.
 home=$BUILD/new-device
 repository=$home/my_rng
 tree=$home/hw8/qemu-8.2.9

@@ -4,7 +4,7 @@
 # scripts/check-programs.sh linux|kut|edu: runs programs that others wrote for QEMU's edu and pci-testdev, on rust_edu
 # and rust_testdev
 #   linux  Linux's own sample of a PCI driver in Rust, which comes with its source
-#   kut    kvm-unit-tests from the folder KUT, built there by:
+#   kut    kvm-unit-tests for a PC, from the folder KUT, built there by:
 #          ./configure --arch=x86_64 && make x86/intel-iommu.flat x86/vmexit.flat
 #   edu    the Linux driver maxerenberg/qemu-edu-driver of GitHub, from the folder EDU_DRIVER
 # shellcheck source=scripts/lib.sh
@@ -48,7 +48,7 @@ edu_driver() {
     local msi
     cp -r -- "$EDU_DRIVER" "$tmp/edu"
     modules "$tmp/edu"
-    "${CC:-cc}" -static -O2 -o "$tmp/edu/cli" "$tmp/edu/edu-cli.c"
+    "${cross}gcc" -static -O2 -o "$tmp/edu/cli" "$tmp/edu/edu-cli.c"
     cat >"$tmp/edu/try" <<'TRY'
 set -e
 insmod /root/edu.ko msi="$1"

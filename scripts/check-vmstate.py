@@ -137,9 +137,10 @@ def main():
     if more:
         sys.exit(__doc__)
     build = pathlib.Path(build).resolve()
-    qemu = build / "qemu-system-x86_64"
-    if not qemu.exists():
-        sys.exit(f"error: there is no qemu-system-x86_64 in {build}: build QEMU there first.")
+    # The state is the same in each of its targets.
+    qemu = next((file for file in sorted(build.glob("qemu-system-*")) if file.is_file()), None)
+    if not qemu:
+        sys.exit(f"error: there is no qemu-system-* in {build}: build QEMU there first.")
     with tempfile.TemporaryDirectory() as folder:
         failed = check(qemu, Checker(build, pathlib.Path(folder)), new)
     sys.exit(failed)

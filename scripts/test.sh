@@ -189,10 +189,12 @@ devices() { sed -n 's/^pub mod \(.*\);$/\1/p' "$ROOT/rust-dev/src/devices.rs"; }
 
 programs() { # programs that others wrote for the devices of the examples
     part programs "Running Linux's sample of a PCI driver on rust_testdev" scripts/check-programs.sh linux
-    if [[ -n ${KUT:-} ]]; then
-        part programs-kut "Running kvm-unit-tests on both examples" scripts/check-programs.sh kut
-    else
+    if [[ -z ${KUT:-} ]]; then
         skip programs-kut "set KUT to a folder with kvm-unit-tests"
+    elif [[ -z $arch_pc ]]; then
+        skip programs-kut "kvm-unit-tests uses these devices on a PC only: set ARCH=x86_64"
+    else
+        part programs-kut "Running kvm-unit-tests on both examples" scripts/check-programs.sh kut
     fi
     if [[ -n ${EDU_DRIVER:-} ]]; then
         part programs-edu "Running the Linux driver of edu on rust_edu" scripts/check-programs.sh edu

@@ -66,6 +66,11 @@ start_holder() { # its input is fd 7, its output fd 8
     [[ $line == held ]]
 }
 
+# The architecture is this machine's, as in a clean environment.
+unset MY_RNG_ARCH
+# shellcheck source=scripts/arch.sh
+. scripts/arch.sh
+
 for file in tests/scripts/*.sh; do
     # shellcheck source=/dev/null
     . "$file"

@@ -6,12 +6,12 @@
 
 built() { # built VERSION: stands in for a complete build
     local file
-    for file in qemu/prefix/bin/qemu-system-x86_64 qemu/prefix/share/qemu/bios-256k.bin bin/my-rng share/man/man1/my-rng.1 \
-        x86_64/{linux/arch/x86/boot/bzImage,module/my_rng.ko,initramfs.cpio}; do
+    for file in "qemu/prefix/bin/qemu-system-$arch_qemu" qemu/prefix/share/qemu/bios-256k.bin bin/my-rng share/man/man1/my-rng.1 \
+        "$arch"/{"linux/$arch_image",module/my_rng.ko,initramfs.cpio}; do
         mkdir -p -- "$(dirname -- "$tmp/build/$file")"
         echo "$1" >"$tmp/build/$file"
     done
-    chmod +x -- "$tmp"/build/{qemu/prefix/bin/qemu-system-x86_64,bin/my-rng}
+    chmod +x -- "$tmp"/build/{"qemu/prefix/bin/qemu-system-$arch_qemu",bin/my-rng}
 }
 
 test_uninstall_removes_exactly_what_install_copied() {
@@ -25,8 +25,8 @@ test_uninstall_removes_exactly_what_install_copied() {
     [[ $(listing "$root") == "$before" && ! -e $tmp/build ]]
     built 1
     unchanged "$tmp/build" install
-    for file in bin/qemu-system-x86_64 bin/my-rng share/qemu/bios-256k.bin share/man/man1/my-rng.1 include/my_rng.h \
-        lib/udev/rules.d/60-my_rng.rules lib/sysusers.d/my_rng.conf lib/my_rng/{bzImage,my_rng.ko,initramfs.cpio}; do
+    for file in "bin/qemu-system-$arch_qemu" bin/my-rng share/qemu/bios-256k.bin share/man/man1/my-rng.1 include/my_rng.h \
+        lib/udev/rules.d/60-my_rng.rules lib/sysusers.d/my_rng.conf lib/my_rng/{"${arch_image##*/}",my_rng.ko,initramfs.cpio}; do
         [[ -f $root/usr/$file ]] || { echo "$file is missing" && return 1; }
     done
     [[ -x $root/usr/bin/my-rng && ! -x $root/usr/include/my_rng.h ]]
@@ -45,10 +45,11 @@ test_uninstall_removes_exactly_what_install_copied() {
         clean_env make -s install BUILD="$tmp/build" DESTDIR="$root" PREFIX=/usr
     rm -- "$root/usr/bin/my-rng"
     install
-    echo mine >"$root/usr/lib/my_rng/bzImage"
+    echo mine >"$root/usr/lib/my_rng/${arch_image##*/}"
     echo mine >"$root/usr/share/qemu/mine"
     install uninstall
-    [[ $(cd -- "$root/usr" && find . -type f | sort | paste -sd ' ') == "./bin/mine ./lib/my_rng/bzImage ./share/qemu/mine" ]]
+    [[ $(cd -- "$root/usr" && find . -type f | sort | paste -sd ' ') == \
+        "./bin/mine ./lib/my_rng/${arch_image##*/} ./share/qemu/mine" ]]
 }
 
 install_fails_with() { # install_fails_with PATTERN [VARIABLE=VALUE...]: and changes nothing

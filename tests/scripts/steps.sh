@@ -111,7 +111,7 @@ test_bench_does_not_change_the_checkout() {
     git -C "$checkout" init --quiet
     # These replace what takes long. The demo records the source that it would have built.
     for name in "$checkout"/scripts/{build,build-extra}.sh "$tmp/bin/cargo" \
-        "$tmp/build/guest/x86_64-unknown-linux-gnu/release/my-rng-bench"; do program "$name"; done
+        "$tmp/build/guest/$arch_rust/release/my-rng-bench"; do program "$name"; done
     program "$checkout/scripts/task.sh" "cat \"\${0%/scripts/*}/rust-dev/src/lib.rs\" >'$tmp/seen'"
     program "$tmp/build/bin/vm-demo" 'echo END MY-RNG TEST'
     : >"$tmp/build/.my_rng-build"
