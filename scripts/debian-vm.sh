@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/debian-vm.sh image   makes build/debian/debian.img: a disk with Debian, the app, the driver and what belongs
+# scripts/debian-vm.sh image   makes build/ARCH/debian/debian.img: a disk with Debian, the app, the driver and what belongs
 #                              to them. QEMU gets our kernel, or Debian's own: vmlinuz and initrd.img, beside the disk.
 # scripts/debian-vm.sh boot    the same, then boots it with vm/run-ubuntu.sh
 # scripts/debian-vm.sh mirror  prints where Debian's packages come from, and of which release; fails if apt has no
@@ -17,7 +17,7 @@
 # shellcheck source=scripts/debian.sh
 . "$ROOT/scripts/debian.sh"
 
-disk=$BUILD/debian/debian.img
+disk=$GUEST/debian/debian.img
 
 case ${1:-} in image | boot | mirror) ;; *) die "usage: scripts/debian-vm.sh image|boot|mirror" ;; esac
 
@@ -83,7 +83,7 @@ case $suite in
     bookworm | trixie) ;;
     *) die "DEBIAN_SUITE=$suite is not supported: set it to bookworm or trixie." ;;
 esac
-base=$CACHE/debian/$suite.tar.zst
+base=$CACHE/debian/$suite-$arch.tar.zst
 users=$ROOT/guest-module/my_rng.sysusers.conf
 base_inputs="$suite $(digest "$config/packages" "$config/setup.sh" "$users")"
 if [[ $1 == mirror ]]; then
@@ -95,11 +95,11 @@ fi
 ready_for_debian "$base" "$base_inputs"
 lock_build
 sub "$ROOT/scripts/build.sh" all
-mkdir -p -- "$BUILD/debian" || die "$BUILD cannot be written: is the disk full?"
-cache_debian "$base" "$base_inputs" 800 debian "Installing Debian ($suite) into a folder" bootstrap
+mkdir -p -- "${disk%/*}" || die "$BUILD cannot be written: is the disk full?"
+cache_debian "$base" "$base_inputs" 800 debian "Installing Debian ($suite, $arch_debian) into a folder" bootstrap
 inputs="$base_inputs $(digest "$config" "$BUILD/share" "$GUEST/bin/my-rng" "$MODULE" \
     "$ROOT/guest-module/60-my_rng.rules" "$LINUX_OUT/include/config/kernel.release")"
-new_tmp "$BUILD/debian"
-update debian-disk "$inputs" "$disk" 1500 "Making a disk of Debian and the project's files" make_disk
+new_tmp "$BUILD"
+update "debian-disk-$arch" "$inputs" "$disk" 1500 "Making a disk of Debian and the project's files" make_disk
 [[ $1 == boot ]] || exit 0
 become "$ROOT/vm/run-ubuntu.sh"

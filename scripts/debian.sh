@@ -14,14 +14,15 @@ without_documentation=(--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path
     set_up=(--customize-hook="upload $config/setup.sh /setup.sh"
         --customize-hook='chroot "$1" sh -eux /setup.sh && rm -- "$1/setup.sh"')
 
-packages_on_disk() { sed -e 's/#.*//' -- "$config/packages" | paste -sd ' '; }
+packages_on_disk() { sed -e 's/#.*//' -e "s/ARCH/$arch_debian/" -- "$config/packages" | paste -sd ' '; }
 
 # debian_tar OPTION... SUITE - SOURCE...: mmdebstrap's tarball on standard output; with this machine's settings of apt
 debian_tar() {
     local mirror_options
     find_mirror_options
     # sudo does not pass TMPDIR on.
-    ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} mmdebstrap --mode="$mode" --architectures=amd64 \
+    ${admin[@]+"${admin[@]}"} env ${TMPDIR:+TMPDIR="$TMPDIR"} mmdebstrap --mode="$mode" \
+        --architectures="$arch_debian" \
         --format=tar --keyring="$debian_keyring" ${mirror_options[@]+"${mirror_options[@]}"} "$@"
 }
 
@@ -33,12 +34,16 @@ ready_for_debian() {
     is_cached "$1" "$2" || [[ -n $mirror ]] ||
         die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
     ((EUID == 0)) || packages+=(uidmap)
+    [[ -z $cross ]] || packages+=(arch-test)
     if command -v apt-get >/dev/null; then sub "$ROOT/scripts/packages.sh" install "${packages[@]}"; fi
     for command in mmdebstrap zstd fakeroot mke2fs; do
         command -v "$command" >/dev/null ||
             die "$command, which makes a disk with Debian, is not installed: install these, then give the same" \
                 "command again: ${packages[*]}"
     done
+    [[ -z $cross ]] || arch-test "$arch_debian" >/dev/null ||
+        die "installing Debian's packages for $arch runs programs of $arch, and this machine runs none: install" \
+            "qemu-user-static, or set ARCH=$host."
     mode=
     is_cached "$1" "$2" || choose_mode
 }

@@ -29,9 +29,9 @@ MARKER=$BUILD/.my_rng-build
 LOG=$BUILD/log
 STAMPS=$BUILD/stamp
 export MY_RNG_BUILD=$BUILD MY_RNG_JOBS=$JOBS
-# All that the scripts make in the build folder and in the cache. Anything else there is the user's.
+# All that the scripts (and .devcontainer) make in the build folder and in the cache. Anything else there is the user's.
 # shellcheck disable=SC2034  # for the scripts that source this file
-built=(arm64 asan-qemu bare-debian bench bin debian disks docs fuzz guest linux linux-debug linux-inline log matrix
+built=(arm64 asan-qemu bare-debian bench bin disks docs fuzz guest host linux linux-debug linux-inline log matrix
     module-clippy new-device packages qemu riscv64 share stamp test-qemu tsan-qemu x86_64) \
     cached=(accel debian distribution guest pypi tmp tools upstream)
 

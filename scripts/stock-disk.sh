@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Debian 13 with Debian's own newest kernel, of its backports, and the packages of `make packages` for a guest:
-#   scripts/stock-disk.sh image   makes a disk of them, build/debian/stock.img, and the kernel and the initramfs of the
-#                                 disk, stock.vmlinuz and stock.initrd
+#   scripts/stock-disk.sh image   makes a disk of them, build/ARCH/debian/stock.img, and the kernel and the initramfs
+#                                 of the disk, stock.vmlinuz and stock.initrd
 #   scripts/stock-disk.sh check   runs tests/dkms.sh, the tests of the driver's package, in a folder; "check long" runs
 #                                 more, which download packages
 # DKMS builds the driver there. The cache keeps Debian, and the kernel's Rust crates, which take minutes. When the
@@ -16,9 +16,9 @@
 # shellcheck source=scripts/debian.sh
 . "$ROOT/scripts/debian.sh"
 
-disk=$BUILD/debian/stock.img
-base=$CACHE/debian/stock.tar.zst
-crates=$CACHE/debian/stock-crates
+disk=$GUEST/debian/stock.img
+base=$CACHE/debian/stock-$arch.tar.zst
+crates=$CACHE/debian/stock-crates-$arch
 kept=/var/cache/my-rng-dkms # where the driver's package keeps them
 
 depends() { # what the driver's package depends on
@@ -27,9 +27,10 @@ depends() { # what the driver's package depends on
 }
 
 bootstrap() { # bootstrap TARBALL: of a Debian that has all but the project's packages
-    local include kernel="linux-image-amd64/$backports linux-headers-amd64/$backports linux-source/$backports"
+    local include image=linux-image-$arch_debian
     include=$(packages_on_disk)
-    debian_tar --variant=required --include="${include/linux-image-amd64/"$kernel"}" "${without_documentation[@]}" \
+    include=${include/$image/$image/$backports linux-headers-$arch_debian/$backports linux-source/$backports}
+    debian_tar --variant=required --include="$include" "${without_documentation[@]}" \
         --customize-hook="chroot \"\$1\" apt-get satisfy --yes --no-install-recommends '$(depends)'" "${set_up[@]}" \
         '' - "deb $mirror trixie main" "deb $mirror $backports main" | zstd -q -T0 >"$1"
 }
@@ -102,10 +103,10 @@ crates_inputs="$base_inputs $(digest "$ROOT/guest-module/dkms/build-crates.sh")"
 ready_for_debian "$base" "$base_inputs"
 lock_build
 sub "$ROOT/scripts/build-packages.sh"
-mkdir -p -- "$BUILD/debian" || die "$BUILD cannot be written: is the disk full?"
+mkdir -p -- "${disk%/*}" || die "$BUILD cannot be written: is the disk full?"
 cache_debian "$base" "$base_inputs" 3500 stock "Installing Debian 13 with its newest kernel into a folder" bootstrap
 packages=("$BUILD"/packages/my-rng_*.deb "$BUILD"/packages/my-rng-dkms_*.deb)
-new_tmp "$BUILD/debian"
+new_tmp "$BUILD"
 mkdir -p -- "$tmp/files/packages" "$tmp/crates"
 cp -- "${packages[@]}" "$tmp/files/packages/"
 [[ -n $mode ]] || choose_mode
@@ -114,5 +115,5 @@ if [[ $1 == check ]]; then
     step dkms "Testing the driver's package in Debian 13" run_tests "${2:-}"
     exit
 fi
-update stock-disk "$base_inputs $(digest "$config" "${packages[@]}")" "$disk" 6000 \
+update "stock-disk-$arch" "$base_inputs $(digest "$config" "${packages[@]}")" "$disk" 6000 \
     "Installing the project's packages in Debian 13, and making a disk of it" make_disk

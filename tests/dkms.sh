@@ -165,11 +165,11 @@ files | diff /packages/before -
 # All in one run of apt: headers, source, and the driver, with nothing kept.
 apt-get update -q
 apt purge linux-source* linux-headers*
-apt install --no-install-recommends linux-headers-amd64/trixie-backports linux-source/trixie-backports /packages/*.deb
+apt install --no-install-recommends "linux-headers-$(dpkg --print-architecture)/trixie-backports" linux-source/trixie-backports /packages/*.deb
 test -e "/lib/modules/$release/$module"
 
 # Debian 13's own kernel, which has no Rust.
-own=$(apt-cache depends linux-headers-amd64/trixie | sed -n 's/.*Depends: \(linux-headers-6[^ ]*-amd64\)$/\1/p')
+own=$(apt-cache depends "linux-headers-$(dpkg --print-architecture)/trixie" | sed -n 's/.*Depends: \(linux-headers-6[^ ]*\)$/\1/p')
 apt install --no-install-recommends "$own" >/tmp/said 2>&1
 cat /tmp/said
 grep "$sentence ${own#linux-headers-}.*needs 7.3 or newer" /tmp/said

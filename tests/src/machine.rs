@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::qtest::{Qtest, SLOT};
-use crate::{Console, Qmp, all_built, build_folder, built, guest_program, log_text};
+use crate::{Console, Qmp, all_built, built, guest_program, log_text};
 
 /// How long QEMU or a guest may be silent. Much more than needed: only one that hangs takes so long.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -69,14 +69,14 @@ impl Machine {
 
     /// The same disk with Debian's own kernel, which has no driver of the device.
     pub fn debian_kernel() -> Self {
-        let folder = build_folder().join("debian");
+        let folder = debian_folder();
         Self::debian_with(&folder.join("vmlinuz"), "")
             .arg("-initrd")
             .arg(folder.join("initrd.img"))
     }
 
     fn debian_with(kernel: &Path, append: &str) -> Self {
-        let disk = build_folder().join("debian/debian.img");
+        let disk = debian_folder().join("debian.img");
         assert!(
             disk.is_file(),
             "there is no {}; run `scripts/debian-vm.sh image`",
@@ -93,7 +93,7 @@ impl Machine {
     /// A machine with Debian 13 and its own kernel, on which apt has installed our packages. `scripts/stock-disk.sh image`
     /// makes the disk. The rest is as for [`debian`](Self::debian), but devices can be plugged.
     pub fn stock() -> Self {
-        let file = |name| build_folder().join("debian").join(name);
+        let file = |name| debian_folder().join(name);
         let disk = file("stock.img");
         assert!(
             disk.is_file(),
@@ -247,6 +247,15 @@ impl Machine {
             folder,
         }
     }
+}
+
+/// The directory with Debian's disks and kernels.
+fn debian_folder() -> PathBuf {
+    let built = all_built();
+    built
+        .directory()
+        .join(built.arch().to_string())
+        .join("debian")
 }
 
 /// The name of the file with what QEMU prints.
