@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# scripts/check-disks.sh: boots a cloud image with vm/run-ubuntu.sh in each of its ways: by UEFI and by BIOS, from a
-# virtio disk and from an IDE disk, with the disk's kernel and with ours. Logs in by SSH and on the serial console,
-# and looks for the device there.
+# scripts/check-disks.sh: boots a cloud image with vm/run-ubuntu.sh in each of its ways: by UEFI and, on a PC, by BIOS,
+# from a virtio disk and, on a PC, from an IDE disk, with the disk's kernel and with ours. Logs in by SSH and on the
+# serial console, and looks for the device there.
 #
 # The image is made here, of Debian's packages, with vm/cloud/setup.sh: Debian's kernel, GRUB, cloud-init, and an SSH
-# server. DEBIAN_MIRROR and DEBIAN_SUITE are as for scripts/debian-vm.sh. Loop devices are not needed.
+# server. Debian has such a kernel for x86_64 and arm64. DEBIAN_MIRROR and DEBIAN_SUITE are as for scripts/debian-vm.sh. Loop devices are not needed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/apt.sh
@@ -15,14 +15,14 @@ config=$ROOT/vm/cloud
 # shellcheck source=scripts/debian.sh
 . "$ROOT/scripts/debian.sh"
 
-image=$BUILD/disks/cloud.qcow2
+image=$BUILD/disks/cloud-$arch.qcow2
 limit=900 # seconds for each wait: far more than one takes, also without KVM on a busy machine
 
 # ---- the image ----
 
 # cloud-init grows the file system with e2fsprogs, which Debian 13 does not always have.
-packages=(systemd-sysv udev dbus kmod linux-image-cloud-amd64 initramfs-tools zstd grub-pc-bin grub-efi-amd64-bin
-    cloud-init e2fsprogs openssh-server sudo iproute2 pciutils)
+packages=(systemd-sysv udev dbus kmod "linux-image-cloud-$arch_debian" initramfs-tools zstd ${arch_pc:+grub-pc-bin}
+    "grub-efi-$arch_debian-bin" cloud-init e2fsprogs openssh-server sudo iproute2 pciutils)
 
 # The partitions, as in the distributions' cloud images, with their first sectors.
 gpt=(
@@ -58,14 +58,16 @@ make_image() {
         tar -x --exclude="./dev/*" -C "$1/root" -f "$1/tar"
         mke2fs -q -F -t ext4 -L root -d "$1/root" -E offset=$((10240 * 512)) "$1/disk" 2000M' disk "$tmp"
     # BIOS loads the first sector of the disk. That loads the first sector of core.img, and that the rest.
-    head -c 440 "$boot/boot.img" | sectors 0
-    sectors 34 <"$boot/core.img"
-    address $((0x5c)) 34
-    address $((34 * 512 + 500)) 35
+    if [[ -n $arch_pc ]]; then
+        head -c 440 "$boot/boot.img" | sectors 0
+        sectors 34 <"$boot/core.img"
+        address $((0x5c)) 34
+        address $((34 * 512 + 500)) 35
+    fi
     # UEFI loads a file.
     mformat -C -T 8192 -i "$tmp/esp" ::
     mmd -i "$tmp/esp" ::/EFI ::/EFI/BOOT
-    mcopy -i "$tmp/esp" "$boot/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+    mcopy -i "$tmp/esp" "$boot/boot.efi" "::/EFI/BOOT/$arch_efi"
     sectors 2048 <"$tmp/esp"
     qemu-img convert -O qcow2 "$tmp/disk" "$image"
 }
@@ -153,8 +155,8 @@ uefi_virtio() {
     in_guest 'echo kept >here'
     in_guest 'sudo poweroff' || true
     end
-    cmp -- /usr/share/OVMF/OVMF_VARS_4M.fd "$ovmf_vars"
-    [[ -e $disk.OVMF_VARS_4M.fd ]]
+    cmp -- "$uefi_vars" "$folder/vars"
+    [[ -e $disk.${uefi_vars##*/} ]]
 }
 
 # Nothing of the disk may change.
@@ -198,7 +200,7 @@ mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
 find_debian
 suite=${suite:-bookworm}
 [[ -n $mirror ]] || die "apt has no mirror of Debian on this machine: set DEBIAN_MIRROR= to the URL of one."
-needed=(mmdebstrap debian-archive-keyring fakeroot e2fsprogs fdisk mtools ovmf qemu-utils openssh-client)
+needed=(mmdebstrap debian-archive-keyring fakeroot e2fsprogs fdisk mtools "$arch_firmware" qemu-utils openssh-client)
 ((EUID == 0)) || needed+=(uidmap)
 sub "$ROOT/scripts/packages.sh" install "${needed[@]}"
 choose_mode
@@ -207,15 +209,20 @@ sub "$ROOT/scripts/build.sh" all
 mkdir -p -- "$BUILD/disks"
 new_tmp "$BUILD/disks"
 inputs="$suite $(declare -p packages gpt && declare -f bootstrap make_image sectors address && cat -- "$config/setup.sh")"
-update disks-image "$(sha256sum <<<"$inputs")" "$image" 5000 "Making a cloud image of Debian ($suite)" make_image
+update "disks-image-$arch" "$(sha256sum <<<"$inputs")" "$image" 5000 "Making a cloud image of Debian ($suite, $arch_debian)" \
+    make_image
 rm -rf -- "$tmp"
 
 new_tmp "$BUILD/disks"
-folder=$tmp disk=$tmp/disk.qcow2 ovmf_vars=$tmp/vars
+folder=$tmp disk=$tmp/disk.qcow2 uefi_vars=${arch_uefi/CODE/VARS}
 cp -- "$image" "$disk"
-cp -- /usr/share/OVMF/OVMF_VARS_4M.fd "$ovmf_vars"
+cp -- "$uefi_vars" "$folder/vars"
 mkdir -m 700 "$folder/.ssh"
 ssh-keygen -q -t ed25519 -N '' -f "$folder/.ssh/id_ed25519"
 step disks-uefi "Booting the image by UEFI from a virtio disk, with a login by SSH" uefi_virtio
-step disks-bios "Booting it again by BIOS from an IDE disk, and discarding changes" bios_ide
+if [[ -n $arch_pc ]]; then
+    step disks-bios "Booting it again by BIOS from an IDE disk, and discarding changes" bios_ide
+else
+    say "Only a PC has a BIOS and IDE disks: not booting it so"
+fi
 step disks-kernel "Booting it with our kernel, with a login on the serial console" own_kernel

@@ -14,11 +14,12 @@ value() { sed -n "s/^$1=//p" -- "$GUEST/where"; }
 command -v gdb >/dev/null || sub "$ROOT/scripts/packages.sh" install gdb
 sub "$ROOT/scripts/build.sh" all
 
-accel=$("$BUILD/bin/vm-run" --accel tcg --print-accel)
+mapfile -t lines < <("$BUILD/bin/vm-run" --accel tcg --print-machine)
+((${#lines[@]} == 2)) || die "$BUILD/bin/vm-run does not say which machine to debug in: see the error above."
 # Without a launcher the guest's init gives a shell.
 # shellcheck disable=SC2206  # a list of words
-qemu=("$(value qemu)" -nodefaults -display none -no-reboot $accel -smp 2 -m 256M -serial stdio -device my_rng
-    -kernel "$(value kernel)" -initrd "$(value initramfs)" -append 'console=ttyS0 panic=-1 no_timer_check tsc=reliable')
+qemu=("$(value qemu)" -nodefaults -display none -no-reboot ${lines[0]} -smp 2 -m 256M -serial stdio -device my_rng
+    -kernel "$(value kernel)" -initrd "$(value initramfs)" -append "${lines[1]}")
 # QEMU stops its processors' threads with SIGUSR1. rustup's Rust library was compiled under /rustc/COMMIT.
 gdb=(gdb -quiet -iex 'set debuginfod enabled off' -ex 'set pagination off' -ex 'handle SIGUSR1 nostop noprint'
     -ex "set substitute-path /rustc/$(rustc -vV | sed -n 's/^commit-hash: //p') $(rustc --print sysroot)/lib/rustlib/src/rust"

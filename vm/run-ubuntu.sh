@@ -10,21 +10,30 @@
 #
 # Arguments are passed to QEMU. Ctrl-A X ends a QEMU without a window. vm/README.md explains the rest.
 
+die() {
+    echo "run-ubuntu.sh: $*" >&2
+    exit 1
+}
+
 HERE=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
 BUILD=${MY_RNG_BUILD:-$HERE/build}
+# The disk's architecture: MY_RNG_ARCH=arm64, for example; this machine's if not set.
+# shellcheck source=scripts/arch.sh
+. "$HERE/scripts/arch.sh"
 
 # QEMU: the one that `make` has built, or yours, as in ~/hw8/qemu-8.2.9/prefix/bin/qemu-system-x86_64
-QEMU_BIN=${QEMU_BIN:-$BUILD/qemu/prefix/bin/qemu-system-x86_64}
+QEMU_BIN=${QEMU_BIN:-$BUILD/qemu/prefix/bin/qemu-system-$arch_qemu}
 # The disk: that of `make debian-vm`, or yours. Only the guest writes to it. With MY_RNG_SNAPSHOT=1, its changes are discarded
 # on exit.
-IMAGE=${MY_RNG_IMAGE:-$BUILD/debian/debian.img}
+IMAGE=${MY_RNG_IMAGE:-$BUILD/$arch/debian/debian.img}
 SNAPSHOT=${MY_RNG_SNAPSHOT:-0}
-# What the guest sees: virtio (/dev/vda) or, for a guest without virtio drivers, ide (/dev/sda, QEMU's -hda).
+# What the guest sees: virtio (/dev/vda) or, on a PC without virtio drivers, ide (/dev/sda, QEMU's -hda).
 DISK=${MY_RNG_DISK:-virtio}
 # A kernel for QEMU to start, and the partition with its root; if not set, the disk starts its own kernel.
 KERNEL=${MY_RNG_KERNEL:-}
 ROOT=${MY_RNG_ROOT:-}
-# 1 for a disk that UEFI starts, with the firmware of the package ovmf; or the path of another such firmware.
+# 1 for a disk that UEFI starts, with Debian's firmware; or the path of another such firmware. Only a PC has a BIOS: on
+# other machines, UEFI starts every disk whose kernel is on it.
 UEFI=${MY_RNG_UEFI:-}
 # 1 for a cloud image: makes this login at its first start, and lets your SSH keys in.
 CLOUD=${MY_RNG_CLOUD:-0}
@@ -34,18 +43,13 @@ SSH=${MY_RNG_SSH:-}
 # How the names of files that the script makes begin: beside the disk, or here if that is /dev/sdb, for example.
 BESIDE=${MY_RNG_BESIDE:-${IMAGE/#\/dev\//./}}
 
-die() {
-    echo "run-ubuntu.sh: $*" >&2
-    exit 1
-}
-
 may_not_write() { die "cannot write $1: set MY_RNG_BESIDE=/path/to/name to have it made elsewhere."; }
 
-# The disk of `make debian-vm` has no kernel and no partitions.
-if [ "$IMAGE" -ef "$BUILD/debian/debian.img" ]; then
-    KERNEL=${KERNEL:-$BUILD/x86_64/linux/arch/x86/boot/bzImage} ROOT=/dev/vda SNAPSHOT=1
-    # No hot-plug, so that lspci does not show a slot for each device.
-    set -- -global PIIX4_PM.acpi-root-pci-hotplug=off "$@"
+# The disk of `make debian-vm` has no kernel and no partitions. There is no hot-plug for it, so that lspci does not show
+# a slot for each device.
+hotplug=(--hotplug)
+if [ "$IMAGE" -ef "$BUILD/$arch/debian/debian.img" ]; then
+    KERNEL=${KERNEL:-$BUILD/$arch/linux/$arch_image} ROOT=/dev/vda SNAPSHOT=1 hotplug=()
 fi
 [ -x "$QEMU_BIN" ] || die "there is no QEMU at $QEMU_BIN: run make, or set QEMU_BIN= to yours."
 [ -f "$IMAGE" ] || [ -b "$IMAGE" ] || die "there is no disk at $IMAGE: run make debian-vm, or set MY_RNG_IMAGE= to yours."
@@ -53,20 +57,22 @@ fi
 [ -w "$IMAGE" ] || [ "$SNAPSHOT" = 1 ] ||
     die "you may not write the disk $IMAGE: take it over with chown, or set MY_RNG_SNAPSHOT=1 to discard all changes."
 [ -z "$KERNEL" ] || [ -r "$KERNEL" ] || die "there is no kernel at $KERNEL: run make, or set MY_RNG_KERNEL= to yours."
-case $DISK in
-    virtio) device=/dev/vda ;;
-    ide) device=/dev/sda ;;
+case $arch_pc$DISK in
+    virtio | 1virtio) device=/dev/vda ;;
+    1ide) device=/dev/sda ;;
+    ide) die "only a PC has IDE disks, and this machine is of $arch: set MY_RNG_DISK=virtio." ;;
     *) die "MY_RNG_DISK=$DISK is unknown: set it to virtio or ide." ;;
 esac
 
-# The accelerator: KVM if a guest runs on it, else TCG; ACCEL=kvm or ACCEL=tcg sets it. vm-run knows how to find
-# out, and which processor goes with each. Where `make` has not built it, cargo does.
+# The machine, its accelerator (KVM if a guest runs on it, else TCG; ACCEL=kvm or ACCEL=tcg sets it) and its processor:
+# vm-run knows them, and prints how to name the console for the kernel, too. Where `make` has not built it, cargo does.
 vm_run=("$BUILD/bin/vm-run")
 if [ ! -x "${vm_run[0]}" ]; then
     vm_run=(cargo run --quiet --manifest-path "$HERE/Cargo.toml" -p my-rng-vm --bin vm-run --)
 fi
-accel=$(MY_RNG_BUILD=$BUILD "${vm_run[@]}" --print-accel --qemu "$QEMU_BIN") || die "cannot choose an accelerator."
-read -r -a accel <<<"$accel"
+lines=$(MY_RNG_BUILD=$BUILD "${vm_run[@]}" --print-machine "${hotplug[@]}" --qemu "$QEMU_BIN") ||
+    die "cannot choose an accelerator."
+{ read -r -a machine && read -r console _; } <<<"$lines"
 
 # Open a window if there is a screen and this QEMU can do it. The serial console is in this terminal.
 options=(-nographic)
@@ -87,16 +93,18 @@ if [ "$(head -c 3 -- "$IMAGE" | tr -d '\0')" = QFI ]; then format=qcow2; fi
 drive "$IMAGE" "format=${MY_RNG_FORMAT:-$format},if=$DISK$snapshot"
 
 if [ -n "$KERNEL" ]; then
-    options+=(-kernel "$KERNEL" -append "root=${ROOT:-${device}1} rw console=tty0 console=ttyS0")
+    options+=(-kernel "$KERNEL" -append "root=${ROOT:-${device}1} rw console=tty0 $console")
 fi
 
 # The firmware keeps its settings in a file, of which each disk gets a copy.
+if [ -z "$UEFI$KERNEL$arch_pc" ]; then UEFI=1; fi
 if [ -n "$UEFI" ]; then
-    if [ "$UEFI" = 1 ]; then UEFI=/usr/share/OVMF/OVMF_CODE_4M.fd; fi
+    if [ "$UEFI" = 1 ]; then UEFI=$arch_uefi; fi
     template=$(dirname -- "$UEFI")/$(basename -- "$UEFI" | sed s/CODE/VARS/)
     settings=$BESIDE.$(basename -- "$template")
     if [ ! -r "$UEFI" ] || [ ! -r "$template" ] || [ "$template" = "$UEFI" ]; then
-        die "there is no UEFI firmware at $UEFI and $template: install ovmf, or set MY_RNG_UEFI=/path/to/OVMF_CODE.fd."
+        die "there is no UEFI firmware at $UEFI and $template: install $arch_firmware, or set MY_RNG_UEFI= to the" \
+            "path of another's code."
     fi
     [ -e "$settings" ] || cp -- "$template" "$settings" || may_not_write "$settings"
     drive "$UEFI" format=raw,if=pflash,unit=0,readonly=on
@@ -141,4 +149,4 @@ if [ -n "$SSH" ]; then
     echo "run-ubuntu.sh: ssh -p $SSH -o NoHostAuthenticationForLocalhost=yes ${login:-}localhost" >&2
 fi
 
-exec "$QEMU_BIN" "${accel[@]}" -smp 2 -m 2G "${options[@]}" -device my_rng "$@"
+exec "$QEMU_BIN" "${machine[@]}" -smp 2 -m 2G "${options[@]}" -device my_rng "$@"

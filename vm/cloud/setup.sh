@@ -16,24 +16,27 @@ printf '%s\n' 'datasource_list: [NoCloud, None]' 'locale: C.UTF-8' >/etc/cloud/c
 rm -f /etc/ssh/ssh_host_*
 : >/etc/machine-id
 
-# GRUB for BIOS and for UEFI: both find the kernel by the label of its partition.
-cat >/tmp/grub.cfg <<'END'
+# GRUB for UEFI and, on a PC, for BIOS: both find the kernel by the label of its partition. Other machines tell the
+# kernel themselves which serial port is its console.
+pc=/usr/lib/grub/i386-pc
+cat >/tmp/grub.cfg <<END
 search.fs_label root root
-linux ($root)/vmlinuz root=LABEL=root ro console=ttyS0
-initrd ($root)/initrd.img
+linux (\$root)/vmlinuz root=LABEL=root ro $([ ! -e $pc ] || echo console=ttyS0)
+initrd (\$root)/initrd.img
 boot
 END
 mkdir -p /boot/grub
-for format in i386-pc x86_64-efi; do
-    case $format in
-        i386-pc) modules=biosdisk file=core.img ;;
-        *) modules='' file=bootx64.efi ;;
-    esac
-    # shellcheck disable=SC2086  # words
+image() { # image FORMAT FILE MODULE...
+    format=$1 file=$2
+    shift 2
     grub-mkimage -O "$format" -o "/boot/grub/$file" -c /tmp/grub.cfg -p /boot/grub \
-        $modules part_gpt ext2 search_label linux boot
-done
-cp /usr/lib/grub/i386-pc/boot.img /boot/grub/
+        part_gpt ext2 search_label linux boot "$@"
+}
+image "$(basename /usr/lib/grub/*-efi)" boot.efi
+if [ -e $pc ]; then
+    image i386-pc core.img biosdisk
+    cp $pc/boot.img /boot/grub/
+fi
 rm /tmp/grub.cfg
 
 apt-get clean

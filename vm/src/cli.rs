@@ -56,14 +56,14 @@ pub struct Options {
     /// Print QEMU's command line, quoted for a shell, and do not start the guest
     #[arg(long)]
     pub dry_run: bool,
-    /// Print QEMU's arguments for the accelerator: for run-ubuntu.sh
+    /// Print QEMU's arguments for the machine and, on a second line, the kernel's: for scripts that start QEMU
     #[arg(long, hide = true)]
-    pub print_accel: bool,
+    pub print_machine: bool,
     /// Give an interactive shell on the serial console instead of running a command
     #[arg(long, conflicts_with = "command")]
     pub shell: bool,
     /// The command to run, and its arguments
-    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["shell", "print_accel"])]
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["shell", "print_machine"])]
     pub command: Vec<OsString>,
 }
 
@@ -109,15 +109,6 @@ impl Common {
         })
     }
 
-    /// QEMU's arguments for the accelerator, found with the kernel if there is one.
-    pub fn accel_args(&self, interrupt: &Interrupt) -> Result<[&'static str; 4], Error> {
-        let built = self.built()?;
-        let kernel = self.kernel.clone().or_else(|| built.file("kernel").ok());
-        Prober::new(built.arch(), &self.qemu(&built)?, kernel.as_deref())
-            .choose(self.accel()?, interrupt)
-            .map(|chosen| chosen.args(built.arch()))
-    }
-
     fn built(&self) -> Result<Built, Error> {
         self.arch.map_or_else(Built::here, Built::of)
     }
@@ -135,6 +126,24 @@ impl Common {
 }
 
 impl Options {
+    /// QEMU's arguments for the machine, and a line with the arguments that the kernel always gets. The accelerator is
+    /// found with the kernel if there is one.
+    pub fn machine_lines(&self, interrupt: &Interrupt) -> Result<String, Error> {
+        let built = self.common.built()?;
+        let arch = built.arch();
+        let kernel = self.common.kernel.clone();
+        let kernel = kernel.or_else(|| built.file("kernel").ok());
+        let chosen = Prober::new(arch, &self.common.qemu(&built)?, kernel.as_deref())
+            .choose(self.common.accel()?, interrupt)?;
+        let machine = self.vm.machine_of(arch);
+        let mut words = vec!["-machine", machine];
+        words.extend(chosen.args(arch));
+        for (option, value) in arch.machine_type(machine)?.options(self.vm.hotplug) {
+            words.extend([option, value]);
+        }
+        Ok(format!("{}\n{}", words.join(" "), arch.kernel_arguments()))
+    }
+
     /// The machine, and what it is to do.
     pub fn vm(mut self) -> Result<(Vm, Work), Error> {
         if self.waits_for_user(isatty(io::stdin())) {
@@ -174,7 +183,7 @@ mod tests {
     fn defaults_are_those_of_the_manual() {
         let options = parse(&["--", "ls"]).unwrap();
         assert_eq!(options.command, ["ls"]);
-        assert!(!options.shell && !options.dry_run && !options.print_accel);
+        assert!(!options.shell && !options.dry_run && !options.print_machine);
         let Common { arch, accel, .. } = options.common;
         assert!(arch.is_none() && accel.is_none() && options.common.timeout.is_none());
         let Vm { smp, mem, .. } = &options.vm;

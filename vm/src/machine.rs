@@ -135,8 +135,12 @@ impl Vm {
 
     /// The machine as QEMU's `-machine` takes it.
     pub(crate) fn machine(&self) -> &str {
-        let usual = self.arch.needs().machine;
-        self.machine.as_deref().unwrap_or(usual)
+        self.machine_of(self.arch)
+    }
+
+    /// The same for a guest of this architecture.
+    pub(crate) fn machine_of(&self, arch: Arch) -> &str {
+        self.machine.as_deref().unwrap_or(arch.needs().machine)
     }
 
     /// Its type, if the guest boots on it.

@@ -9,12 +9,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use my_rng_e2e::{build_folder, root, write_program};
+use my_rng_vm::Arch;
 use tempfile::TempDir;
 
 /// The script's variables, which these tests set themselves.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 15] = [
     "ACCEL",
     "DISPLAY",
+    "MY_RNG_ARCH",
     "MY_RNG_BESIDE",
     "MY_RNG_CLOUD",
     "MY_RNG_DISK",
@@ -140,8 +142,9 @@ fn kernel_that_make_has_built_proves_that_kvm_works() {
     for (probed, accel) in [(PANICS, "kvm"), (WORKS, "tcg")] {
         let place = Place::new(probed);
         place.write("bzImage", b"");
-        fs::create_dir(place.path("x86_64")).expect("a folder");
-        place.write("x86_64/where", b"kernel=bzImage\n");
+        let arch = Arch::host().expect("one that has guests").to_string();
+        fs::create_dir(place.path(&arch)).expect("a folder");
+        place.write(&format!("{arch}/where"), b"kernel=bzImage\n");
         assert_eq!(value(&place.options(&[]), "-accel"), accel);
         assert!(Path::new(&place.path("my_rng/accel")).exists());
     }
@@ -231,6 +234,7 @@ fn disk_is_virtio_or_ide() {
     let kernel = place.path("bzImage");
     let of = |disk, root| {
         let options = place.options(&[
+            ("MY_RNG_ARCH", "x86_64"),
             ("MY_RNG_DISK", disk),
             ("MY_RNG_KERNEL", &kernel),
             ("MY_RNG_ROOT", root),
@@ -248,6 +252,55 @@ fn disk_is_virtio_or_ide() {
     assert_eq!(of("ide", "/dev/sda3"), both("if=ide", "root=/dev/sda3"));
     let error = place.error(&[("MY_RNG_DISK", "scsi")]);
     assert!(error.contains("set it to virtio or ide"), "{error}");
+    let error = place.error(&[("MY_RNG_DISK", "ide"), ("MY_RNG_ARCH", "arm64")]);
+    assert!(error.contains("set MY_RNG_DISK=virtio"), "{error}");
+}
+
+#[test]
+fn machine_is_of_the_disks_architecture() {
+    let place = Place::new(WORKS);
+    place.write("Image", b"");
+    let kernel = place.path("Image");
+    for (arch, machine, cpu, console) in [
+        ("x86_64", "pc", "max,", "ttyS0"),
+        ("arm64", "virt", "max", "ttyAMA0"),
+        ("riscv64", "virt", "rv64", "ttyS0"),
+    ] {
+        let options = place.options(&[
+            ("ACCEL", "tcg"),
+            ("MY_RNG_ARCH", arch),
+            ("MY_RNG_KERNEL", &kernel),
+        ]);
+        assert_eq!(value(&options, "-machine"), machine);
+        assert!(value(&options, "-cpu").starts_with(cpu), "{options:?}");
+        assert_eq!(
+            value(&options, "-append"),
+            format!("root=/dev/vda1 rw console=tty0 console={console}")
+        );
+    }
+    assert!(place.error(&[("MY_RNG_ARCH", "m68k")]).contains("m68k"));
+}
+
+/// A machine without a BIOS starts every disk by UEFI.
+#[test]
+fn firmware_is_that_of_the_architecture() {
+    let place = Place::new(WORKS);
+    for (arch, uefi, firmware, package) in [
+        ("x86_64", "1", "/OVMF_CODE_4M.fd", "ovmf"),
+        ("arm64", "", "/AAVMF_CODE.fd", "qemu-efi-aarch64"),
+    ] {
+        let run = place.run(&[
+            ("ACCEL", "tcg"),
+            ("MY_RNG_ARCH", arch),
+            ("MY_RNG_UEFI", uefi),
+        ]);
+        let said = String::from_utf8([run.stdout, run.stderr].concat()).expect("text");
+        assert!(said.contains(firmware), "{said}");
+        let told = said.contains(&format!("install {package},"));
+        assert!(told != run.status.success(), "{said}");
+    }
+    let options = place.options(&[("ACCEL", "tcg"), ("MY_RNG_ARCH", "x86_64")]);
+    assert!(!options.iter().any(|word| word.contains("pflash")));
 }
 
 #[test]
@@ -265,7 +318,8 @@ fn each_disk_has_its_own_settings_of_the_firmware() {
     place.write("OVMF_CODE.fd", b"code");
     place.write("OVMF_VARS.fd", b"variables");
     let firmware = place.path("OVMF_CODE.fd");
-    let options = place.options(&[("MY_RNG_UEFI", &firmware)]);
+    let uefi = [("MY_RNG_UEFI", &*firmware), ("MY_RNG_ARCH", "x86_64")];
+    let options = place.options(&uefi);
     let flash: Vec<&String> = options
         .iter()
         .filter(|word| word.contains("pflash"))
@@ -283,11 +337,11 @@ fn each_disk_has_its_own_settings_of_the_firmware() {
     assert_eq!(fs::read(&settings).expect("a copy"), b"variables");
     // What the firmware has written there is still there at the next start.
     fs::write(&settings, "changed").expect("a file");
-    place.options(&[("MY_RNG_UEFI", &firmware)]);
+    place.options(&uefi);
     assert_eq!(fs::read(&settings).expect("the copy"), b"changed");
     assert_eq!(place.beside(), ["disk.OVMF_VARS.fd"]);
     fs::remove_file(place.path("OVMF_VARS.fd")).expect("the template");
-    let error = place.error(&[("MY_RNG_UEFI", &firmware)]);
+    let error = place.error(&uefi);
     assert!(error.contains("install ovmf"), "{error}");
 }
 

@@ -43,8 +43,8 @@ fn main() -> ExitCode {
 fn run(options: Options) -> Result<u8, Error> {
     let interrupt = Interrupt::default();
     interrupt.on_signals()?;
-    if options.print_accel {
-        return print(options.common.accel_args(&interrupt)?.join(" "));
+    if options.print_machine {
+        return print(options.machine_lines(&interrupt)?);
     }
     let dry_run = options.dry_run;
     let (mut vm, work) = options.vm()?;
