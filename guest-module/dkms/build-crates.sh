@@ -49,5 +49,8 @@ missing=$(awk 'NR == FNR {has[$1]; next} $2 ~ /^_R/ && !($2 in has) {print $2; e
     fail "the crates that were built lack the kernel's symbol $missing: use the distribution's Rust and bindgen."
 
 mkdir -p -- "$(dirname -- "$archive")"
-tar -c --zstd -f "$archive.part" rust/*.rmeta rust/*.so scripts/target.json
+# Only on x86 does the compiler's target come from a file.
+set -- rust/*.rmeta rust/*.so
+[ ! -e scripts/target.json ] || set -- "$@" scripts/target.json
+tar -c --zstd -f "$archive.part" "$@"
 mv -- "$archive.part" "$archive"
