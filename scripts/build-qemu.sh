@@ -41,7 +41,7 @@ for target in json.load(open("meson-info/intro-targets.json")):
     find "$QEMU_PREFIX/share/qemu" -type f -size 0 -delete
 }
 
-sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
+sub "$ROOT/scripts/fetch.sh" qemu ${1:+"$1"} "$QEMU_TREE"
 use_libclang # for the kit's bindings of QEMU's headers
 
 apply_overlay() { "$BUILD/bin/qemu-overlay" apply "$QEMU_TREE" >"$LOG/overlay.log" 2>&1; }
@@ -49,7 +49,7 @@ if ! apply_overlay; then
     # The overlay on it is of an earlier version of this project. The tree is ours to remove.
     say "Getting QEMU's source again, because another overlay is on it"
     rm -rf -- "$QEMU_TREE" "$QEMU_TREE.source"
-    sub "$ROOT/scripts/fetch.sh" qemu ${1+"$1"} "$QEMU_TREE"
+    sub "$ROOT/scripts/fetch.sh" qemu ${1:+"$1"} "$QEMU_TREE"
     apply_overlay || die "the overlay cannot be applied to $QEMU_TREE: $(last_line "$LOG/overlay.log")"
 fi
 

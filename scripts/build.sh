@@ -64,7 +64,7 @@ build_programs() {
 
 build_initramfs() {
     local inputs root=/
-    [[ $arch == "$host" ]] || root=$("$ROOT/scripts/guest-root.sh")
+    [[ $arch == "$host" ]] || root=$("$ROOT/scripts/foreign-root.sh" guest)
     inputs="$(digest "$GUEST"/bin/{my-rng,vm-init} "$BUILD/bin/vm-initramfs" "$MODULE") $root"
     inputs+=" $(stat -c %Y:%s "$(command -v busybox)" "$(command -v lspci)" 2>&1)"
     update "initramfs-$arch" "$inputs" "$GUEST/initramfs.cpio" 100 "Packing the guest's initramfs for $arch" \

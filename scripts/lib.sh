@@ -33,7 +33,7 @@ export MY_RNG_BUILD=$BUILD MY_RNG_JOBS=$JOBS
 # shellcheck disable=SC2034  # for the scripts that source this file
 built=(arm64 asan-qemu bare-debian bench bin disks docs fuzz guest host linux linux-debug linux-inline log matrix
     module-clippy new-device packages qemu riscv64 share stamp test-qemu tsan-qemu x86_64) \
-    cached=(accel debian distribution guest pypi tmp tools upstream)
+    cached=(accel debian distribution foreign pypi tmp tools upstream)
 
 # rustup's installer changes PATH only for new shells.
 if [[ -x ${CARGO_HOME:-${HOME:-}/.cargo}/bin/rustup ]] && ! command -v rustup >/dev/null; then

@@ -7,7 +7,7 @@
 #             qtests and the end-to-end tests. By default those of qemu-8.2.9-overlay/series, the newest that can be
 #             found of $newer, and what QEMU_SRC or QEMU_TARBALL give. An unlisted series is tried as with FORCE=1.
 #   the rest  see options_of below; each with the first of these series (rust: with 10.2): builds it and runs the
-#             qtests. dtrace: does every probe fire? cross must be refused.
+#             qtests. dtrace: does every probe fire? cross runs on another architecture, here by qemu-user.
 # Each is built in build/matrix/SERIES or build/matrix/SERIES-CONFIGURATION, and stays there. Ends with a table and
 # the counts; the status is 0 if nothing failed and something passed.
 # shellcheck source=scripts/lib.sh
@@ -38,8 +38,7 @@ options_of() { # options_of CONFIGURATION: what QEMU's configure is given for it
         targets) printf '%s\n' --enable-fdt=system --enable-linux-user \
             --target-list="$(printf '%s-softmmu,' "${targets[@]}")x86_64-linux-user" ;;
         rust) echo --enable-rust ;;
-        # This machine's own compiler, by its full name.
-        cross) echo "--cross-prefix=$(gcc -dumpmachine)-" ;;
+        cross) ;; # by scripts/cross-qemu.sh
         *) die "QEMU_CONFIGURATIONS=$1 is unknown: use some of $all_configurations." ;;
     esac
 }
@@ -51,10 +50,34 @@ build() { # build FOLDER SERIES OPTION...
     in_build "$1" "$ROOT/scripts/build-qemu.sh" "${@:2}"
 }
 
-refused() { # refused FOLDER SERIES OPTION...: is it, in a sentence that says how to go on?
-    local log=$1/log/qemu-configure.log
-    if build "$@"; then echo "configure should have refused: ${*:3}" && return 1; fi
-    grep -e 'ERROR: .*configure QEMU without --cross-prefix' -- "$log"
+foreign=arm64
+[[ $host != arm64 ]] || foreign=x86_64
+in_foreign() (export MY_RNG_ARCH=$foreign && "$@") # in_foreign COMMAND...: for the architecture of the cross build
+
+cross_needs() {
+    in_foreign scripts/build.sh build-deps toolchain
+    scripts/packages.sh install qemu-user
+    in_foreign scripts/foreign-root.sh qemu
+    find_arch "$foreign"
+    has_std || die "this Rust has no library for $foreign: use rustup."
+}
+
+cross_build() { # cross_build FOLDER SERIES
+    in_foreign in_build "$1" scripts/cross-qemu.sh "$2"
+}
+
+cross_qtest() { # cross_qtest FOLDER: meson would skip tests that this machine cannot run by itself
+    local test run status=0
+    find_arch "$foreign"
+    run="qemu-$arch_qemu -L $(in_foreign scripts/foreign-root.sh qemu)"
+    cd -- "$1/qemu/src/build"
+    for test in "$ROOT"/qemu-8.2.9-overlay/tests/qtest/*-test.c; do
+        test=tests/qtest/$(basename -- "$test" .c)
+        ninja -j"$JOBS" "$test"
+        # shellcheck disable=SC2086  # a list of words
+        QTEST_QEMU_BINARY="$run ./qemu-system-$arch_qemu" timeout --kill-after=10 600 $run "$test" || status=1
+    done
+    return "$status"
 }
 
 probes() { # probes FOLDER: does each of the device's probes (a nop that a debugger may stop at) fire?
@@ -106,10 +129,20 @@ try() { # try SERIES CONFIGURATION: whether its source was found goes to $found
         skip "$name" "this source has no crates for --enable-rust: set QEMU_TARBALL= to the release"
         return
     fi
+    if [[ $configuration == cross ]]; then
+        step_may_fail "matrix-$name-needs" "QEMU $name: getting what building it for $foreign needs" cross_needs
+        if ((status)); then
+            skip "$name" "$(last_line "$LOG/matrix-$name-needs.log" | sed 's/^error: //')"
+            return
+        fi
+    fi
     [[ -z $MY_RNG_FORCE ]] || say "QEMU $series is not in qemu-8.2.9-overlay/series: trying it as with FORCE=1"
     printf -v row '%-12s %-8s %-50s' "$name" "$(recorded version)" "$(recorded source)"
     if [[ $configuration == cross ]]; then
-        row_part "matrix-$name" refused "QEMU $name: is it refused?" refused "$folder" "$series" "${options[@]}"
+        row_part "matrix-$name" build "QEMU $name: building it for $foreign" cross_build "$folder" "$series"
+        if ((status == 0)); then
+            row_part "matrix-$name" qtest "QEMU $name: the qtests, by qemu-user" cross_qtest "$folder"
+        fi
     else
         row_part "matrix-$name" build "QEMU $name: building it with the devices" \
             build "$folder" "$series" "${options[@]}"

@@ -21,7 +21,7 @@ mod qemu {
         let inlines = out_dir()?.join("inlines.c");
         bindgen::builder()
             .header(qemu.source.join(HEADER).display().to_string())
-            .clang_args(&qemu.flags)
+            .clang_args(qemu.clang_flags()?)
             .allowlist_item("seam_.*")
             .allowlist_type("DeviceCategory|MemoryRegionOps|PCIDevice|Property|QEMUTimer|VMState(Description|Field|Flags|Info)")
             .allowlist_function("DEVICE_CLASS|PCI_DEVICE_CLASS|RESETTABLE_CLASS|set_bit")

@@ -50,6 +50,7 @@ def main():
     parser.add_argument(
         "--rustc", action="append", default=[], help="the compiler of QEMU's own Rust code, a word at a time"
     )
+    parser.add_argument("--target", help="the Rust target of the machine that is to run QEMU; by default this machine's")
     args = parser.parse_args()
 
     # Cargo looks for the workspace above the manifest as it is named, not where a link leads.
@@ -74,10 +75,19 @@ def main():
     host = re.search(r"^host: (\S+)$", about, re.MULTILINE)
     if not host:
         sys.exit(f"the output of cargo -vV, or rustc -vV, names no host: {about.strip()}")
+    target = args.target or host[1]
+    if target != host[1]:
+        rustc = env.get("RUSTC", "rustc")
+        library_folder = output([rustc, "--print", "target-libdir", "--target", target], crate, env).strip()
+        if not os.path.isdir(library_folder):
+            sys.exit(
+                f"Rust's standard library for {target} is not installed: run rustup target add {target} in {crate},"
+                " or install the distribution's package of it (Debian's libstd-rust-dev of that architecture)"
+            )
     command = [args.cargo, "build", "--quiet", "--release", "--locked", "--features", "qemu"]
     command += ["--message-format", "json-render-diagnostics"]
     # The target is named, or the user's own configuration might name another.
-    command += ["--target", host[1], "--manifest-path", manifest, "--target-dir", args.target_dir]
+    command += ["--target", target, "--manifest-path", manifest, "--target-dir", args.target_dir]
     done = subprocess.run(command, cwd=crate, env=env, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit("cargo could not build the Rust library of the devices; its messages are above")

@@ -7,6 +7,7 @@ mod trace;
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::Deserialize;
 
@@ -24,7 +25,7 @@ pub struct Qemu {
     /// The root of its source.
     pub source: PathBuf,
     /// Include paths, defines and language standard, which bindgen needs too.
-    pub flags: Vec<String>,
+    flags: Vec<String>,
     compiler: String,
     /// Flags for generating code, which bindgen does not need.
     code_generation: Vec<String>,
@@ -98,7 +99,10 @@ impl Qemu {
                 word if word.starts_with("-I") => {
                     flags.push(format!("-I{}", absolute(word.strip_prefix("-I")?)));
                 }
-                word if word.starts_with("-D") || word.starts_with("-std=") => {
+                word if ["-D", "-std=", "--sysroot=", "--target="]
+                    .iter()
+                    .any(|start| word.starts_with(start)) =>
+                {
                     flags.push(word.to_owned());
                 }
                 // Sanitizers have files of their own, at places that are not ours to know. And cargo takes plain
@@ -116,6 +120,38 @@ impl Qemu {
             compiler: compiler.clone(),
             code_generation,
         })
+    }
+
+    /// The flags with which clang reads QEMU's headers as the compiler does.
+    ///
+    /// # Errors
+    ///
+    /// In a cross build, when the compiler does not say where it looks for headers.
+    pub fn clang_flags(&self) -> Result<Vec<String>> {
+        let mut flags = self.flags.clone();
+        // clang knows where this machine's headers are, but not where a cross compiler has its own.
+        if env::var_os("TARGET") != env::var_os("HOST") {
+            flags.push("-nostdlibinc".to_owned());
+            for folder in self.header_folders()? {
+                // Behind those of clang itself.
+                flags.extend(["-idirafter".to_owned(), folder]);
+            }
+        }
+        Ok(flags)
+    }
+
+    /// The folders in which the compiler looks for system headers.
+    fn header_folders(&self) -> Result<Vec<String>> {
+        let compiler = &self.compiler;
+        let output = Command::new(compiler)
+            .args(&self.flags)
+            .args(["-E", "-v", "-x", "c", "/dev/null"])
+            .env("LC_ALL", "C")
+            .output()
+            .map_err(|error| format!("{compiler} could not be run: {error}"))?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        listed_folders(&log)
+            .ok_or_else(|| format!("{compiler} -E -v does not say where headers are: {log}"))
     }
 
     /// Compiles C files into a library that the crate links.
@@ -136,6 +172,13 @@ impl Qemu {
             .try_compile(library)
             .map_err(|error| format!("{library} could not be compiled: {error}"))
     }
+}
+
+/// The folders that a compiler lists when it is asked to be verbose.
+fn listed_folders(log: &str) -> Option<Vec<String>> {
+    let (_, list) = log.split_once("#include <...> search starts here:\n")?;
+    let (list, _) = list.split_once("End of search list.")?;
+    Some(list.lines().map(|line| line.trim().to_owned()).collect())
 }
 
 /// The directory for a build script's output, `OUT_DIR`.
@@ -159,4 +202,18 @@ pub fn report(result: Result<()>) {
 /// devices in `src/devices.rs`.
 pub fn devices() {
     report(trace::compile());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed_folders;
+
+    #[test]
+    fn header_folders_are_read_from_what_the_compiler_says() {
+        let log = "ignoring nonexistent directory \"/usr/local/include\"\n#include \"...\" search starts here:\n .\n\
+            #include <...> search starts here:\n /usr/lib/gcc-cross/include\n /usr/include\nEnd of search list.\n";
+        let folders = ["/usr/lib/gcc-cross/include", "/usr/include"];
+        assert_eq!(listed_folders(log).unwrap(), folders);
+        assert_eq!(listed_folders("no such list\n"), None);
+    }
 }
