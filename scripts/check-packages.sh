@@ -12,8 +12,9 @@
 . "$ROOT/scripts/debian.sh"
 
 debs=$BUILD/packages
+[[ -z $cross ]] || debs=$GUEST/packages
 suite=trixie
-base=$CACHE/debian/packages-$suite.tar
+base=$CACHE/debian/packages-$suite-$arch.tar
 # All that our packages depend on, so that installing them needs no network.
 needs=libfdt1,libglib2.0-0t64,libpixman-1-0,libpng16-16t64,libslirp0,systemd-standalone-sysusers
 
@@ -56,6 +57,8 @@ for name; do
             step lintian "Checking the packages with lintian" lintian --fail-on error "$debs"/*.changes
             ;;
         debian)
+            "$GUEST/bin/my-rng" --version >/dev/null 2>&1 ||
+                die "this machine runs no programs for $arch: install qemu-user-static, and give the same command again."
             mirror=${DEBIAN_MIRROR:-}
             find_debian
             ready_for_debian "$base" "$needs"

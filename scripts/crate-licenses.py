@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Prints a paragraph for debian/copyright for each crate that the app or QEMU is linked with."""
+"""crate-licenses.py TARGET: prints a paragraph for debian/copyright for each crate that the app or QEMU is linked with,
+when they are compiled for rustc's TARGET."""
 
 import json
 import pathlib
@@ -8,7 +9,7 @@ import re
 import subprocess
 import sys
 
-TARGET = "x86_64-unknown-linux-gnu"
+TARGET = sys.argv[1]
 
 
 def cargo(*arguments):

@@ -8,6 +8,8 @@ set -eu
 [ -d /packages ] || exit 1
 
 export DEBIAN_FRONTEND=noninteractive
+qemu=qemu-system-$(uname -m)-my-rng
+case $(uname -m) in x86_64) machine=q35 ;; *) machine=virt ;; esac
 
 files() { # all files, except records of apt and dpkg, and what is not on a disk; groups are compared below
     find / -xdev \( -path /dev -o -path /packages -o -path /proc -o -path /run -o -path /sys -o -path /tmp \
@@ -39,9 +41,9 @@ version | grep -c '~older$' | grep -x 2
 getent group my_rng
 # A QEMU that runs while its package is upgraded and removed.
 mkfifo /packages/monitor
-qemu-system-x86_64-my-rng -display none -device my_rng -monitor stdio </packages/monitor >/packages/said &
-qemu=$!
-trap 'kill "$qemu" 2>/dev/null || true' EXIT
+"$qemu" -M "$machine" -display none -device my_rng -monitor stdio </packages/monitor >/packages/said &
+pid=$!
+trap 'kill "$pid" 2>/dev/null || true' EXIT
 exec 3>/packages/monitor
 
 apt install /packages/new/*.deb
@@ -49,14 +51,14 @@ version | not grep older
 my-rng --version
 test -f /usr/lib/udev/rules.d/60-my_rng.rules
 test -f /usr/share/man/man1/my-rng.1.gz
-qemu-system-x86_64-my-rng -device my_rng,help | grep 'generator='
-echo quit | qemu-system-x86_64-my-rng -display none -device my_rng -monitor stdio
+"$qemu" -device my_rng,help | grep 'generator='
+echo quit | "$qemu" -M "$machine" -display none -device my_rng -monitor stdio
 
 apt remove my-rng qemu-my-rng
 nothing_is_left
 printf 'info pci\nquit\n' >&3
 exec 3>&-
-wait "$qemu"
+wait "$pid"
 grep 'PCI device 1234:cafe' /packages/said
 
 apt install /packages/new/*.deb
