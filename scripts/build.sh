@@ -21,7 +21,7 @@ compile() { # compile FOLDER PROGRAM...: linked statically, for $arch
     shift
     cd -- "$ROOT"
     # Other compilers than nightly take the option only with this variable.
-    if ! has_std; then std=(-Zbuild-std=std,panic_abort) && export RUSTC_BOOTSTRAP=1; fi
+    if ! has_std; then std=('-Zbuild-std=std,panic_abort') && export RUSTC_BOOTSTRAP=1; fi
     env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' "${linker//-/_}=${cross}gcc" \
         cargo build "${std[@]}" --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" \
         -p my-rng -p my-rng-vm -p qemu-overlay "${@/#/--bin=}"
@@ -63,8 +63,8 @@ build_programs() {
 # ---- the guest's files ----
 
 build_initramfs() {
-    local inputs root=/
-    [[ $arch == "$host" ]] || root=$("$ROOT/scripts/foreign-root.sh" guest)
+    local inputs root
+    root=$("$ROOT/scripts/foreign-root.sh" guest)
     inputs="$(digest "$GUEST"/bin/{my-rng,vm-init} "$BUILD/bin/vm-initramfs" "$MODULE") $root"
     inputs+=" $(stat -c %Y:%s "$(command -v busybox)" "$(command -v lspci)" 2>&1)"
     update "initramfs-$arch" "$inputs" "$GUEST/initramfs.cpio" 100 "Packing the guest's initramfs for $arch" \

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # scripts/foreign-root.sh guest|qemu: prints a folder with what packages of Debian hold for $arch, another architecture
-# than this machine's. The cache keeps it. Nothing is installed, so this needs no root.
+# than this machine's; for its own, /. The cache keeps it. Nothing is installed, so this needs no root.
 #   guest   busybox and lspci for the guest, from Debian 13, which has all architectures
 #   qemu    the libraries with which a cross compiler builds QEMU, from the same release of Debian as that compiler.
 #           DEBIAN/ tells dpkg-shlibdeps which packages they are from.
@@ -18,6 +18,10 @@ case ${1:-} in
     qemu) suite='' packages=(libc6-dev libfdt-dev libglib2.0-dev libpixman-1-dev libpng-dev libslirp-dev) ;;
     *) die "usage: scripts/foreign-root.sh guest|qemu" ;;
 esac
+if [[ -z $cross ]]; then
+    echo /
+    exit
+fi
 find_debian
 root=$CACHE/foreign/$1-$arch-$suite
 

@@ -54,7 +54,7 @@ pub fn run(setup: &Setup<'_>, mut results: Results) -> Result<Results, Error> {
     let mut vm = Vm::from_build()?;
     vm.qemu = setup.qemu.to_owned();
     if let Some(other) = setup.other {
-        vm.kernel = other.join("linux/arch/x86/boot/bzImage");
+        vm.kernel = other.join(vm.kernel.strip_prefix(vm.initramfs.with_file_name(""))?);
         vm.initramfs = other.join("initramfs.cpio");
     }
     vm.smp = 4;

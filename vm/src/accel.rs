@@ -5,7 +5,7 @@
 //! On some hosts `/dev/kvm` can be opened but no guest runs on it. So a guest has to prove that KVM
 //! works: the built kernel, told to start an init that does not exist, panics and reboots within a
 //! second or two, which ends QEMU. Without a kernel, only the firmware has to start and reboot. That
-//! proves less: firmware never enters 64-bit mode. Where there is no firmware, nothing is proven.
+//! proves less: firmware never enters 64-bit mode. Where no firmware reboots by itself, nothing is proven.
 //!
 //! KVM runs only guests of the host's architecture.
 //!

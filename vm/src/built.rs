@@ -12,7 +12,7 @@ use crate::Error;
 use crate::arch::Arch;
 
 /// What `build/ARCH/where` says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
     arch: Arch,
     directory: PathBuf,

@@ -103,17 +103,12 @@ fn reap_until(pid: Pid) -> Result<Status, String> {
 /// Makes a link to busybox for each of its applets, except where there is a file.
 pub(super) fn install_applets() -> Result<(), String> {
     let argv = ["/bin/busybox", "--install", "-s"].map(OsString::from);
-    let status = match start(&argv, |_| {}) {
-        Ok(pid) => reap_until(pid)?,
-        Err(_) => return Err("cannot execute /bin/busybox".to_owned()),
-    };
-    if status == Status::Exited(0) {
-        Ok(())
-    } else {
-        Err(
-            "busybox does not install its applets: build the guest with the package busybox-static"
+    match start(&argv, |_| {}).ok().map(reap_until).transpose()? {
+        Some(Status::Exited(0)) => Ok(()),
+        _ => Err(
+            "busybox cannot install its applets: build the guest with its architecture's busybox-static"
                 .to_owned(),
-        )
+        ),
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The guest's init (PID 1): mounts and installs what programs expect, does the job that the launcher has put into
-//! the initramfs, reports the result, and powers off.
+//! The guest's init (PID 1): mounts and installs what programs expect, does the job that the launcher has
+//! put into the initramfs, reports the result, and powers off.
 //!
 //! The process must not end, or the kernel panics. Errors go to the launcher or, before it is
 //! connected, to the console; then the guest powers off.
@@ -39,7 +39,6 @@ pub fn main() -> ! {
 /// All of init's work. It ends by powering off, or in an error.
 fn work() -> Result<Infallible, String> {
     mount_all()?;
-    install_applets()?;
     set_current_dir(HOME).map_err(|error| format!("cannot change to {HOME}: {error}"))?;
     if !has_job() {
         do_job(&Job::default(), None)?;
@@ -65,6 +64,7 @@ fn do_job(job: &Job, launcher: Option<&Launcher>) -> Result<FromGuest, String> {
     if let Some(launcher) = launcher {
         launcher.say(&FromGuest::Up);
     }
+    install_applets()?;
     if job.load_module {
         load_module()?;
     }

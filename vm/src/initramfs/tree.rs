@@ -169,6 +169,8 @@ pub(super) fn list(path: &Path) -> Result<Listing, Error> {
 }
 
 pub(super) fn damaged(path: &Path) -> Error {
-    let what = format!("{} is cut off, or not an initramfs", path.display());
-    Error::NotBuilt(what, "make".to_owned())
+    Error::Host(format!(
+        "{} is cut off, or not an initramfs: remove it, and build it again",
+        path.display()
+    ))
 }
