@@ -69,11 +69,8 @@ build_modules() { # build_modules FOLDER KERNEL_OUT [MAKE_ARGUMENT...]
 }
 
 build_inline() { # build_inline FOLDER LLVM_VERSION
-    local root
     build_modules "$1/bench" "$1/linux" LLVM="-$2"
-    root=$("$ROOT/scripts/foreign-root.sh" guest)
-    "$BUILD/bin/vm-initramfs" --root "$root" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" \
-        --module "$1/module/my_rng.ko" --output "$1/initramfs.cpio"
+    pack_initramfs "$1/module/my_rng.ko" "$1/initramfs.cpio"
 }
 
 # make test and make bench hold the lock already. Tests that are started by hand do not.

@@ -8,11 +8,10 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 use_rust
 
-packages=$BUILD/packages
 folder=$BUILD # where scripts/install.sh finds what is built
 
 build_foreign() { # the same for machines of $arch
-    packages=$GUEST/packages folder=$GUEST/host
+    folder=$GUEST/host
     claim "$folder"
     mkdir -p -- "$folder/bin"
     ln -sfn -- "$BUILD/bin/qemu-overlay" "$GUEST/bin/my-rng" "$folder/bin/"
@@ -37,9 +36,9 @@ make_packages() {
     cp -R -- "$ROOT/debian" "$tree/debian"
     (cd -- "$ROOT" && scripts/crate-licenses.py "$arch_rust") >>"$tree/debian/copyright"
     (cd -- "$tree" && MY_RNG_BUILD=$folder dpkg-buildpackage --build=binary --no-sign --host-arch="$arch_debian")
-    rm -rf -- "$tree" "$packages"
+    rm -rf -- "$tree" "$DEBS"
     chmod 755 -- "$tmp"
-    mv -T -- "$tmp" "$packages"
+    mv -T -- "$tmp" "$DEBS"
 }
 
 lock_build
@@ -49,5 +48,5 @@ sub "$ROOT/scripts/packages.sh" install dpkg-dev debhelper dh-dkms
 new_tmp "$BUILD"
 inputs=$(digest "$ROOT"/{debian,docs,guest-app,guest-module,abi,Cargo.lock} "$ROOT/scripts"/{build-packages,install}.sh \
     "$ROOT/scripts/crate-licenses.py" "$GUEST/bin/my-rng" "$BUILD/share" "$folder/qemu/prefix")
-update "deb-$arch" "$inputs" "$packages" 300 "Making Debian packages for $arch" make_packages
-say "The packages:" "$packages"/*.deb
+update "deb-$arch" "$inputs" "$DEBS" 300 "Making Debian packages for $arch" make_packages
+say "The packages:" "$DEBS"/*.deb

@@ -63,13 +63,11 @@ build_programs() {
 # ---- the guest's files ----
 
 build_initramfs() {
-    local inputs root
-    root=$("$ROOT/scripts/foreign-root.sh" guest)
-    inputs="$(digest "$GUEST"/bin/{my-rng,vm-init} "$BUILD/bin/vm-initramfs" "$MODULE") $root"
+    local inputs
+    inputs=$(digest "$GUEST"/bin/{my-rng,vm-init} "$BUILD/bin/vm-initramfs" "$MODULE")
     inputs+=" $(stat -c %Y:%s "$(command -v busybox)" "$(command -v lspci)" 2>&1)"
     update "initramfs-$arch" "$inputs" "$GUEST/initramfs.cpio" 100 "Packing the guest's initramfs for $arch" \
-        "$BUILD/bin/vm-initramfs" --root "$root" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" \
-        --module "$MODULE" --output "$GUEST/initramfs.cpio"
+        pack_initramfs "$MODULE" "$GUEST/initramfs.cpio"
 }
 
 recorded() { sed -n "s/^$2=//p" -- "$1.source"; } # recorded TREE KEY: by scripts/fetch.sh
@@ -106,6 +104,7 @@ build() { # build STEP
             sub "$ROOT/scripts/fetch.sh" --check linux
             build build-deps
             build toolchain
+            sub "$ROOT/scripts/foreign-root.sh" guest >/dev/null
             # At the same time: neither keeps all processors busy throughout.
             together "$ROOT/scripts/build.sh programs qemu" "$ROOT/scripts/build.sh linux module"
             build initramfs

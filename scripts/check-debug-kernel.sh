@@ -19,12 +19,9 @@ seconds=${1:-180} seed=${2:-1}
 debug=$BUILD/linux-debug
 
 lay_out() { # what vm/run needs of a build folder
-    local root
     ln -sfn -- "$BUILD/bin" "$debug/bin"
     ln -sfn -- "$GUEST/bin" "$debug/$arch/bin"
-    root=$("$ROOT/scripts/foreign-root.sh" guest)
-    "$BUILD/bin/vm-initramfs" --root "$root" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" \
-        --module "$debug/$arch/module/my_rng.ko" --output "$debug/$arch/initramfs.cpio"
+    pack_initramfs "$debug/$arch/module/my_rng.ko" "$debug/$arch/initramfs.cpio"
     put "$debug/$arch/where" sed "s|=$GUEST/|=$debug/$arch/|" "$GUEST/where"
 }
 

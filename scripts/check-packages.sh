@@ -11,8 +11,6 @@
 # shellcheck source=scripts/debian.sh
 . "$ROOT/scripts/debian.sh"
 
-debs=$BUILD/packages
-[[ -z $cross ]] || debs=$GUEST/packages
 suite=trixie
 base=$CACHE/debian/packages-$suite-$arch.tar
 # All that our packages depend on, so that installing them needs no network.
@@ -35,7 +33,7 @@ use_packages() {
     local name
     mkdir -- "$tmp/old" "$tmp/new"
     for name in my-rng qemu-my-rng; do
-        cp -- "$debs/$name"_*.deb "$tmp/new/$name.deb"
+        cp -- "$DEBS/$name"_*.deb "$tmp/new/$name.deb"
         older "$tmp/new/$name.deb" "$tmp/old/$name.deb"
     done
     # shellcheck disable=SC2016  # $1 is the hook's
@@ -54,7 +52,7 @@ for name; do
     case $name in
         lintian)
             sub "$ROOT/scripts/packages.sh" install lintian
-            step lintian "Checking the packages with lintian" lintian --fail-on error "$debs"/*.changes
+            step lintian "Checking the packages with lintian" lintian --fail-on error "$DEBS"/*.changes
             ;;
         debian)
             "$GUEST/bin/my-rng" --version >/dev/null 2>&1 ||

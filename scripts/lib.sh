@@ -77,6 +77,16 @@ GUEST=$BUILD/$arch
 # shellcheck disable=SC2034  # for the scripts that source this file
 QEMU_TREE=$BUILD/qemu/src QEMU_PREFIX=$BUILD/qemu/prefix QEMU=$BUILD/qemu/prefix/bin/qemu-system-$arch_qemu \
     LINUX_TREE=$BUILD/linux/src LINUX_OUT=$GUEST/linux KERNEL=$GUEST/linux/$arch_image MODULE=$GUEST/module/my_rng.ko
+# Where make packages puts packages.
+# shellcheck disable=SC2034  # for the scripts that source this file
+if [[ -z $cross ]]; then DEBS=$BUILD/packages; else DEBS=$GUEST/packages; fi
+
+pack_initramfs() { # pack_initramfs MODULE OUTPUT: the guest's files, with that driver
+    local root
+    root=$("$ROOT/scripts/foreign-root.sh" guest)
+    "$BUILD/bin/vm-initramfs" --root "$root" --init "$GUEST/bin/vm-init" --app "$GUEST/bin/my-rng" --module "$1" \
+        --output "$2"
+}
 
 # QEMU's and Linux's builds split such paths, and hand them to a shell.
 case $ROOT$BUILD in

@@ -105,7 +105,7 @@ lock_build
 sub "$ROOT/scripts/build-packages.sh"
 mkdir -p -- "${disk%/*}" || die "$BUILD cannot be written: is the disk full?"
 cache_debian "$base" "$base_inputs" 3500 stock "Installing Debian 13 with its newest kernel into a folder" bootstrap
-packages=("$BUILD"/packages/my-rng_*.deb "$BUILD"/packages/my-rng-dkms_*.deb)
+packages=("$DEBS"/my-rng_*.deb "$DEBS"/my-rng-dkms_*.deb)
 new_tmp "$BUILD"
 mkdir -p -- "$tmp/files/packages" "$tmp/crates"
 cp -- "${packages[@]}" "$tmp/files/packages/"
