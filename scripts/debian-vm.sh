@@ -79,8 +79,9 @@ make_disk() {
 mirror=${DEBIAN_MIRROR:-} suite=${DEBIAN_SUITE:-}
 find_debian
 suite=${suite:-bookworm}
-case $suite in
-    bookworm | trixie) ;;
+case $suite-$arch in
+    bookworm-riscv64) die "Debian 12 has no packages for riscv64: set DEBIAN_SUITE=trixie." ;;
+    bookworm-* | trixie-*) ;;
     *) die "DEBIAN_SUITE=$suite is not supported: set it to bookworm or trixie." ;;
 esac
 base=$CACHE/debian/$suite-$arch.tar.zst

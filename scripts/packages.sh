@@ -33,7 +33,7 @@ for_tests=(shellcheck gpg gpg-agent mtools)
 
 # What an unknown distribution must have.
 commands=(gcc g++ make git bc flex bison python3 ninja pkg-config curl gpgv xz patch busybox lspci depmod
-    "${cross}gcc" "${cross}ld" "${cross}objcopy" find sha256sum flock)
+    ld objcopy ${cross:+"${cross}gcc" "${cross}ld"} find sha256sum flock)
 modules=(glib-2.0 gmodule-2.0 slirp pixman-1 libpng libelf openssl)
 
 codename() { # the Debian or Ubuntu release of this machine, or its parent's; nothing if it is another
@@ -105,6 +105,12 @@ check_unknown() { # for another distribution: ends this script unless everything
 [[ ${MY_RNG_PACKAGES:-install} =~ ^(install|tell)$ ]] ||
     die "PACKAGES=$MY_RNG_PACKAGES is neither install nor tell: set PACKAGES=tell, or leave it out."
 release=$(codename)
+# A compiler of the kernel with the same LLVM as libclang.
+if [[ $arch_cc == clang ]]; then
+    llvm=${of_release[${release:-bookworm}]#libclang1-}
+    llvm=${llvm%% *}
+    packages+=("clang-$llvm" "lld-$llvm" "llvm-$llvm")
+fi
 case ${1:-build} in
     build | test)
         if [[ -z $release ]]; then

@@ -29,7 +29,7 @@ Sources (by default: the cache, the releases, the distribution's source packages
   LINUX_SRC=DIR   LINUX_TARBALL=FILE   Linux 7.3.x
   DEBIAN_MIRROR=URL  DEBIAN_SUITE=NAME  for debian-vm (default: this machine's mirror and release)
 Architecture of the guest:
-  ARCH=x86_64|arm64|riscv64  each is built beside the others (default: this machine's, here $(uname -m))
+  ARCH=x86_64|arm64|riscv64  each is built beside the others (default: this machine's)
 Places:
   BUILD=DIR             where to build (default: build/ here)
   XDG_CACHE_HOME=DIR    downloads are kept in its my_rng/ (default: ~/.cache)
@@ -90,6 +90,7 @@ take_pictures() { # take_pictures FOLDER
 
 screenshots() {
     local name
+    [[ -n $arch_pc ]] || die "only the guest on a PC has a screen: set ARCH=x86_64."
     use_rust
     sub "$ROOT/scripts/debian-vm.sh" image
     new_tmp "$BUILD"
@@ -153,7 +154,7 @@ case ${1:-} in
         vm_run --shell
         ;;
     where)
-        [[ -e $GUEST/where ]] || die "nothing is built in $GUEST yet: run make first."
+        [[ -e $GUEST/where ]] || die "nothing is built in $GUEST yet: run make${cross:+ ARCH=$arch} first."
         cat -- "$GUEST/where"
         ;;
     screenshots | clean | distclean) "$1" ;;
