@@ -10,16 +10,14 @@
 # Puts the firmware of the distribution's packages where the release has it, so that plain `./configure && make install`
 # works. For firmware that no machine of our architectures uses, an empty file is enough.
 add_firmware() { # add_firmware UNPACKED TREE
-    local name found path
+    local name found path opensbi=usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
     while read -r name; do
         [[ -e $2/pc-bios/$name ]] && continue
         found=
-        for path in usr/share/qemu/ usr/share/seabios/ usr/lib/ipxe/qemu/; do
-            if [[ -e $1/$path$name ]]; then found=$1/$path$name; fi
+        for path in usr/share/qemu/"$name" usr/share/seabios/"$name" usr/lib/ipxe/qemu/"$name"; do
+            if [[ -e $1/$path ]]; then found=$1/$path; fi
         done
-        if [[ $name == opensbi-riscv64-generic-fw_dynamic.bin ]]; then
-            found=$1/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
-        fi
+        if [[ $name == opensbi-riscv64-generic-fw_dynamic.bin && -e $1/$opensbi ]]; then found=$1/$opensbi; fi
         case ${found:+found}$name in
             found*) cp -L -- "$found" "$2/pc-bios/$name" ;;
             opensbi-riscv64-* | bios*.bin | vgabios*.bin | linuxboot*.bin | multiboot*.bin | kvmvapic.bin | pvh.bin | efi-e1000*.rom)
