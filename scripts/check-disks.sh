@@ -6,7 +6,8 @@
 # serial console, and looks for the device there.
 #
 # The image is made here, of Debian's packages, with vm/cloud/setup.sh: Debian's kernel, GRUB, cloud-init, and an SSH
-# server. Debian has such a kernel for x86_64 and arm64. DEBIAN_MIRROR and DEBIAN_SUITE are as for scripts/debian-vm.sh. Loop devices are not needed.
+# server. Debian has such a kernel for x86_64 and arm64. DEBIAN_MIRROR and DEBIAN_SUITE are as for scripts/debian-vm.sh.
+# Loop devices are not needed.
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/apt.sh
