@@ -11,7 +11,7 @@ use clap::Parser;
 use my_rng_bench::guest::{self, Setup};
 use my_rng_bench::results::Results;
 use my_rng_bench::{Error, baseline, chart, figures, host, names, realize, tables};
-use my_rng_vm::signals;
+use my_rng_vm::{Vm, signals};
 
 /// Measure the device and the driver beside their twins in C and beside other sources of bytes
 #[derive(Parser)]
@@ -80,8 +80,9 @@ fn run(options: &Options) -> Result<(), Error> {
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         results.times(&text)?;
     }
+    let vm = Vm::from_build()?;
     for _ in 0..options.rounds {
-        realize::sample(&mut results, &options.qemu)?;
+        realize::sample(&mut results, &options.qemu, vm.machine())?;
     }
     let setup = Setup {
         qemu: &options.qemu,

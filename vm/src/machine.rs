@@ -134,7 +134,7 @@ impl Vm {
     }
 
     /// The machine as QEMU's `-machine` takes it.
-    pub(crate) fn machine(&self) -> &str {
+    pub fn machine(&self) -> &str {
         self.machine_of(self.arch)
     }
 
