@@ -11,7 +11,7 @@ arches=(x86_64 arm64 riscv64)
 # $arch_linux: Linux's; $arch_image: its kernel; $arch_cc: what compiles a kernel with Rust; $arch_rust: rustc's target;
 # $arch_debian: Debian's name. $arch_pc: set if its machines are PCs, with a BIOS and IDE disks. $arch_uefi: the UEFI
 # firmware, from Debian's package $arch_firmware; $arch_efi: the file that it starts. $cross: what precedes the names of
-# the compiler and its tools here.
+# the compiler and its tools here. $arch_make: the command that builds for it.
 find_arch() {
     case $1 in
         x86_64)
@@ -35,6 +35,7 @@ find_arch() {
     esac
     arch_qemu=${arch_gnu%%-*} cross=$arch_gnu-
     [[ $1 != "$host" ]] || cross=
+    arch_make=make${cross:+ ARCH=$1}
 }
 
 # The architectures of this machine, and of the guest.

@@ -73,7 +73,7 @@ fi
 
 declare -A source_of=() installed=()
 add() { # add SOURCE PATH
-    [[ -f $1 ]] || die "$1 is not built yet: run make first, not as root but as yourself."
+    [[ -f $1 ]] || die "$1 is not built yet: run $arch_make first, not as root but as yourself."
     source_of[$2]=$1
 }
 add "$QEMU" "bin/${QEMU##*/}"

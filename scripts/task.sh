@@ -154,7 +154,7 @@ case ${1:-} in
         vm_run --shell
         ;;
     where)
-        [[ -e $GUEST/where ]] || die "nothing is built in $GUEST yet: run make${cross:+ ARCH=$arch} first."
+        [[ -e $GUEST/where ]] || die "nothing is built in $GUEST yet: run $arch_make first."
         cat -- "$GUEST/where"
         ;;
     screenshots | clean | distclean) "$1" ;;

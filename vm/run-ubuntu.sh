@@ -51,12 +51,12 @@ hotplug=(--hotplug)
 if [ "$IMAGE" -ef "$BUILD/$arch/debian/debian.img" ]; then
     KERNEL=${KERNEL:-$BUILD/$arch/linux/$arch_image} ROOT=/dev/vda SNAPSHOT=1 hotplug=()
 fi
-[ -x "$QEMU_BIN" ] || die "there is no QEMU at $QEMU_BIN: run make, or set QEMU_BIN= to yours."
-[ -f "$IMAGE" ] || [ -b "$IMAGE" ] || die "there is no disk at $IMAGE: run make debian-vm, or set MY_RNG_IMAGE= to yours."
+[ -x "$QEMU_BIN" ] || die "there is no QEMU at $QEMU_BIN: run $arch_make, or set QEMU_BIN= to yours."
+[ -f "$IMAGE" ] || [ -b "$IMAGE" ] || die "there is no disk at $IMAGE: run $arch_make debian-vm, or set MY_RNG_IMAGE= to yours."
 [ -r "$IMAGE" ] || die "you may not read the disk $IMAGE: take it over with chown, or set MY_RNG_IMAGE= to another."
 [ -w "$IMAGE" ] || [ "$SNAPSHOT" = 1 ] ||
     die "you may not write the disk $IMAGE: take it over with chown, or set MY_RNG_SNAPSHOT=1 to discard all changes."
-[ -z "$KERNEL" ] || [ -r "$KERNEL" ] || die "there is no kernel at $KERNEL: run make, or set MY_RNG_KERNEL= to yours."
+[ -z "$KERNEL" ] || [ -r "$KERNEL" ] || die "there is no kernel at $KERNEL: run $arch_make, or set MY_RNG_KERNEL= to yours."
 case $arch_pc$DISK in
     virtio | 1virtio) device=/dev/vda ;;
     1ide) device=/dev/sda ;;
