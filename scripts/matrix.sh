@@ -56,7 +56,8 @@ in_foreign() (export MY_RNG_ARCH=$foreign && "$@") # in_foreign COMMAND...: for 
 
 cross_needs() {
     in_foreign scripts/build.sh build-deps toolchain
-    scripts/packages.sh install qemu-user
+    # Debian 12's qemu-user, which is not static, fails with threads.
+    scripts/packages.sh install qemu-user-static
     in_foreign scripts/foreign-root.sh qemu
     find_arch "$foreign"
     has_std || die "this Rust has no library for $foreign: use rustup."
@@ -69,7 +70,7 @@ cross_build() { # cross_build FOLDER SERIES
 cross_qtest() { # cross_qtest FOLDER: meson would skip tests that this machine cannot run by itself
     local test run status=0
     find_arch "$foreign"
-    run="qemu-$arch_qemu -L $(in_foreign scripts/foreign-root.sh qemu)"
+    run="qemu-$arch_qemu-static -L $(in_foreign scripts/foreign-root.sh qemu)"
     cd -- "$1/qemu/src/build"
     for test in "$ROOT"/qemu-8.2.9-overlay/tests/qtest/*-test.c; do
         test=tests/qtest/$(basename -- "$test" .c)
