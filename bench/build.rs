@@ -20,5 +20,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let sources = ["bench", "beside", "candidates", "machine", "readers"];
     let sources = sources.map(|name| PathBuf::from(format!("guest/{name}.c")));
-    guest_program::compile(&sources, &out.join("bench"))
+    guest_program::compile(&guest_program::target()?, &sources, &out.join("bench"))?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Compiles the guest's test programs into `OUT_DIR`: one for each `guest/NAME.c`, and one for each folder
+//! Compiles the guest's test programs into a folder of `OUT_DIR`: one for each `guest/NAME.c`, and one for each folder
 //! `guest/NAME/`. Headers that several programs use are in `guest/lib/`.
 
 mod guest_program;
@@ -12,7 +12,11 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=guest");
     println!("cargo::rerun-if-changed=../guest-app/include");
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let target = guest_program::target()?;
+    println!("cargo::rustc-env=GUEST_TARGET={target}");
+    // Tests in guests of another architecture may still run.
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?).join(&target);
+    fs::create_dir_all(&out)?;
     println!("cargo::rustc-env=GUEST_PROGRAMS={}", out.display());
 
     for entry in fs::read_dir("guest")? {
@@ -24,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         let name = path.file_stem().ok_or("a source without a name")?;
         if !sources.is_empty() {
-            guest_program::compile(&sources, &out.join(name))?;
+            let compiler = guest_program::compile(&target, &sources, &out.join(name))?;
+            println!("cargo::rustc-env=GUEST_CC={}", compiler.display());
         }
     }
     Ok(())

@@ -8,11 +8,30 @@ mod abi;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Compiles a static program, with the numbers of the contract as macros.
-pub fn compile(sources: &[PathBuf], program: &Path) -> Result<(), Box<dyn Error>> {
+/// rustc's name of the guest's architecture, from `scripts/arch.sh`: `MY_RNG_ARCH` names it, by default the host's.
+pub fn target() -> Result<String, Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=MY_RNG_ARCH");
+    println!("cargo::rerun-if-changed=../scripts/arch.sh");
+    let table = Command::new("bash")
+        .args(["-c", ". ../scripts/lib.sh; echo \"$arch_rust\""])
+        .output()?;
+    if !table.status.success() {
+        return Err(String::from_utf8_lossy(&table.stderr).into());
+    }
+    Ok(String::from_utf8(table.stdout)?.trim_end().to_owned())
+}
+
+/// Compiles a static program for that architecture, with the numbers of the contract as macros. Returns the compiler.
+pub fn compile(
+    target: &str,
+    sources: &[PathBuf],
+    program: &Path,
+) -> Result<PathBuf, Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../abi/my_rng_abi.rs");
     let mut build = cc::Build::new();
+    build.target(target);
     build
         .opt_level(2)
         .std("gnu11")
@@ -39,8 +58,8 @@ pub fn compile(sources: &[PathBuf], program: &Path) -> Result<(), Box<dyn Error>
     ] {
         build.define(name, value.as_str());
     }
-    let status = build
-        .get_compiler()
+    let compiler = build.get_compiler();
+    let status = compiler
         .to_command()
         .args(["-static", "-pthread", "-o"])
         .arg(program)
@@ -48,10 +67,10 @@ pub fn compile(sources: &[PathBuf], program: &Path) -> Result<(), Box<dyn Error>
         .status()?;
     if !status.success() {
         return Err(format!(
-            "{} does not compile statically (needs gcc and the static C library, package libc6-dev)",
+            "{} does not compile statically for {target} (needs gcc and the static C library, package libc6-dev)",
             program.display()
         )
         .into());
     }
-    Ok(())
+    Ok(compiler.path().to_owned())
 }

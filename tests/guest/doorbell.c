@@ -5,7 +5,7 @@
  * stream goes on with its next number, and another device is not affected. Each check prints how often it
  * rang and how many guest errors the device must have logged.
  *
- *   doorbell ADDRESS OTHER MEMORY    (PCI addresses of two devices that nobody has used; the machine's memory in MiB)
+ *   doorbell ADDRESS OTHER MEMORY    (PCI addresses of two devices that nobody has used; where memory ends, in MiB)
  */
 #include "tasks.h"
 #include "transfer.h"
@@ -175,7 +175,7 @@ TEST("an invalid segment is refused and nothing is written")
         {"all the device's own registers", {bar_at, PAGE, 0}, BAD_MEMORY},
         {"another device's registers", {other_bar_at, 16, 0}, BAD_MEMORY},
         {"another device's SEED", {other_bar_at + RNG_REG_SEED, 4, 0}, BAD_MEMORY},
-        {"the interrupt controller", {0xfee00000, 4, 0}, BAD_MEMORY},
+        {"a PC's interrupt controller", {0xfee00000, 4, 0}, BAD_MEMORY},
         {"nowhere", {UINT64_C(1) << 40, PAGE, 0}, BAD_MEMORY},
     };
 

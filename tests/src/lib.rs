@@ -8,6 +8,7 @@
 #![expect(clippy::indexing_slicing, reason = "a panic ends the test")]
 
 pub mod answers;
+pub mod arch;
 mod console;
 mod guest;
 pub mod lspci;
@@ -31,7 +32,6 @@ use my_rng_vm::built::Built;
 pub use my_rng_vm::kernel::complaints;
 pub use my_rng_vm::{abi, known_answers};
 pub use qmp::Qmp;
-pub use qtest::REGISTERS;
 pub use screen::Picture;
 
 /// The root of the repository.

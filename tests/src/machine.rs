@@ -17,6 +17,7 @@ use my_rng_vm::{GuestFile, initramfs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::arch::{facts, usual_machine};
 use crate::qtest::{Qtest, SLOT};
 use crate::{Console, Qmp, all_built, built, guest_program, log_text};
 
@@ -35,10 +36,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine without a guest, for QEMU's test protocol, with one device.
+    /// A machine without a guest, for QEMU's test protocol, with one device, and room for another one.
     pub fn qtest(properties: &str) -> Self {
-        let mut machine = Self::new("pc,accel=qtest");
+        let mut machine = Self::new(&format!("{},accel=qtest", usual_machine()));
         machine.has_qtest = true;
+        if let Some(bus) = facts().hotplug_bus {
+            machine = machine.device(&format!("pcie-root-port,id={bus}"));
+        }
         machine
             .args(["-qtest-log", "/dev/null"])
             .device(&format!("my_rng,id=rng,addr={SLOT}{properties}"))
@@ -46,11 +50,11 @@ impl Machine {
 
     /// A machine with the guest that `make` has built: a shell on its serial console, the module loaded, no
     /// self-test. Always under TCG, so that it is the same machine everywhere.
-    pub fn guest(machine: &str) -> Self {
-        Self::guest_with(machine, "")
+    pub fn guest() -> Self {
+        Self::guest_with(usual_machine(), "")
     }
 
-    /// The same, with more arguments for the kernel.
+    /// The same on this machine, with more arguments for the kernel.
     pub fn guest_with(machine: &str, append: &str) -> Self {
         let mut guest = Self::linux(
             machine,

@@ -5,12 +5,11 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::arch::facts;
 use crate::{DEADLINE, Process};
 
 /// The slot of the device on the bus.
 pub(crate) const SLOT: u64 = 4;
-/// Where [`Process::enable`] puts the registers of the device.
-pub const REGISTERS: u64 = 0xfebf_0000;
 
 #[derive(Debug)]
 pub(crate) struct Qtest(BufReader<UnixStream>);
@@ -52,13 +51,23 @@ impl Process {
         qtest.execute(command)
     }
 
-    /// Gives the device's first BAR its address, and writes its command register (2: memory decoding, 4: DMA).
+    /// Writes to the device's configuration space: size `w` or `l`.
+    fn configure(&mut self, size: char, offset: u64, value: u64) {
+        match facts().ecam {
+            Some(ecam) => self.write(size, ecam + (SLOT << 15) + offset, value),
+            None => {
+                let address = 0x8000_0000 | SLOT << 11 | offset;
+                self.qtest(&format!("outl 0xcf8 {address:#x}"));
+                self.qtest(&format!("out{size} 0xcfc {value:#x}"));
+            }
+        }
+    }
+
+    /// Has the device's first BAR at [`registers`](crate::arch::Facts::registers), and writes its command register
+    /// (2: memory decoding, 4: DMA).
     pub fn enable(&mut self, command: u16) {
-        let device = 0x8000_0000 | SLOT << 11;
-        self.qtest(&format!("outl 0xcf8 {:#x}", device | 0x10));
-        self.qtest(&format!("outl 0xcfc {REGISTERS:#x}"));
-        self.qtest(&format!("outl 0xcf8 {:#x}", device | 0x04));
-        self.qtest(&format!("outw 0xcfc {command:#x}"));
+        self.configure('l', 0x10, facts().registers);
+        self.configure('w', 0x04, command.into());
     }
 
     /// Reads 1, 2, 4 or 8 bytes of memory: size `b`, `w`, `l` or `q`.

@@ -4,9 +4,11 @@
 //! device at times and in ways in which QEMU should not.
 
 use my_rng_e2e::answers::{Kind, known, libc, stream};
-use my_rng_e2e::{Machine, Process, REGISTERS, abi, asan_qemu};
+use my_rng_e2e::{Machine, Process, abi, asan_qemu};
 use serde_json::{Value, json};
 
+/// `TEST_REGISTERS` in `tests/qemu/test-devices.h`.
+const REGISTERS: u64 = 0xfebf_0000;
 const RNG: u64 = REGISTERS + abi::REG_RNG as u64;
 const SEED: u64 = REGISTERS + abi::REG_SEED as u64;
 const DOORBELL: u64 = REGISTERS + abi::REG_DOORBELL as u64;

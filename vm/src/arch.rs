@@ -207,6 +207,16 @@ impl Arch {
         }
     }
 
+    /// The machine type that is used if none is given.
+    pub fn machine(self) -> &'static str {
+        self.needs().machine
+    }
+
+    /// The machine types that the guest's kernel boots on.
+    pub fn machines(self) -> impl Iterator<Item = &'static str> {
+        self.needs().machines.iter().map(|machine| machine.name)
+    }
+
     /// The arguments that the kernel always gets.
     pub fn kernel_arguments(self) -> &'static str {
         self.needs().kernel

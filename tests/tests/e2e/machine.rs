@@ -5,7 +5,8 @@
 use std::process::Command;
 
 use my_rng_e2e::answers::libc;
-use my_rng_e2e::{Machine, Process, REGISTERS, abi, built, root};
+use my_rng_e2e::arch::facts;
+use my_rng_e2e::{Machine, Process, abi, built, root};
 use serde_json::json;
 
 /// A machine with one device, with these properties.
@@ -21,7 +22,7 @@ fn start_with(properties: &str, arguments: &[&str]) -> Process {
 }
 
 fn seed(qemu: &mut Process, seed: u32) {
-    qemu.write('l', REGISTERS + abi::REG_SEED as u64, seed.into());
+    qemu.write('l', facts().registers + abi::REG_SEED as u64, seed.into());
 }
 
 fn number(qemu: &mut Process) -> u32 {
@@ -29,7 +30,7 @@ fn number(qemu: &mut Process) -> u32 {
 }
 
 fn read(qemu: &mut Process, size: char, offset: usize) -> u32 {
-    let number = qemu.read(size, REGISTERS + offset as u64);
+    let number = qemu.read(size, facts().registers + offset as u64);
     number.try_into().expect("a number of 32 bits")
 }
 
@@ -96,7 +97,7 @@ fn counters_count_and_are_read_only() {
     // Behind the last register, in two pieces.
     read(&mut qemu, 'q', abi::REG_FAILURES + 8);
     // The device is no bus master, so it cannot read the descriptor.
-    qemu.write('l', REGISTERS + abi::REG_DOORBELL as u64, 1);
+    qemu.write('l', facts().registers + abi::REG_DOORBELL as u64, 1);
     for (name, count) in [("reads", 3), ("seeds", 2), ("guest-errors", 5)] {
         assert_eq!(qemu.property(name), count, "{name}");
     }
@@ -107,6 +108,10 @@ fn counters_count_and_are_read_only() {
 fn bad_properties_are_refused_by_name() {
     let mut qemu = start("");
     assert_eq!(number(&mut qemu), libc(1)[0]);
+    let mut other = json!({ "driver": "my_rng", "id": "other" });
+    if let Some(bus) = facts().hotplug_bus {
+        other["bus"] = json!(bus);
+    }
     for (properties, expected) in [
         (
             json!({ "generator": "foo" }),
@@ -122,17 +127,16 @@ fn bad_properties_are_refused_by_name() {
         (json!({ "seed": "x" }), "seed"),
         (json!({ "bulk": 2 }), "bulk"),
     ] {
-        let mut device = json!({ "driver": "my_rng", "id": "other" });
+        let mut device = other.clone();
         for (name, value) in properties.as_object().expect("properties") {
             device[name] = value.clone();
         }
         let refused = qemu.qmp.refused("device_add", device);
         assert!(refused.contains(expected), "{properties}: {refused}");
     }
-    qemu.qmp.execute(
-        "device_add",
-        json!({ "driver": "my_rng", "id": "other", "generator": "chacha20", "seed": 5 }),
-    );
+    other["generator"] = json!("chacha20");
+    other["seed"] = json!(5);
+    qemu.qmp.execute("device_add", other);
     assert_eq!(number(&mut qemu), libc(1)[1]);
 }
 
@@ -200,8 +204,8 @@ fn the_monitor_shows_sensible_names() {
         assert!(tree.contains(line), "no {line}: {tree}");
     }
     let memory = qemu.monitor("info mtree");
-    let last = REGISTERS + abi::BAR_SIZE as u64 - 1;
-    let line = format!("{REGISTERS:016x}-{last:016x}");
+    let last = facts().registers + abi::BAR_SIZE as u64 - 1;
+    let line = format!("{:016x}-{last:016x}", facts().registers);
     let line = memory.lines().find(|found| found.contains(&line));
     assert!(
         line.is_some_and(|line| line.ends_with("i/o): my_rng")),
@@ -212,7 +216,7 @@ fn the_monitor_shows_sensible_names() {
 /// The specification shows lines of the log. Each of them appears for the access that it names.
 #[test]
 fn guest_errors_are_logged_as_the_specification_shows() {
-    const DESCRIPTOR: u64 = 0x10_0000;
+    let descriptor = facts().memory + 0x10_0000;
     let text = std::fs::read_to_string(root().join("docs/my-rng.rst")).expect("the specification");
     let shown: Vec<_> = text
         .lines()
@@ -241,19 +245,20 @@ fn guest_errors_are_logged_as_the_specification_shows() {
         let second = abi::BULK_SEGMENTS + abi::BULK_SEGMENT_SIZE;
         for (at, value) in [
             (abi::BULK_COUNT, 2),
-            (abi::BULK_SEGMENTS, DESCRIPTOR + 0x1000),
+            (abi::BULK_SEGMENTS, descriptor + 0x1000),
             (abi::BULK_SEGMENTS + 8, 4),
-            (second, REGISTERS),
+            (second, facts().registers),
             (second + 8, 4),
         ] {
-            qemu.write('l', DESCRIPTOR + at as u64, value);
+            qemu.write('l', descriptor + at as u64, value);
         }
-        let address = REGISTERS + offset;
+        let address = facts().registers + offset;
         match direction {
             "read" => drop(qemu.read(size, address)),
-            _ => qemu.write(size, address, DESCRIPTOR >> 12),
+            _ => qemu.write(size, address, descriptor >> 12),
         }
         let log = qemu.quit();
+        let line = line.replace("0x100000", &format!("{descriptor:#x}"));
         let expected = format!("my_rng /machine/peripheral/rng: {line}\n");
         assert!(log.ends_with(&expected), "{line}\n{log}");
     }

@@ -5,6 +5,7 @@
 use std::fs;
 
 use my_rng_dev::generator::{Generator, Kind};
+use my_rng_e2e::arch::facts;
 use my_rng_e2e::{Guest, Machine};
 use serde_json::json;
 
@@ -42,7 +43,7 @@ fn stalled_readers_block_no_other_caller() {
 fn no_number_stays_in_kernel_memory() {
     const MEMORY: usize = 128 << 20;
     const SEED: u32 = 0x1234_5678;
-    let mut guest = Machine::guest("pc")
+    let mut guest = Machine::guest()
         .args(["-m", "128M"])
         .programs(&["forget"])
         .device("my_rng,generator=chacha20")
@@ -54,7 +55,7 @@ fn no_number_stays_in_kernel_memory() {
     let dump = guest.folder().join("memory");
     guest.qmp.execute(
         "pmemsave",
-        json!({ "val": 0, "size": MEMORY, "filename": dump }),
+        json!({ "val": facts().memory, "size": MEMORY, "filename": dump }),
     );
     let memory = fs::read(&dump).expect("a dump");
     assert_eq!(memory.len(), MEMORY);

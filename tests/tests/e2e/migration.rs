@@ -24,7 +24,7 @@ const READ_AND_DIGEST: &str = "mkfifo /copy; my-rng read 4000000000 --format raw
 
 /// A machine with one device.
 fn machine(properties: &str) -> Machine {
-    Machine::guest("pc")
+    Machine::guest()
         .args(["-smp", "2"])
         .device(&format!("my_rng,id=rng{properties}"))
 }

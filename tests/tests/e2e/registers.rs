@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use my_rng_e2e::arch::facts;
 use my_rng_e2e::{Finished, Guest, abi};
 
 use crate::first_boot::SECTIONS;
@@ -40,13 +41,15 @@ fn accesses_of_every_size_at_every_offset_follow_the_registers() {
         .option("--accel", "tcg")
         .switch("--no-module")
         .program("access")
+        // Not every machine's firmware enables devices.
         .sh(&format!(
-            "{SECTIONS} /access $(device)/resource0 {:#x} {:#x}",
+            "{SECTIONS} echo 1 >$(device)/enable
+             /access $(device)/resource0 {:#x} {:#x}",
             abi::REG_INFO,
             abi::info(abi::GENERATOR_LIBC) | abi::INFO_BULK | abi::INFO_FAILURES
         ))
         .tap();
-    assert!(sum(&swept, "accesses: ") > 32_000);
+    assert!(sum(&swept, "accesses: ") > 15_000);
     assert_eq!(logged_errors(&log), sum(&swept, "guest errors: "));
 }
 
@@ -62,7 +65,10 @@ fn doorbell_refuses_bad_descriptors() {
         .option("--device", "my_rng")
         .option("--device", "my_rng")
         .program("doorbell")
-        .sh("exec /doorbell $(grep -l 0xcafe /sys/bus/pci/devices/*/device | cut -d / -f 6) 256")
+        .sh(&format!(
+            "exec /doorbell $(grep -l 0xcafe /sys/bus/pci/devices/*/device | cut -d / -f 6) {}",
+            (facts().memory >> 20) + 256
+        ))
         .tap();
     assert!(sum(&rung, "rings: ") > 4_000);
     assert_eq!(logged_errors(&log), sum(&rung, "guest errors: "));

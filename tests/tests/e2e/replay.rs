@@ -5,6 +5,7 @@
 //! Most guests here are only a kernel: its self-test reads numbers and logs them, and its init ends at once.
 
 use my_rng_e2e::answers::libc;
+use my_rng_e2e::arch::{facts, usual_machine};
 use my_rng_e2e::{Guest, Machine, log_text};
 
 /// Boots to the end. Returns the numbers of the self-test.
@@ -12,7 +13,7 @@ fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let console = folder.path().join("console");
     let guest = Machine::guest_with(
-        "pc",
+        usual_machine(),
         // Without KASLR and the processor's random numbers, the guest always takes the same count of random
         // numbers from QEMU: those of the device.
         "my_rng_selftest=1 loglevel=7 nokaslr rdinit=/bin/busybox -- false",
@@ -20,7 +21,7 @@ fn boot(generator: &str, options: &[&str]) -> Vec<u32> {
     .device(&format!("my_rng,generator={generator}"))
     // The first serial port is a file: a recording does not contain the other end of a socket.
     .args(["-serial", &format!("file:{}", console.display())])
-    .args(["-no-reboot", "-smp", "1", "-cpu", "qemu64"])
+    .args(["-no-reboot", "-smp", "1", "-cpu", facts().plain_cpu])
     .args(options)
     .start();
     let (status, errors) = guest.wait();

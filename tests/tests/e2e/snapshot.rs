@@ -6,6 +6,7 @@ use std::path::Path;
 
 use my_rng_e2e::Process;
 use my_rng_e2e::answers::{Kind, stream};
+use my_rng_e2e::arch::facts;
 use serde_json::json;
 
 use crate::migration::{
@@ -95,7 +96,7 @@ fn a_snapshot_of_another_device_is_refused() {
     let expected: Vec<u32> = stream(Kind::Libc, 7).take(5).collect();
     assert_eq!(words(&other.console.run("my-rng read 5")), expected);
     other.console.change_prompt();
-    for _ in 0..2 {
+    for _ in 0..facts().loads {
         snapshot(&mut other, "snapshot-load").expect_err("another device's snapshot");
         let errors = other.errors();
         assert!(

@@ -2,29 +2,31 @@
 
 //! The device is unplugged by QMP from a guest that reads from it, and plugged in again.
 
-use my_rng_e2e::Qmp;
+use my_rng_e2e::arch::facts;
+use my_rng_e2e::{Guest, Qmp};
 use serde_json::json;
 
 use crate::watched;
 
-fn unplug_on(machine: &str, root_port: bool) {
-    let guest = watched::guest("");
+/// Unplugs a device of a guest, on this bus, or on the first one.
+fn unplug(guest: Guest, bus: Option<&str>) {
+    let (option, device) = match bus {
+        None => (
+            "my_rng,id=plugged".to_owned(),
+            json!({ "driver": "my_rng", "id": "plugged" }),
+        ),
+        Some(bus) => (
+            format!("my_rng,id=plugged,bus={bus}"),
+            json!({ "driver": "my_rng", "id": "plugged", "bus": bus }),
+        ),
+    };
     let socket = guest.folder().join("qmp");
-    let mut guest = guest
-        .option("--machine", machine)
+    let mut run = guest
         .switch("--hotplug")
         .option("--qmp", &socket)
-        .program("unplug");
-    let device = if root_port {
-        guest = guest
-            .option("--device", "pcie-root-port,id=root")
-            .option("--device", "my_rng,id=plugged,bus=root");
-        json!({ "driver": "my_rng", "id": "plugged", "bus": "root" })
-    } else {
-        guest = guest.option("--device", "my_rng,id=plugged");
-        json!({ "driver": "my_rng", "id": "plugged" })
-    };
-    let mut run = guest.start(&["/unplug"]);
+        .option("--device", option)
+        .program("unplug")
+        .start(&["/unplug"]);
     run.wait_for_line("unplug");
     let mut qmp = Qmp::connect(&socket);
     qmp.execute("device_del", json!({ "id": "plugged" }));
@@ -37,10 +39,13 @@ fn unplug_on(machine: &str, root_port: bool) {
 
 #[test]
 fn device_is_unplugged_while_it_is_read() {
-    unplug_on("pc", false);
+    unplug(watched::guest(""), facts().hotplug_bus);
 }
 
 #[test]
 fn device_behind_a_root_port_is_unplugged_while_it_is_read() {
-    unplug_on("q35", true);
+    let guest = watched::guest("")
+        .option("--machine", facts().express)
+        .option("--device", "pcie-root-port,id=root");
+    unplug(guest, Some("root"));
 }

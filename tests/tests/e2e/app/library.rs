@@ -26,7 +26,11 @@ fn a_client_with_the_header_runs() {
 
 /// Builds the example of the library, linked statically.
 fn dice() -> PathBuf {
-    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    const TARGET: &str = env!("GUEST_TARGET");
+    let linker = format!(
+        "CARGO_TARGET_{}_LINKER",
+        TARGET.to_uppercase().replace('-', "_")
+    );
     let target = build_folder().join("guest");
     let build = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--target", TARGET])
@@ -36,6 +40,7 @@ fn dice() -> PathBuf {
         .current_dir(root())
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env(linker, env!("GUEST_CC"))
         .output()
         .expect("cargo runs");
     let errors = String::from_utf8_lossy(&build.stderr);

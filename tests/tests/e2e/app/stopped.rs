@@ -127,7 +127,7 @@ fn a_read_to_a_full_disk_says_how_much_was_written() {
 
 #[test]
 fn a_read_shows_progress_on_a_terminal_and_restores_it() {
-    let mut guest = Machine::guest("pc").device("my_rng").start();
+    let mut guest = Machine::guest().device("my_rng").start();
     let console = &mut guest.console;
     console.shell();
     console.run("stty -a >/before");

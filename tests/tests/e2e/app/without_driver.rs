@@ -3,6 +3,7 @@
 //! The app in a guest without the driver: it uses the device through sysfs, and leaves it as it was.
 
 use my_rng_e2e::answers::{Kind, known, libc, rounds, sha256sum};
+use my_rng_e2e::arch::facts;
 use my_rng_e2e::{Finished, Guest, Qmp};
 use serde_json::{Value, json};
 
@@ -46,7 +47,7 @@ fn numbers_are_the_same_as_with_the_driver() {
     const ODD: usize = 1_000_003;
     for (kind, bits) in [(Kind::Libc, 31), (Kind::ChaCha20, 32)] {
         let said = run(
-            &format!("my_rng,generator={kind}"),
+            &format!("my_rng,addr=2,generator={kind}"),
             &format!(
                 "section node; failed my-rng
                  section classic; my-rng -d pci
@@ -212,11 +213,13 @@ fn device_that_is_unplugged_is_noticed() {
          section end; echo \"status $status\"; cat /errors
          section again; failed my-rng -d pci read"
     );
+    let bus = facts().hotplug_bus.map(|bus| format!(",bus={bus}"));
+    let device = format!("my_rng,id=plugged{}", bus.unwrap_or_default());
     let mut run = guest
         .switch("--no-module")
         .switch("--hotplug")
         .option("--qmp", &socket)
-        .device("my_rng,id=plugged")
+        .device(&device)
         .start(&["sh", "-ec", &script]);
     run.wait_for_line("held");
     Qmp::connect(&socket).execute("device_del", json!({ "id": "plugged" }));
