@@ -13,6 +13,7 @@ mod driver;
 mod entropy;
 mod first_boot;
 mod hwrng;
+mod iommu;
 mod kunit;
 mod machine;
 mod many;
