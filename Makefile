@@ -27,7 +27,7 @@ demo: ## build, boot the guest, show what it prints, check it: ends with PASS or
 test: ## format, lints, unit tests, build, overlay on and off, QEMU's own tests, guests, Debian
 	@scripts/test.sh
 
-check-long: ## longer tests: documentation, fuzzing, migrations, libvirt, disks, a new device, every Linux, a debug kernel, a bare Debian
+check-long: ## longer tests: guests of all architectures, documentation, fuzzing, migrations, libvirt, disks, a new device, every Linux, a debug kernel, a bare Debian
 	@scripts/test.sh long
 
 matrix: ## build and test the devices in each of QEMU_VERSIONS='8.2 10.0 ...'; ends with a table

@@ -224,9 +224,10 @@ step() { # step NAME MESSAGE COMMAND [ARG...]: the same; a failure ends this scr
 }
 
 # update NAME INPUTS OUTPUT MIB MESSAGE COMMAND...: a step, which needs MIB on the disk, unless OUTPUT exists and was made
-# from INPUTS
+# from INPUTS. With MY_RNG_CHECK=1 an error instead of the step.
 update() {
     if is_made "$1" "$2" && [[ -e $3 ]]; then return 0; fi
+    [[ -z ${MY_RNG_CHECK:-} ]] || die "$1 is not up to date: run make."
     need_space "$BUILD" "$4" "$5"
     unmade "$1"
     step "$1" "${@:5}"
@@ -245,7 +246,7 @@ count() { # count NAME: a part that ended with $status
 part() { # part NAME MESSAGE COMMAND...: a step that may fail; shows the counts of the test runners in its log
     step_may_fail "$@"
     count "$1"
-    grep -E -e '^(test |running |test result:|vmstate: )|^ +(Running|Doc-tests) ' \
+    grep -E -e '^(test |running |test result:|skipped: |vmstate: )|^ +(Running|Doc-tests) ' \
         -e '^[a-z-]+: [0-9]+ passed, |^INFO: Total: |^ *[0-9/]+ .* subtests passed' -- "$LOG/$1.log" |
         grep -v -e '^running 0 tests' -e '^test result: ok. 0 passed' || true
     if ((status == 0)); then

@@ -8,10 +8,12 @@
 use_rust
 cd -- "$ROOT"
 
+# Architectures of guests that are not this machine's.
+mapfile -t others < <(printf '%s\n' "${arches[@]}" | grep -vx "$host")
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
-    e2e packages debian)
-long=(docs debug tsan fuzz parallel device-crash libvirt disks new-device debug-kernel kernels dkms bare-trixie
-    bare-bookworm)
+    e2e "${others[@]/#/short-}" packages debian)
+long=("${others[@]/#/e2e-}" docs debug tsan fuzz parallel device-crash libvirt disks new-device debug-kernel kernels dkms
+    bare-trixie bare-bookworm)
 
 # ---- code ----
 
@@ -203,6 +205,22 @@ programs() { # programs that others wrote for the devices of the examples
     fi
 }
 
+guests_of() { # guests_of ARCH [TEST...]: the end-to-end tests that boot, or some of them, in guests of an architecture
+    MY_RNG_ARCH=$1 cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- "${@:2}"
+}
+
+few() { # few ARCH: some tests in guests of another architecture, if they are built; this builds nothing
+    if [[ ! -e $BUILD/$1/where ]]; then
+        skip "short-$1" "make ARCH=$1 has not built its guest"
+    elif ! MY_RNG_ARCH=$1 MY_RNG_CHECK=1 scripts/build.sh programs module initramfs 2>/dev/null; then
+        skip "short-$1" "its guest is older than its source: run make ARCH=$1"
+    else
+        part "short-$1" "Running some end-to-end tests in guests of $1" guests_of "$1" \
+            demo::demo_passes boot::the_self_test pci:: classic:: read:: bulk::chacha20 unplug:: iommu:: \
+            migration::live_migration_goes_on_in_the_stream_of_chacha20
+    fi
+}
+
 parallel() { # migrations, unplugs and resets during transfers
     export MY_RNG_PARALLEL_COUNT=${MY_RNG_PARALLEL_COUNT:-1000}
     cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- --include-ignored parallel:: rings::
@@ -265,6 +283,12 @@ for name; do
         vmstate) part vmstate "Comparing the format of the device's saved state with the published one" \
             "$QEMU_TREE/build/pyvenv/bin/python3" -B scripts/check-vmstate.py "$QEMU_TREE/build" ;;
         programs) programs ;;
+        short-*) few "${name#short-}" ;;
+        e2e-*)
+            MY_RNG_ARCH=${name#e2e-} check "build-${name#e2e-}" scripts/build.sh all
+            ((status)) ||
+                part "$name" "Running the end-to-end tests in guests of ${name#e2e-}" guests_of "${name#e2e-}"
+            ;;
         e2e) part e2e "Running the end-to-end tests" cargo test --locked --jobs "$JOBS" -p my-rng-e2e ;;
         packages)
             if command -v apt-get >/dev/null; then
