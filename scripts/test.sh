@@ -221,6 +221,11 @@ few() { # few ARCH: some tests in guests of another architecture, if they are bu
     fi
 }
 
+all() { # all ARCH: the same with all of them; this builds the guests
+    MY_RNG_ARCH=$1 check "build-$1" scripts/build.sh all
+    ((status)) || part "e2e-$1" "Running the end-to-end tests in guests of $1" guests_of "$1"
+}
+
 parallel() { # migrations, unplugs and resets during transfers
     export MY_RNG_PARALLEL_COUNT=${MY_RNG_PARALLEL_COUNT:-1000}
     cargo test --locked --jobs "$JOBS" -p my-rng-e2e --test e2e -- --include-ignored parallel:: rings::
@@ -284,11 +289,8 @@ for name; do
             "$QEMU_TREE/build/pyvenv/bin/python3" -B scripts/check-vmstate.py "$QEMU_TREE/build" ;;
         programs) programs ;;
         short-*) few "${name#short-}" ;;
-        e2e-*)
-            MY_RNG_ARCH=${name#e2e-} check "build-${name#e2e-}" scripts/build.sh all
-            ((status)) ||
-                part "$name" "Running the end-to-end tests in guests of ${name#e2e-}" guests_of "${name#e2e-}"
-            ;;
+        # Some of a guest's programs are Debian's.
+        e2e-*) of_debian "$name" all "${name#e2e-}" ;;
         e2e) part e2e "Running the end-to-end tests" cargo test --locked --jobs "$JOBS" -p my-rng-e2e ;;
         packages)
             if command -v apt-get >/dev/null; then
