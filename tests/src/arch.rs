@@ -17,6 +17,8 @@ pub struct Facts {
     pub registers: u64,
     /// Where memory starts.
     pub memory: u64,
+    /// At least so many accesses to a device's registers has a sweep of all sizes and offsets that the processor can do.
+    pub accesses: usize,
     /// A processor without random numbers of its own.
     pub plain_cpu: &'static str,
     /// The number of the program counter among gdb's registers, each of 8 bytes, and where a processor starts.
@@ -47,6 +49,7 @@ const X86_64: Facts = Facts {
     ecam: None,
     registers: 0xfebf_0000,
     memory: 0,
+    accesses: 32_000,
     plain_cpu: "qemu64",
     program_counter: (16, 0xfff0),
     loads: 2,
@@ -63,6 +66,8 @@ const ARM64: Facts = Facts {
     ecam: Some(0x40_1000_0000),
     registers: 0x1000_0000,
     memory: 0x4000_0000,
+    // Only aligned ones.
+    accesses: 15_000,
     plain_cpu: "cortex-a57",
     program_counter: (32, 0x4000_0000),
     loads: 1,
@@ -79,6 +84,7 @@ const RISCV64: Facts = Facts {
     ecam: Some(0x3000_0000),
     registers: 0x4000_0000,
     memory: 0x8000_0000,
+    accesses: 32_000,
     plain_cpu: "rv64",
     program_counter: (32, 0x1000),
     loads: 1,
