@@ -17,7 +17,7 @@ pub fn target() -> Result<String, Box<dyn Error>> {
     let table = Command::new("bash")
         .args([
             "-c",
-            "looks_only=1; . ../scripts/lib.sh; echo \"$arch_rust\"",
+            "die() { echo \"$*\" >&2; exit 1; }; . ../scripts/arch.sh; echo \"$arch_rust\"",
         ])
         .output()?;
     if !table.status.success() {
