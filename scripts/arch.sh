@@ -31,7 +31,7 @@ find_arch() {
             arch_pc='' arch_firmware=qemu-efi-riscv64 arch_uefi=/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd
             arch_efi=BOOTRISCV64.EFI
             ;;
-        *) die "nothing can be built for or on $1, only ${arches[*]}: set ARCH= to one of these, on a machine of one." ;;
+        *) die "there is nothing for the architecture $1, only for ${arches[*]}: set ARCH= to one of these." ;;
     esac
     arch_qemu=${arch_gnu%%-*} cross=$arch_gnu-
     [[ $1 != "$host" ]] || cross=

@@ -5,7 +5,8 @@
 #   bin/ libexec/ share/    QEMU, which finds its firmware relative to itself; the app my-rng, its manual page, and
 #                           the completions of its command line
 #   include/my_rng.h        the header for programs in C
-#   lib/my_rng/             kernel, module and initramfs for a guest; the list of all that was installed
+#   lib/my_rng/             kernel, module and initramfs for a guest of $arch, in place of another one's; the list of
+#                           all that was installed
 #   lib/udev/ lib/sysusers.d/  who may open a device's node
 # scripts/install.sh uninstall  removes what is on that list, except files that were changed since
 #

@@ -22,7 +22,7 @@ $prefix/x86_64/linux/arch/x86/boot/bzImage x86_64-unknown-linux-gnu" ]]
 $prefix/arm64/linux/arch/arm64/boot/Image aarch64-unknown-linux-gnu" ]]
     [[ $(on x86_64 lib "$names") == "x86_64: $prefix/qemu/prefix/bin/qemu-system-x86_64 \
 $prefix/x86_64/linux/arch/x86/boot/bzImage x86_64-unknown-linux-gnu" ]]
-    fails_with 'only x86_64 arm64 riscv64' on sparc64 lib "$names"
+    fails_with 'only for x86_64 arm64 riscv64' on sparc64 lib "$names"
 }
 
 test_linux_is_told_its_name_and_its_compiler() {

@@ -17,7 +17,7 @@ use my_rng_vm::{GuestFile, initramfs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::arch::{facts, usual_machine};
+use crate::arch::{arch, facts, usual_machine};
 use crate::qtest::{Qtest, SLOT};
 use crate::{Console, Qmp, all_built, built, guest_program, log_text};
 
@@ -86,12 +86,16 @@ impl Machine {
             "there is no {}; run `scripts/debian-vm.sh image`",
             disk.display()
         );
-        Self::linux("pc", kernel, &format!("root=/dev/vda rw {append}"))
-            .args(["-m", "512M", "-smp", "2"])
-            // Otherwise each device has a "Physical Slot".
-            .args(["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"])
-            // The slot of the network card, which is not there: so the next device has its usual slot.
-            .disk("disk", &disk, "snapshot=on", 3)
+        Self::linux(
+            usual_machine(),
+            kernel,
+            &format!("root=/dev/vda rw {append}"),
+        )
+        .args(["-m", "512M", "-smp", "2"])
+        // Otherwise each device of a PC has a "Physical Slot".
+        .args(arch().without_hotplug())
+        // The slot of the network card, which is not there: so the next device has its usual slot.
+        .disk("disk", &disk, "snapshot=on", 3)
     }
 
     /// A machine with Debian 13 and its own kernel, on which apt has installed our packages. `scripts/stock-disk.sh image`
@@ -104,7 +108,7 @@ impl Machine {
             "there is no {}; run `scripts/stock-disk.sh image`",
             disk.display()
         );
-        Self::linux("pc", &file("stock.vmlinuz"), "root=/dev/vda rw")
+        Self::linux(usual_machine(), &file("stock.vmlinuz"), "root=/dev/vda rw")
             .arg("-initrd")
             .arg(file("stock.initrd"))
             .args(["-m", "1G", "-smp", "2"])

@@ -212,6 +212,15 @@ impl Arch {
         self.needs().machine
     }
 
+    /// QEMU's options for that one without hot-plug.
+    pub fn without_hotplug(self) -> impl Iterator<Item = &'static str> {
+        let needs = self.needs();
+        let usual = needs.machines.iter().filter(|it| it.name == needs.machine);
+        usual
+            .flat_map(|machine| machine.options(false))
+            .flat_map(|(option, value)| [*option, *value])
+    }
+
     /// The machine types that the guest's kernel boots on.
     pub fn machines(self) -> impl Iterator<Item = &'static str> {
         self.needs().machines.iter().map(|machine| machine.name)
