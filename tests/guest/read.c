@@ -109,6 +109,24 @@ TEST("a read to bad memory fails with EFAULT")
     }
 }
 
+/* Linux on RISC-V copies blocks of 64 bytes, and gives up the whole block that ends in bad memory. */
+#ifdef __riscv
+enum { GIVEN_UP = 63 };
+#else
+enum { GIVEN_UP = 0 };
+#endif
+
+/* What a read gave, to memory of which only so many bytes are good. */
+static void expect_good(ssize_t got, const void *at, size_t good)
+{
+    size_t given = got > 0 ? got : 0;
+
+    ASSERT_MSG(given == (size_t)got || errno == EFAULT, "read: %m");
+    ASSERT_MSG(given <= good && good - given <= GIVEN_UP, "read gave %zd bytes", got);
+    expect_numbers(at, given);
+    stream_skip(&stream, (good + 3) / 4 - (given + 3) / 4);
+}
+
 TEST("a read to partly bad memory gives the bytes before it")
 {
     static const size_t good[] = {1,   2,   3,   4,   5,    8,    255,  256,  257,
@@ -124,8 +142,7 @@ TEST("a read to partly bad memory gives the bytes before it")
 
         tap_context("memory %zu, of which %zu bytes of %zu are good", i % 3, length, all);
         memset(at, 0, length);
-        ASSERT_EQ(read(node, at, all), length);
-        expect_numbers(at, length);
+        expect_good(read(node, at, all), at, length);
         skip_lost(has_bulk, all, length, at);
         expect_next();
     }
@@ -144,9 +161,8 @@ TEST("a small read to memory that is bad from any byte on gives the bytes before
             if (good == 0) {
                 ASSERT_ERROR(read(node, at, length), EFAULT);
             } else {
-                ASSERT_EQ(read(node, at, length), good);
+                expect_good(read(node, at, length), at, good);
             }
-            expect_numbers(at, good);
             skip_lost(has_bulk, length, good, at);
             expect_next();
         }

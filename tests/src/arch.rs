@@ -23,6 +23,8 @@ pub struct Facts {
     pub plain_cpu: &'static str,
     /// The number of the program counter among gdb's registers, each of 8 bytes, and where a processor starts.
     pub program_counter: (usize, u64),
+    /// Whether QEMU's TCG tells a device that a processor accesses it. Where not, the device keeps the big lock.
+    pub tells_processors: bool,
     /// How many snapshots the usual machine can load in a row, without running in between: with virt's flash memory, QEMU
     /// 10.0 crashes after the second one.
     pub loads: usize,
@@ -52,6 +54,7 @@ const X86_64: Facts = Facts {
     accesses: 32_000,
     plain_cpu: "qemu64",
     program_counter: (16, 0xfff0),
+    tells_processors: true,
     loads: 2,
     hotplug_bus: None,
     express: "q35",
@@ -70,6 +73,7 @@ const ARM64: Facts = Facts {
     accesses: 15_000,
     plain_cpu: "cortex-a57",
     program_counter: (32, 0x4000_0000),
+    tells_processors: true,
     loads: 1,
     hotplug_bus: Some("hotplug1"),
     express: "virt",
@@ -87,6 +91,7 @@ const RISCV64: Facts = Facts {
     accesses: 32_000,
     plain_cpu: "rv64",
     program_counter: (32, 0x1000),
+    tells_processors: false,
     loads: 1,
     hotplug_bus: Some("hotplug1"),
     express: "virt",

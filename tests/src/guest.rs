@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::{guest_program, log_text, root};
 
 /// How many seconds a guest may take. Much more than needed: only one that hangs takes so long.
-const DEADLINE: u32 = 120;
+const DEADLINE: u32 = 300;
 
 /// A guest that has not been started yet.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use my_rng_e2e::Guest;
 fn many_more_callers_than_processors_on_32_processors() {
     Guest::new()
         // Many processors start slowly on a host with few.
-        .deadline(200)
+        .deadline(400)
         .option("--smp", "32")
         .option("--mem", "2G")
         // On a busy host, 32 processors cannot measure their speed.

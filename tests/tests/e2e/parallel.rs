@@ -128,7 +128,7 @@ fn processors_share_a_device_of_any_generator_exactly() {
         &["chacha20", "libc"],
         &["libc", "xoshiro256pp"],
     ] {
-        transfers += share(&mut guest, &GENERATORS, shared, true);
+        transfers += share(&mut guest, &GENERATORS, shared, facts().tells_processors);
     }
     assert_eq!(traced(&guest) - before, transfers);
 }

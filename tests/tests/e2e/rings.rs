@@ -65,6 +65,11 @@ fn only_a_processor_that_rings_releases_the_big_lock() {
         let line = format!("/rings chacha8 once {RNG_SLOT} {way} {helper}");
         run(&mut guest, &line);
         let after = ["reads", "lock-releases"].map(|name| guest.counter_of("rng", name));
+        let releases = if facts().tells_processors {
+            releases
+        } else {
+            0
+        };
         let expected = [before[0] + NUMBERS, before[1] + releases];
         assert_eq!(after, expected, "{way}");
     }
@@ -82,7 +87,8 @@ fn reset_behind(kind: &str, bridge: &str, slot: &str, generator: &str) {
     let times = count(20);
     let line = format!("/rings {generator} reset 01:{slot} {BASE_SLOT} {RNG_SLOT} {times}");
     run(&mut guest, &line);
-    assert!(guest.counter_of("rng", "lock-releases") > 0);
+    let is_released = guest.counter_of("rng", "lock-releases") > 0;
+    assert_eq!(is_released, facts().tells_processors);
 }
 
 #[test]
