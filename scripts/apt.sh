@@ -83,6 +83,8 @@ set_up_apt() {
     apt=$1
     mkdir -p -- "$1"/lists/partial "$1"/cache/archives/partial "$1"/state
     cat >"$1/sources.list"
+    # No package is installed. apt locks this file's folder.
+    : >"$1/state/status"
     cat >"$1/apt.conf" <<END
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -93,7 +95,7 @@ Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 Dir::State "$1/state";
-Dir::State::status "/dev/null";
+Dir::State::status "$1/state/status";
 Dir::State::Lists "$1/lists";
 Dir::Cache "$1/cache";
 APT::Sandbox::User "";
