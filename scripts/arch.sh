@@ -38,9 +38,10 @@ find_arch() {
     arch_make=make${cross:+ ARCH=$1}
 }
 
-# The architectures of this machine, and of the guest.
+# The architectures of this machine, and of the guest; and those that are not this machine's.
 host=$(uname -m)
 host=${host/aarch64/arm64}
+mapfile -t others < <(printf '%s\n' "${arches[@]}" | grep -vx "$host")
 arch=${MY_RNG_ARCH:-$host}
 find_arch "$arch"
 export MY_RNG_ARCH=$arch

@@ -8,8 +8,6 @@
 use_rust
 cd -- "$ROOT"
 
-# Architectures of guests that are not this machine's.
-mapfile -t others < <(printf '%s\n' "${arches[@]}" | grep -vx "$host")
 usual=(fmt shellcheck scripts clippy unit build overlay clippy-qemu asan checkpatch clippy-module qtest vmstate programs
     e2e "${others[@]/#/short-}" packages debian)
 long=("${others[@]/#/e2e-}" docs debug tsan fuzz parallel device-crash libvirt disks new-device debug-kernel kernels dkms
