@@ -125,7 +125,7 @@ kernel_inputs() { printf '%s\n' "$out $tools $(digest "${fragments[@]}" "$ROOT/l
 if [[ ${1:-} == module ]]; then
     inputs=$(kernel_inputs)
     inputs+=" $(digest "$ROOT/guest-module" "$ROOT/abi")"
-    is_made "$name" "$(kernel_inputs)" || die "the kernel is not up to date: run make linux first."
+    is_made "$name" "$(kernel_inputs)" || die "the kernel is not up to date: run $arch_make linux first."
     update "module$variant-$arch" "$inputs" "$module" 100 "Building the driver for $arch" build_module
     exit 0
 fi
