@@ -31,6 +31,6 @@ backtrace() {
 
 (($#)) || become "${gdb[@]}" --args "${qemu[@]}"
 step debug "Stopping QEMU where the guest reads the device" backtrace
-for frame in 'hit Breakpoint 1' 'mmio_read .* at .*/hooks\.rs:[0-9]' 'memory_region_read_accessor .*memory\.c:[0-9]'; do
+for frame in 'hit Breakpoint 1' 'mmio_read .* at .*/hooks\.rs:[0-9]' 'memory_region_read_with_attrs_accessor .*memory\.c:[0-9]'; do
     grep -q -e "$frame" -- "$LOG/debug.log" || die "gdb's backtrace lacks '$frame': see $LOG/debug.log"
 done
