@@ -4,7 +4,7 @@
  * affects all of them alike, and prints each sample as a line of JSON. The host's half computes the medians.
  *
  *   bench ROUNDS PORT WHAT NAME=ADDRESS...
- *                                       PORT: where the host answers
+ *                                       PORT: where the host answers, with * for a number
  *                                       WHAT: all, or latencies
  *                                       NAME=ADDRESS: the PCI devices: one my_rng device for each generator;
  *                                       off.GENERATOR and off.second, with parallel=off; and rust, c (for the
@@ -27,7 +27,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     /* Away from the first processor, which has the most interrupts. */
     pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
-    port = open_node(argv[2]);
+    port = open_port(argv[2]);
     all = strcmp(argv[3], "all") == 0;
     devices = argv + 4;
     scatter_memories();

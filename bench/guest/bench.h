@@ -69,6 +69,7 @@ void scatter_memories(void);
 void find_nodes(void);
 void read_line(const char *path, char *text, size_t size);
 volatile uint32_t *map_bar(const char *name);
+int open_port(const char *pattern);
 int open_node(const char *path);
 int open_device(const char *name);
 int open_c_twin(const char *name);

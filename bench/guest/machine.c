@@ -2,6 +2,7 @@
 /* What is in the machine: devices, nodes, modules. */
 #include "bench.h"
 
+#include <glob.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -87,6 +88,18 @@ int open_node(const char *path)
     return fd;
 }
 
+/* Opens the node that fits a pattern: a port's name has the number of its bus, which depends on the machine. */
+int open_port(const char *pattern)
+{
+    glob_t found;
+    int fd;
+
+    CHECK(glob(pattern, 0, NULL, &found) == 0, "%s: there is no such node", pattern);
+    fd = open_node(found.gl_pathv[0]);
+    globfree(&found);
+    return fd;
+}
+
 /*
  * Faults the pages of all memories in turns, so that no two pages of one are adjacent, as in a guest that has run for
  * a while. Otherwise chance decides how many segments a transfer has.
@@ -113,7 +126,7 @@ void find_nodes(void)
         if (access(node->path, F_OK) != 0) {
             return;
         }
-        snprintf(path, sizeof(path), "/sys/kernel/debug/" RNG_NODE "%s/device", number);
+        snprintf(path, sizeof(path), "/sys/kernel/debug/my_rng/" RNG_NODE "%s/device", number);
         read_line(path, node->address, sizeof(node->address));
     }
 }

@@ -82,7 +82,7 @@ pub fn run(setup: &Setup<'_>, mut results: Results) -> Result<Results, Error> {
     let (stdout, lines) = UnixStream::pair()?;
     let errors = Captured::default();
     let mut argv = ["/bench/bench".to_owned(), setup.rounds.to_string()].to_vec();
-    argv.push(format!("/dev/vport0p{PORT}"));
+    argv.push(format!("/dev/vport*p{PORT}"));
     argv.push(
         if setup.other.is_some() {
             "latencies"
