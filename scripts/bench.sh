@@ -131,9 +131,8 @@ inline_toolchain() {
 rust_host=$(find_arch "$host" && printf %s "$arch_rust")
 
 build_bench() { # reuses what build.sh has compiled
-    cd -- "$ROOT"
-    env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' \
-        cargo build --release --locked --target "$rust_host" --target-dir "$BUILD/guest" --jobs "$JOBS" -p my-rng-bench
+    find_arch "$host"
+    build_static -p my-rng-bench
 }
 
 measure() {

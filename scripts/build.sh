@@ -17,14 +17,9 @@
 # ---- programs ----
 
 compile() { # compile FOLDER PROGRAM...: linked statically, for $arch
-    local folder=$1 program linker=CARGO_TARGET_${arch_rust^^}_LINKER std=()
+    local folder=$1 program
     shift
-    cd -- "$ROOT"
-    # Other compilers than nightly take the option only with this variable.
-    if ! has_std; then std=('-Zbuild-std=std,panic_abort') && export RUSTC_BOOTSTRAP=1; fi
-    env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' "${linker//-/_}=${cross}gcc" \
-        cargo build "${std[@]}" --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" \
-        -p my-rng -p my-rng-vm -p qemu-overlay "${@/#/--bin=}"
+    build_static -p my-rng -p my-rng-vm -p qemu-overlay "${@/#/--bin=}"
     mkdir -p -- "$folder"
     for program; do
         cmp -s -- "$BUILD/guest/$arch_rust/release/$program" "$folder/$program" && continue

@@ -119,6 +119,15 @@ has_std() { # whether rustc has its library, compiled, for $arch
     [[ -d $(rustc --print target-libdir --target "$arch_rust") ]]
 }
 
+build_static() { # build_static ARGUMENT...: cargo build, of programs linked statically, for $arch, in build/guest
+    local linker=CARGO_TARGET_${arch_rust^^}_LINKER std=()
+    cd -- "$ROOT"
+    # Other compilers than nightly take the option only with this variable.
+    if ! has_std; then std=('-Zbuild-std=std,panic_abort') && export RUSTC_BOOTSTRAP=1; fi
+    env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' "${linker//-/_}=${cross}gcc" \
+        cargo build "${std[@]}" --release --locked --target "$arch_rust" --target-dir "$BUILD/guest" --jobs "$JOBS" "$@"
+}
+
 use_libclang() { # for bindgen
     LIBCLANG_PATH=$("$ROOT/scripts/toolchain.sh" libclang)
     export LIBCLANG_PATH

@@ -75,10 +75,7 @@ from_distribution() { # from_distribution WANTED PACKAGE...
 
 toolchain() {
     local status version channel
-    if complete; then
-        add_std
-        return 0
-    fi
+    complete && return 0
     channel=$(pinned channel)
     if command -v rustup >/dev/null; then
         if [[ -n ${RUSTUP_TOOLCHAIN:-} && $RUSTUP_TOOLCHAIN != "$channel"* ]]; then
@@ -96,7 +93,6 @@ toolchain() {
             die "Rust $channel could not be installed: once its server can be reached, run: rustup toolchain" \
                 "install $channel --component $(pinned components | tr ' ' ',')"
         fi
-        add_std
         return 0
     fi
     # Without rustup: the distribution's Rust (Debian 12 has a newer one for web browsers), or its rustup.
@@ -165,7 +161,10 @@ build_tool() { # build_tool NAME CRATE VERSION PURPOSE: into the cache
 }
 
 case ${1:-} in
-    '') toolchain ;;
+    '')
+        toolchain
+        add_std
+        ;;
     bindgen) bindgen ;;
     cargo-fuzz) cargo_fuzz ;;
     libclang) libclang ;;

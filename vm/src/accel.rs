@@ -188,7 +188,7 @@ impl<'a> Prober<'a> {
 
         let mut args: Vec<OsString> = BASICS.map(OsString::from).into();
         let needs = self.arch.needs();
-        args.extend(["-machine", needs.machine].map(OsString::from));
+        args.extend(["-machine", self.arch.machine()].map(OsString::from));
         args.extend(Chosen::Kvm.args(self.arch).map(OsString::from));
         match (self.kernel, needs.firmware_reboots) {
             (Some(kernel), _) => {

@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fmt;
+use std::iter;
 use std::str::FromStr;
 
 use crate::Error;
@@ -29,10 +30,10 @@ pub(crate) struct Needs {
     /// Its name in Rust.
     rust: &'static str,
     /// The machine type that is used if none is given.
-    pub machine: &'static str,
-    /// The machine types that the guest's kernel boots on.
-    machines: &'static [MachineType],
-    /// What is said of others.
+    machine: MachineType,
+    /// The other machine types that the guest's kernel boots on.
+    other_machines: &'static [MachineType],
+    /// What is said of the rest.
     refusal: &'static str,
     /// The processor under TCG, as QEMU's `-cpu` takes it.
     pub cpu: &'static str,
@@ -69,8 +70,8 @@ pub(crate) struct MachineType {
 const X86_64: Needs = Needs {
     name: "x86_64",
     rust: "x86_64",
-    machine: "pc",
-    machines: &[PC, Q35],
+    machine: PC,
+    other_machines: &[Q35],
     // On others, the guest's kernel misses a PC's timers or firmware tables and stops early.
     refusal: "an x86_64 guest boots on pc and q35 only; use one of them, or a version of one, as in pc-q35-8.2",
     cpu: "max,erms=off,fsrm=off,fsrs=off",
@@ -81,8 +82,8 @@ const X86_64: Needs = Needs {
 const ARM64: Needs = Needs {
     name: "arm64",
     rust: "aarch64",
-    machine: "virt",
-    machines: &[VIRT],
+    machine: VIRT,
+    other_machines: &[],
     refusal: "an arm64 guest boots on virt only; use it, or a version of it, as in virt-8.2",
     cpu: "max",
     kernel: "console=ttyAMA0 panic=-1",
@@ -94,8 +95,8 @@ const ARM64: Needs = Needs {
 const RISCV64: Needs = Needs {
     name: "riscv64",
     rust: "riscv64",
-    machine: "virt",
-    machines: &[VIRT],
+    machine: VIRT,
+    other_machines: &[],
     refusal: "a riscv64 guest boots on virt only; use it",
     cpu: "rv64",
     kernel: "console=ttyS0 panic=-1",
@@ -209,21 +210,23 @@ impl Arch {
 
     /// The machine type that is used if none is given.
     pub fn machine(self) -> &'static str {
-        self.needs().machine
+        self.needs().machine.name
     }
 
     /// QEMU's options for that one without hot-plug.
     pub fn without_hotplug(self) -> impl Iterator<Item = &'static str> {
-        let needs = self.needs();
-        let usual = needs.machines.iter().filter(|it| it.name == needs.machine);
-        usual
-            .flat_map(|machine| machine.options(false))
-            .flat_map(|(option, value)| [*option, *value])
+        let options = self.needs().machine.options(false);
+        options.iter().flat_map(|(option, value)| [*option, *value])
     }
 
     /// The machine types that the guest's kernel boots on.
     pub fn machines(self) -> impl Iterator<Item = &'static str> {
-        self.needs().machines.iter().map(|machine| machine.name)
+        self.machine_types().map(|machine| machine.name)
+    }
+
+    fn machine_types(self) -> impl Iterator<Item = &'static MachineType> {
+        let needs = self.needs();
+        iter::once(&needs.machine).chain(needs.other_machines)
     }
 
     /// The arguments that the kernel always gets.
@@ -234,12 +237,9 @@ impl Arch {
     /// The type of the machine that QEMU's option `-machine` describes, if the guest's kernel boots on it.
     pub(crate) fn machine_type(self, machine: &str) -> Result<&'static MachineType, Error> {
         let name = machine.split(',').next().unwrap_or_default();
-        let needs = self.needs();
-        needs
-            .machines
-            .iter()
+        self.machine_types()
             .find(|it| name == it.name || name.starts_with(it.versions))
-            .ok_or_else(|| Error::Host(needs.refusal.to_owned()))
+            .ok_or_else(|| Error::Host(self.needs().refusal.to_owned()))
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
             assert_eq!(arch.machine_type(machine).unwrap().name, name);
         }
         for arch in Arch::ALL {
-            assert!(arch.machine_type(arch.needs().machine).is_ok());
+            assert!(arch.machine_type(arch.machine()).is_ok());
             for machine in ["microvm,pcie=on", "isapc", "none", "pcx", "virtual", ""] {
                 let refused = arch.machine_type(machine).unwrap_err().to_string();
                 let sentence = format!(" {arch} guest boots on ");

@@ -135,10 +135,13 @@ impl Options {
         let kernel = kernel.or_else(|| built.file("kernel").ok());
         let chosen = Prober::new(arch, &self.common.qemu(&built)?, kernel.as_deref())
             .choose(self.common.accel()?, interrupt)?;
-        let machine = self.vm.machine_of(arch);
-        let mut words = vec!["-machine", machine];
+        let vm = Vm {
+            arch,
+            ..self.vm.clone()
+        };
+        let mut words = vec!["-machine", vm.machine()];
         words.extend(chosen.args(arch));
-        for (option, value) in arch.machine_type(machine)?.options(self.vm.hotplug) {
+        for (option, value) in vm.machine_type()?.options(vm.hotplug) {
             words.extend([option, value]);
         }
         Ok(format!("{}\n{}", words.join(" "), arch.kernel_arguments()))

@@ -135,12 +135,7 @@ impl Vm {
 
     /// The machine as QEMU's `-machine` takes it.
     pub fn machine(&self) -> &str {
-        self.machine_of(self.arch)
-    }
-
-    /// The same for a guest of this architecture.
-    pub(crate) fn machine_of(&self, arch: Arch) -> &str {
-        self.machine.as_deref().unwrap_or(arch.needs().machine)
+        self.machine.as_deref().unwrap_or(self.arch.machine())
     }
 
     /// Its type, if the guest boots on it.
